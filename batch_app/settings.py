@@ -1,0 +1,120 @@
+"""Every knob in one frozen object, read once from the environment and an optional `.env`.
+
+Names start with BATCH_. An unknown BATCH_ name or a malformed value refuses to start, with the name in the message.
+"""
+
+import os
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from batch_app.errors import ConfigurationError
+
+PROJECT_DIR = Path(__file__).resolve().parent.parent
+PREFIX = "BATCH_"
+_LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+
+
+class Settings(BaseSettings):
+    """Defaults suit one machine with one 16 GB GPU; a relative path is relative to the current folder."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, env_file=".env", frozen=True, extra="forbid")
+
+    data_dir: Path = Field(Path("data"), description="folder of the database and all files")
+    api_host: str = Field("127.0.0.1", description="address the API listens on")
+    api_port: int = Field(4080, ge=1, le=65535, description="port of the API")
+    web_host: str = Field("127.0.0.1", description="address the pages are served on")
+    web_port: int = Field(8001, ge=1, le=65535, description="port of the pages")
+    api_key: SecretStr | None = Field(None, min_length=1, description="bearer key every API call must carry")
+    allow_open_network: bool = Field(False, description="listen beyond loopback without an API key")
+
+    engine: Literal["vllm", "echo"] = Field("vllm", description="echo answers at once, without a model")
+    echo_latency_ms: int = Field(0, ge=0, description="milliseconds the echo engine takes per answer")
+    models_file: Path = Field(PROJECT_DIR / "models.toml", description="served models and engine arguments")
+    allow_unlisted_models: bool = Field(True, description="take a model that is not in the models file as a hub id")
+    window: int = Field(0, ge=0, description="requests in flight at once; 0 lets the engine say")
+    model_turn_seconds: float = Field(900, gt=0, description="longest a loaded model keeps others waiting")
+
+    chunk_size: int = Field(5000, ge=1, description="lines a worker takes from the ledger at a time")
+    max_requests_per_batch: int = Field(50_000, ge=1, description="lines in one batch")
+    max_active_batches: int = Field(5, ge=1, description="batches queued or running at once")
+    max_queued_requests: int = Field(100_000, ge=1, description="unanswered lines over all active batches")
+    max_file_bytes: int = Field(200 * 1024 * 1024, ge=1, description="bytes in one uploaded file")
+    max_line_bytes: int = Field(4 * 1024 * 1024, ge=1, description="bytes in one line")
+
+    heartbeat_seconds: float = Field(10, gt=0, description="between two heartbeats of a worker")
+    late_seconds: float = Field(30, gt=0, description="heartbeat age from which a worker is called late")
+    lost_seconds: float = Field(60, gt=0, description="heartbeat age from which a worker's claims are released")
+    max_attempts: int = Field(3, ge=1, description="attempts at a request that ends in a server error")
+    retry_backoff_seconds: float = Field(2, ge=0, description="before the second attempt; doubles with each")
+    max_engine_deaths: int = Field(2, ge=1, description="engine deaths after which a request runs alone")
+    engine_stall_seconds: float = Field(300, gt=0, description="without a token while busy before a restart")
+    grace_seconds: float = Field(30, ge=0, description="for lines in flight after SIGTERM")
+
+    gpu_max_memory_percent: float = Field(95, gt=0, le=100, description="above it batches are refused")
+    gpu_max_temperature_c: float = Field(85, gt=0, description="above it batches are refused and feeding pauses")
+    require_gpu: bool = Field(False, description="refuse batches when there is no GPU")
+
+    @model_validator(mode="after")
+    def _closed_network_or_key(self) -> Self:
+        if self.api_host not in _LOOPBACK and self.api_key is None and not self.allow_open_network:
+            raise ValueError(
+                f"BATCH_API_HOST={self.api_host} is open to the network: set BATCH_API_KEY, "
+                "or BATCH_ALLOW_OPEN_NETWORK=1 if you mean it"
+            )
+        return self
+
+    @property
+    def database_path(self) -> Path:
+        return self.data_dir / "batch.db"
+
+    @property
+    def files_dir(self) -> Path:
+        """Finished files: uploads and published results."""
+        return self.data_dir / "files"
+
+    @property
+    def work_dir(self) -> Path:
+        """Answer logs of unfinished batches, a folder each."""
+        return self.data_dir / "work"
+
+    @property
+    def temp_dir(self) -> Path:
+        """Uploads and files being written; nothing in it survives a restart."""
+        return self.data_dir / "tmp"
+
+    @property
+    def api_url(self) -> str:
+        host = self.api_host if self.api_host not in {"0.0.0.0", "::"} else "127.0.0.1"
+        return f"http://{host}:{self.api_port}"
+
+
+def load_settings() -> Settings:
+    """Read the environment. Raises ConfigurationError naming each unknown or malformed BATCH_ variable."""
+    known = {PREFIX + name.upper() for name in Settings.model_fields}
+    if unknown := sorted(name for name in os.environ if name.startswith(PREFIX) and name not in known):
+        raise ConfigurationError(f"unknown setting {', '.join(unknown)}; `--check` lists the names there are")
+    try:
+        return Settings()
+    except ValidationError as error:
+        raise ConfigurationError("; ".join(_explain(dict(item)) for item in error.errors())) from None
+
+
+def describe(settings: Settings) -> str:
+    """One line per setting: name, effective value, meaning. Secrets are masked."""
+    rows = [
+        (PREFIX + name.upper(), str(getattr(settings, name)), field.description or "")
+        for name, field in Settings.model_fields.items()
+    ]
+    return "\n".join(f"{name:<32} {value:<28} {meaning}" for name, value, meaning in rows)
+
+
+def _explain(item: dict[str, object]) -> str:
+    message = str(item["msg"]).removeprefix("Value error, ")
+    location = item["loc"]
+    if not isinstance(location, tuple) or not location:
+        return message
+    name = str(location[0]).upper()
+    return f"{name if name.startswith(PREFIX) else PREFIX + name}={item['input']!r}: {message}"
