@@ -11,3 +11,30 @@ class ConfigurationError(BatchAppError):
 
 class SchemaError(BatchAppError):
     """The database has no schema yet, or another one than this code knows."""
+
+
+class BatchNotFoundError(BatchAppError):
+    """No batch has this id."""
+
+    def __init__(self, batch_id: str) -> None:
+        super().__init__(f"No batch found with id '{batch_id}'.")
+
+
+class QueueFullError(BatchAppError):
+    """One more batch would exceed a limit of the queue."""
+
+
+class BatchNotCancellableError(BatchAppError):
+    """The batch has an end already, or is being finalized."""
+
+
+class IdempotencyKeyReusedError(BatchAppError):
+    """The same Idempotency-Key came with another request."""
+
+
+class ClaimLostError(BatchAppError):
+    """The batch is no longer this worker's: it was paused past its lease and another one took over."""
+
+
+class ConflictError(BatchAppError):
+    """The batch left the state that this move starts from."""

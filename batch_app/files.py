@@ -1,0 +1,170 @@
+"""Durable files: what is published was on the disk before anything named it.
+
+A file is written to a temporary name, fsynced, renamed, and its folder fsynced. Answers of an unfinished batch are
+appended to logs, one per claim and kind ("output", "error"): a late worker writes to its own old log and can spoil
+nothing. The committed parts of the logs, in the order of the claims, add up to one logical stream per kind. Its
+offsets are what the ledger records, and they stay true in the published file. Knows nothing about the database.
+"""
+
+import hashlib
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, Final, Literal
+
+AnswerKind = Literal["output", "error"]
+KINDS: Final[tuple[AnswerKind, ...]] = ("output", "error")
+_LOG_NAME: Final = re.compile(r"(output|error)-(\d{6})-(\d+)\.jsonl")
+_COPY_BYTES: Final = 1024 * 1024
+
+
+def sync_folder(folder: Path) -> None:
+    """Make a name in this folder (a new file, a rename) survive a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder whose own name is durable too."""
+    if not folder.is_dir():
+        folder.mkdir(parents=True, exist_ok=True)
+        sync_folder(folder.parent)
+
+
+def publish(written: BinaryIO, temporary: Path, final: Path) -> None:
+    """Move a completely written file to its final name, durably."""
+    written.flush()
+    os.fsync(written.fileno())
+    make_folder(final.parent)
+    temporary.rename(final)
+    sync_folder(final.parent)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where an answer lies in its kind's logical stream."""
+
+    kind: AnswerKind
+    offset: int
+    length: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Segment:
+    path: Path
+    epoch: int
+    base: int
+
+
+def _segments(folder: Path, kind: AnswerKind) -> list[_Segment]:
+    found = []
+    for path in folder.glob(f"{kind}-*.jsonl"):
+        if match := _LOG_NAME.fullmatch(path.name):
+            found.append(_Segment(path, int(match[2]), int(match[3])))
+    return sorted(found, key=lambda segment: segment.epoch)
+
+
+def read_stream(folder: Path, kind: AnswerKind, start: int, end: int) -> Iterator[bytes]:
+    """The logical stream from `start` to `end`, which must be committed, in pieces of at most 1 MiB."""
+    if start >= end:
+        return
+    segments = _segments(folder, kind)
+    bounds = [segment.base for segment in segments[1:]] + [end]
+    for segment, bound in zip(segments, bounds, strict=True):
+        first, last = max(start, segment.base), min(end, bound)
+        if first < last:
+            yield from read_range(segment.path, first - segment.base, last - first)
+
+
+def read_range(path: Path, offset: int, length: int) -> Iterator[bytes]:
+    """`length` bytes of a file from `offset`, in pieces of at most 1 MiB. Raises EOFError when they are not there."""
+    with path.open("rb") as source:
+        source.seek(offset)
+        while length > 0:
+            piece = source.read(min(length, _COPY_BYTES))
+            if not piece:
+                raise EOFError(f"{path.name} ends {length} bytes before what the ledger says it holds")
+            length -= len(piece)
+            yield piece
+
+
+class AnswerLog:
+    """One claim's answers of one kind. Appending is not committing: the ledger decides what counts."""
+
+    def __init__(self, folder: Path, kind: AnswerKind, *, epoch: int, base: int) -> None:
+        """`base` is where the stream's committed part ends when the claim begins. The file appears with the
+        first append, so a kind without answers has no file."""
+        self._path = folder / f"{kind}-{epoch:06d}-{base}.jsonl"
+        self._kind, self._base = kind, base
+        self._size = 0
+        self._file: BinaryIO | None = None
+
+    def append(self, lines: list[bytes]) -> list[Place]:
+        """Write lines and sync them; they are on the disk when this returns. On OSError none of them counts."""
+        file = self._file or self._create()
+        places = []
+        offset = self._base + self._size
+        for line in lines:
+            places.append(Place(self._kind, offset, len(line)))
+            offset += len(line)
+        try:
+            file.write(b"".join(lines))
+            file.flush()
+            os.fdatasync(file.fileno())
+        except OSError:
+            # What was written in part (a full disk) must not shift what comes next.
+            self._reopen_at(self._size)
+            raise
+        self._size = offset - self._base
+        return places
+
+    def close(self) -> None:
+        if self._file is not None:
+            with suppress(OSError):
+                self._file.close()
+            self._file = None
+
+    def _create(self) -> BinaryIO:
+        make_folder(self._path.parent)
+        self._file = self._path.open("wb")
+        sync_folder(self._path.parent)
+        return self._file
+
+    def _reopen_at(self, size: int) -> None:
+        self.close()
+        self._file = self._path.open("r+b")
+        self._file.truncate(size)
+        self._file.seek(size)
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedFile:
+    """A file that is complete and durable under its final name."""
+
+    path: Path
+    bytes: int
+    sha256: str
+
+
+def publish_stream(folder: Path, kind: AnswerKind, end: int, *, temporary: Path, final: Path) -> PublishedFile:
+    """Add the committed parts of the logs up to one file. Doing it again after a crash gives the same file."""
+    digest = hashlib.sha256()
+    temporary.parent.mkdir(parents=True, exist_ok=True)
+    with temporary.open("wb") as target:
+        for piece in read_stream(folder, kind, 0, end):
+            digest.update(piece)
+            target.write(piece)
+        publish(target, temporary, final)
+    return PublishedFile(path=final, bytes=end, sha256=digest.hexdigest())
+
+
+def remove_folder(folder: Path) -> None:
+    """Remove a finished batch's logs; one that is gone already is fine."""
+    shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,118 @@
+"""Reads the GPU through NVML, and says whether it is fit for more work. Never imports torch."""
+
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import psutil
+import pynvml
+
+
+@dataclass(frozen=True, slots=True)
+class GpuSnapshot:
+    """One reading of the first GPU. A field is None where the driver does not tell.
+
+    `own_memory_bytes` is held by our own worker's processes; None when the driver hides who holds what.
+    """
+
+    name: str
+    memory_used_bytes: int
+    memory_total_bytes: int
+    own_memory_bytes: int | None = None
+    temperature_c: float | None = None
+    utilization_percent: float | None = None
+    power_w: float | None = None
+    processes: int | None = None
+
+    @property
+    def memory_percent(self) -> float:
+        return 100 * self.memory_used_bytes / self.memory_total_bytes
+
+
+@dataclass(frozen=True, slots=True)
+class GpuLimits:
+    max_memory_percent: float
+    max_temperature_c: float
+    require_gpu: bool
+
+
+def unfit_reason(snapshot: GpuSnapshot | None, limits: GpuLimits, *, worker_loaded: bool) -> str | None:
+    """Why a batch must be refused now; None when the GPU is fit for it.
+
+    vLLM reserves most of the card for itself, so memory that our own worker holds is not counted. Where the
+    driver hides who holds it, a loaded worker of ours is taken to hold it all.
+    """
+    if snapshot is None:
+        return "there is no GPU, and BATCH_REQUIRE_GPU is set" if limits.require_gpu else None
+    if snapshot.temperature_c is not None and snapshot.temperature_c > limits.max_temperature_c:
+        return f"the GPU is at {snapshot.temperature_c:.0f} °C, the limit is {limits.max_temperature_c:.0f} °C"
+    own = snapshot.own_memory_bytes
+    if own is None:
+        own = snapshot.memory_used_bytes if worker_loaded else 0
+    percent = 100 * (snapshot.memory_used_bytes - own) / snapshot.memory_total_bytes
+    if percent > limits.max_memory_percent:
+        return (
+            f"other programs hold {percent:.0f} % of the GPU's memory, the limit is {limits.max_memory_percent:.0f} %"
+        )
+    return None
+
+
+def read_gpu(*, own_pid: int | None = None) -> GpuSnapshot | None:
+    """A reading of the first GPU; None without one. `own_pid` is our worker, its children included.
+
+    A driver in trouble reads as no GPU rather than as an error: the caller decides what that means.
+    """
+    try:
+        with _nvml():
+            return _read(pynvml.nvmlDeviceGetHandleByIndex(0), _family(own_pid))
+    except pynvml.NVMLError:
+        return None
+
+
+@contextmanager
+def _nvml() -> Iterator[None]:
+    pynvml.nvmlInit()
+    try:
+        yield
+    finally:
+        pynvml.nvmlShutdown()
+
+
+def _read(device: object, own: Collection[int]) -> GpuSnapshot:
+    memory = pynvml.nvmlDeviceGetMemoryInfo(device)
+    processes = _optional(pynvml.nvmlDeviceGetComputeRunningProcesses, device) or []
+    utilization = _optional(pynvml.nvmlDeviceGetUtilizationRates, device)
+    power = _optional(pynvml.nvmlDeviceGetPowerUsage, device)
+    held = [process.usedGpuMemory for process in processes]
+    name = pynvml.nvmlDeviceGetName(device)
+    return GpuSnapshot(
+        name=name.decode() if isinstance(name, bytes) else str(name),
+        memory_used_bytes=int(memory.used),
+        memory_total_bytes=int(memory.total),
+        own_memory_bytes=None
+        if None in held
+        else sum(process.usedGpuMemory for process in processes if process.pid in own),
+        temperature_c=_optional(pynvml.nvmlDeviceGetTemperature, device, pynvml.NVML_TEMPERATURE_GPU),
+        utilization_percent=utilization.gpu if utilization is not None else None,
+        power_w=power / 1000 if power is not None else None,
+        processes=len(processes),
+    )
+
+
+def _optional(reading: Any, *arguments: object) -> Any:
+    """Not every card tells everything: a passive one has no fan, a virtual one no power."""
+    try:
+        return reading(*arguments)
+    except pynvml.NVMLError:
+        return None
+
+
+def _family(pid: int | None) -> set[int]:
+    if pid is None:
+        return set()
+    try:
+        process = psutil.Process(pid)
+        return {pid, *(child.pid for child in process.children(recursive=True))}
+    except psutil.NoSuchProcess:
+        return set()

@@ -1,0 +1,140 @@
+"""Reads an input file once: copies, hashes and checks it line by line, in memory that does not grow with a line.
+
+One scan serves every way a file comes in. Knows the rules that look at several lines; `jsonl` knows a single line's.
+"""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import BinaryIO
+
+from batch_app.jsonl import LineError, RequestLine, check_line
+
+MAX_REPORTED_ERRORS = 100
+_BOM = b"\xef\xbb\xbf"
+_SKIP_BYTES = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class InputLine:
+    """Where an accepted request lies in the input file, and its name."""
+
+    line: int
+    custom_id: str
+    offset: int
+    length: int
+
+
+@dataclass
+class Scan:
+    """What a scan found. `errors` holds the first MAX_REPORTED_ERRORS of `total_errors`."""
+
+    lines: list[InputLine] = field(default_factory=list)
+    errors: list[LineError] = field(default_factory=list)
+    total_errors: int = 0
+    total_lines: int = 0  # blank ones not counted
+    bytes: int = 0
+    sha256: str = ""
+    endpoint: str | None = None
+    model: str | None = None
+
+
+@dataclass(frozen=True)
+class Rules:
+    """`endpoint` None: the first line decides. `model` None: the bodies name it, all the same one."""
+
+    max_requests: int
+    max_line_bytes: int
+    endpoint: str | None = None
+    model: str | None = None
+    is_known_model: Callable[[str], bool] = lambda _name: True
+
+
+def scan(source: BinaryIO, rules: Rules, *, copy_to: BinaryIO) -> Scan:
+    """Read `source` to its end, copying every byte. Lines past `max_requests` are counted, not checked."""
+    return _Scanner(source, rules, copy_to).run()
+
+
+class _Scanner:
+    def __init__(self, source: BinaryIO, rules: Rules, copy_to: BinaryIO) -> None:
+        self._source, self._rules, self._copy_to = source, rules, copy_to
+        self._found = Scan(endpoint=rules.endpoint, model=rules.model)
+        self._digest = hashlib.sha256()
+        self._first_line_of: dict[str, int] = {}
+
+    def run(self) -> Scan:
+        number = 0
+        while raw := self._read():
+            number += 1
+            start = self._found.bytes - len(raw)
+            too_long = not raw.endswith(b"\n") and self._skip_rest_of_line()
+            text = raw.rstrip(b"\r\n")
+            if number == 1 and text.startswith(_BOM):
+                text, start = text[len(_BOM) :], start + len(_BOM)
+            if text.strip():
+                self._take(text, number, start, too_long=too_long or len(text) > self._rules.max_line_bytes)
+        self._found.sha256 = self._digest.hexdigest()
+        return self._found
+
+    def _read(self, limit: int | None = None) -> bytes:
+        raw = self._source.readline(limit or self._rules.max_line_bytes + 3)
+        self._digest.update(raw)
+        self._copy_to.write(raw)
+        self._found.bytes += len(raw)
+        return raw
+
+    def _skip_rest_of_line(self) -> bool:
+        """Whether there was any more of this line."""
+        skipped = False
+        while raw := self._read(_SKIP_BYTES):
+            skipped = True
+            if raw.endswith(b"\n"):
+                break
+        return skipped
+
+    def _take(self, text: bytes, number: int, start: int, *, too_long: bool) -> None:
+        self._found.total_lines += 1
+        if self._found.total_lines > self._rules.max_requests:
+            return
+        if too_long:
+            limit = self._rules.max_line_bytes
+            self._report([LineError(number, "line_too_long", f"The line is longer than {limit} bytes.")])
+            return
+        request = check_line(text, number, model_given=self._rules.model is not None)
+        if isinstance(request, list):
+            self._report(request)
+        elif conflicts := self._conflicts(request, number):
+            self._report(conflicts)
+        else:
+            self._found.lines.append(InputLine(number, request.custom_id, start, len(text)))
+
+    def _conflicts(self, request: RequestLine, number: int) -> list[LineError]:
+        """The rules that look beyond one line: endpoint, model, custom_id."""
+        conflicts = []
+        self._found.endpoint = self._found.endpoint or request.url
+        if request.url != self._found.endpoint:
+            message = f"'url' is {request.url}, but this batch's endpoint is {self._found.endpoint}."
+            conflicts.append(LineError(number, "invalid_url", message, "url"))
+        conflicts += self._model_conflicts(request, number)
+        first = self._first_line_of.setdefault(request.custom_id, number)
+        if first != number:
+            message = f"'custom_id' {request.custom_id!r} was already used on line {first}."
+            conflicts.append(LineError(number, "duplicate_custom_id", message, "custom_id"))
+        return conflicts
+
+    def _model_conflicts(self, request: RequestLine, number: int) -> list[LineError]:
+        if self._rules.model is not None or request.model is None:
+            return []
+        if not self._rules.is_known_model(request.model):
+            message = f"The model {request.model!r} does not exist here; GET /v1/models lists those that do."
+            return [LineError(number, "model_not_found", message, "body.model")]
+        self._found.model = self._found.model or request.model
+        if request.model != self._found.model:
+            message = f"The model is {request.model!r}, but this batch's is {self._found.model!r}: one per batch."
+            return [LineError(number, "model_mismatch", message, "body.model")]
+        return []
+
+    def _report(self, errors: list[LineError]) -> None:
+        self._found.total_errors += len(errors)
+        room = MAX_REPORTED_ERRORS - len(self._found.errors)
+        self._found.errors.extend(errors[:room])

@@ -1,0 +1,109 @@
+"""Brings the database to the schema this code knows: `python -m batch_app.migrate [--check]`.
+
+The API migrates a database that has no schema yet; an old one is migrated by this command only, while nothing runs.
+"""
+
+import argparse
+import sys
+from enum import Enum
+
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+
+from batch_app.database import Database, metadata
+from batch_app.errors import ConfigurationError, SchemaError
+from batch_app.settings import PROJECT_DIR, load_settings
+
+
+class Schema(Enum):
+    """How a database's schema stands to the one this code knows."""
+
+    MISSING = "missing"
+    CURRENT = "current"
+    OTHER = "other"
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(PROJECT_DIR / "migrations"))
+    return config
+
+
+def known_revision() -> str:
+    """The newest migration in this checkout."""
+    return str(ScriptDirectory.from_config(_config()).get_current_head())
+
+
+def current_revision(database: Database) -> str | None:
+    """The migration the database stands at; None when it has no schema."""
+    with database.read() as connection:
+        return MigrationContext.configure(connection).get_current_revision()
+
+
+def schema_of(database: Database) -> Schema:
+    revision = current_revision(database)
+    if revision is None:
+        return Schema.MISSING
+    return Schema.CURRENT if revision == known_revision() else Schema.OTHER
+
+
+def migrate(database: Database) -> None:
+    """Run every migration that is missing, in one transaction."""
+    config = _config()
+    with database.write() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+
+
+def require_current_schema(database: Database) -> None:
+    """Raises SchemaError when the schema is another one than this code knows."""
+    if schema_of(database) is not Schema.CURRENT:
+        raise SchemaError(
+            f"{database.path} has schema {current_revision(database)}, this code knows {known_revision()}: "
+            "stop the API and the worker, then run `make migrate`"
+        )
+
+
+def differences(database: Database) -> list[object]:
+    """What the migrations left different from the tables in `database.py` (what `alembic check` reports)."""
+    with database.read() as connection:
+        return list(compare_metadata(MigrationContext.configure(connection), metadata))
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m batch_app.migrate", description=__doc__)
+    parser.add_argument("--check", action="store_true", help="migrate an empty copy and compare it with the code")
+    arguments = parser.parse_args()
+    try:
+        return _check() if arguments.check else _upgrade()
+    except ConfigurationError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+
+
+def _upgrade() -> int:
+    database = Database(load_settings().database_path)
+    before = current_revision(database)
+    migrate(database)
+    print(f"{database.path}: schema {before or 'none'} -> {current_revision(database)}")
+    return 0
+
+
+def _check() -> int:
+    import tempfile
+    from pathlib import Path
+
+    with tempfile.TemporaryDirectory() as folder:
+        database = Database(Path(folder) / "check.db")
+        migrate(database)
+        found = differences(database)
+    for difference in found:
+        print(f"migrations and batch_app/database.py differ: {difference}", file=sys.stderr)
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,319 @@
+"""Batches: accepting, reading, cancelling. Claims and ends of batches are in `store.claims`."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+from sqlalchemy import Connection, ColumnElement, and_, func, insert, or_, select, update
+
+from batch_app.database import Database, batches, dead_letters, files, requests
+from batch_app.errors import (
+    BatchNotCancellableError,
+    BatchNotFoundError,
+    IdempotencyKeyReusedError,
+    QueueFullError,
+)
+from batch_app.intake import InputLine
+from batch_app.jsonl import LineError
+from batch_app.states import ACTIVE_BATCH_STATES, BatchStatus, Dialect, RequestStatus
+from batch_app.store.files import NewFile, insert_file
+
+IDEMPOTENCY_SECONDS = 24 * 3600
+UNANSWERED = (RequestStatus.PENDING, RequestStatus.RUNNING)
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """A row of `batches`. The `*_requests` and token columns are None until the batch is final."""
+
+    id: str
+    status: BatchStatus
+    dialect: Dialect
+    model: str
+    served_model: str
+    endpoint: str
+    priority: int
+    completion_window: str | None
+    metadata: dict[str, str] | None
+    errors: list[dict[str, Any]] | None
+    total_requests: int
+    input_file_id: str
+    output_file_id: str | None
+    error_file_id: str | None
+    parent_batch_id: str | None
+    request_digest: str | None
+    created_at: float
+    expires_at: float | None
+    in_progress_at: float | None
+    finalizing_at: float | None
+    completed_at: float | None
+    failed_at: float | None
+    expired_at: float | None
+    cancelling_at: float | None
+    cancelled_at: float | None
+    worker_id: str | None
+    claim_epoch: int
+    completed_requests: int | None
+    failed_requests: int | None
+    cancelled_requests: int | None
+    expired_requests: int | None
+    input_tokens: int | None
+    cached_tokens: int | None
+    output_tokens: int | None
+    reasoning_tokens: int | None
+
+
+_COLUMNS = [batches.c[field.name] for field in fields(Batch)]
+
+
+def batch_from_row(row: Any) -> Batch:
+    values = dict(row._mapping)
+    values["status"] = BatchStatus(values["status"])
+    for name in ("metadata", "errors"):
+        values[name] = json.loads(values[name]) if values[name] else None
+    return Batch(**values)
+
+
+@dataclass(frozen=True, slots=True)
+class NewBatch:
+    """A batch to be accepted. `request_digest` identifies the request behind an Idempotency-Key."""
+
+    id: str
+    dialect: Dialect
+    model: str
+    served_model: str
+    endpoint: str
+    input_file_id: str
+    priority: int = 0
+    completion_window: str | None = None
+    expires_at: float | None = None
+    metadata: dict[str, str] | None = None
+    parent_batch_id: str | None = None
+    idempotency_key: str | None = None
+    request_digest: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class QueueLimits:
+    """How many batches may be active and how many of their lines unanswered, all batches together."""
+
+    max_active_batches: int
+    max_queued_requests: int
+
+
+def accept_batch(
+    database: Database,
+    *,
+    batch: NewBatch,
+    file: NewFile | None,
+    lines: Sequence[InputLine],
+    limits: QueueLimits,
+    now: float,
+) -> Batch:
+    """Insert the file, the batch and its ledger, or nothing. `file` is None when it is stored already.
+
+    Limits and the Idempotency-Key are decided inside the transaction, so any number of senders at once
+    keep to them. A known key with the same digest gives the batch it made; compare ids to tell.
+    Raises QueueFullError, IdempotencyKeyReusedError.
+    """
+    with database.write() as connection:
+        if earlier := _earlier_with_key(connection, batch, now):
+            return earlier
+        _check_room(connection, limits, len(lines))
+        if file is not None:
+            insert_file(connection, file, now)
+        values = {name: getattr(batch, name) for name in NewBatch.__dataclass_fields__}
+        values["metadata"] = json.dumps(batch.metadata) if batch.metadata is not None else None
+        connection.execute(
+            insert(batches).values(
+                **values, status=BatchStatus.QUEUED, total_requests=len(lines), created_at=now, claim_epoch=0
+            )
+        )
+        connection.execute(insert(requests), [_ledger_row(batch.id, line) for line in lines])
+        if batch.parent_batch_id is not None:
+            _mark_retried(connection, batch)
+        return _get(connection, batch.id)
+
+
+def _ledger_row(batch_id: str, line: InputLine) -> dict[str, Any]:
+    return {
+        "batch_id": batch_id,
+        "line": line.line,
+        "custom_id": line.custom_id,
+        "status": "pending",
+        "input_offset": line.offset,
+        "input_length": line.length,
+    }
+
+
+def _earlier_with_key(connection: Connection, batch: NewBatch, now: float) -> Batch | None:
+    if batch.idempotency_key is None:
+        return None
+    key = batches.c.idempotency_key == batch.idempotency_key
+    forgotten = update(batches).where(key, batches.c.created_at < now - IDEMPOTENCY_SECONDS)
+    connection.execute(forgotten.values(idempotency_key=None))
+    row = connection.execute(select(*_COLUMNS).where(key)).one_or_none()
+    if row is None:
+        return None
+    if row.request_digest != batch.request_digest:
+        raise IdempotencyKeyReusedError(
+            f"Idempotency-Key {batch.idempotency_key!r} was used for another request (batch {row.id}); "
+            "take a new key for a new request."
+        )
+    return batch_from_row(row)
+
+
+def _check_room(connection: Connection, limits: QueueLimits, lines: int) -> None:
+    active, queued = _queue_sizes(connection)
+    if active >= limits.max_active_batches:
+        raise QueueFullError(
+            f"{active} batches are active, {limits.max_active_batches} may be: wait until one ends, or cancel one."
+        )
+    if queued + lines > limits.max_queued_requests:
+        raise QueueFullError(
+            f"{queued} requests are queued and this batch has {lines}; {limits.max_queued_requests} may be "
+            "queued: wait for room, or submit a smaller batch."
+        )
+
+
+def _queue_sizes(connection: Connection) -> tuple[int, int]:
+    active = batches.c.status.in_(ACTIVE_BATCH_STATES)
+    unanswered = (
+        select(func.count())
+        .select_from(batches.join(requests, requests.c.batch_id == batches.c.id))
+        .where(active, requests.c.status.in_(UNANSWERED))
+    )
+    count = select(func.count()).select_from(batches).where(active)
+    return connection.execute(count).scalar_one(), connection.execute(unanswered).scalar_one()
+
+
+def _mark_retried(connection: Connection, batch: NewBatch) -> None:
+    letters = update(dead_letters).where(
+        dead_letters.c.batch_id == batch.parent_batch_id, dead_letters.c.retried_by_batch_id.is_(None)
+    )
+    connection.execute(letters.values(retried_by_batch_id=batch.id))
+
+
+def create_failed_batch(
+    database: Database, *, batch: NewBatch, errors: Sequence[LineError], now: float
+) -> Batch:
+    """A batch that was refused before it began: OpenAI's clients learn of a bad input file this way."""
+    values = {name: getattr(batch, name) for name in NewBatch.__dataclass_fields__}
+    values["metadata"] = json.dumps(batch.metadata) if batch.metadata is not None else None
+    zero = dict.fromkeys(FROZEN_COLUMNS, 0)
+    listed = [
+        {"code": e.code, "message": e.message, "param": e.param, "line": e.line or None} for e in errors
+    ]
+    with database.write() as connection:
+        connection.execute(
+            insert(batches).values(
+                **values,
+                **zero,
+                status=BatchStatus.FAILED,
+                total_requests=0,
+                created_at=now,
+                failed_at=now,
+                claim_epoch=0,
+                errors=json.dumps(listed),
+            )
+        )
+        return _get(connection, batch.id)
+
+
+FROZEN_COLUMNS = (
+    "completed_requests",
+    "failed_requests",
+    "cancelled_requests",
+    "expired_requests",
+    "input_tokens",
+    "cached_tokens",
+    "output_tokens",
+    "reasoning_tokens",
+)
+
+
+def get_batch(database: Database, *, batch_id: str) -> Batch:
+    """Raises BatchNotFoundError."""
+    with database.read() as connection:
+        return _get(connection, batch_id)
+
+
+def _get(connection: Connection, batch_id: str) -> Batch:
+    row = connection.execute(select(*_COLUMNS).where(batches.c.id == batch_id)).one_or_none()
+    if row is None:
+        raise BatchNotFoundError(batch_id)
+    return batch_from_row(row)
+
+
+def list_batches(
+    database: Database, *, limit: int, after: str | None = None, statuses: Sequence[BatchStatus] = ()
+) -> list[Batch]:
+    """Newest first, those older than batch `after`. Raises BatchNotFoundError when there is no such batch."""
+    query = select(*_COLUMNS).order_by(batches.c.created_at.desc(), batches.c.id.desc()).limit(limit)
+    if statuses:
+        query = query.where(batches.c.status.in_(statuses))
+    with database.read() as connection:
+        if after is not None:
+            query = query.where(_older_than(_get(connection, after)))
+        return [batch_from_row(row) for row in connection.execute(query)]
+
+
+def _older_than(batch: Batch) -> ColumnElement[bool]:
+    same_moment = and_(batches.c.created_at == batch.created_at, batches.c.id < batch.id)
+    return or_(batches.c.created_at < batch.created_at, same_moment)
+
+
+def list_open_batches(database: Database) -> list[Batch]:
+    """Batches that still need work, in the order they deserve it: priority, then age."""
+    open_states = [*ACTIVE_BATCH_STATES, BatchStatus.CANCELLING]
+    query = (
+        select(*_COLUMNS)
+        .where(batches.c.status.in_(open_states))
+        .order_by(batches.c.priority.desc(), batches.c.created_at, batches.c.id)
+    )
+    with database.read() as connection:
+        return [batch_from_row(row) for row in connection.execute(query)]
+
+
+def count_batches_by_status(database: Database) -> dict[BatchStatus, int]:
+    query = select(batches.c.status, func.count()).group_by(batches.c.status)
+    with database.read() as connection:
+        return {BatchStatus(status): count for status, count in connection.execute(query)}
+
+
+def request_cancel(database: Database, *, batch_id: str, now: float) -> Batch:
+    """queued or in_progress -> cancelling; the worker ends it. Asking again changes nothing.
+
+    Raises BatchNotFoundError, BatchNotCancellableError.
+    """
+    cancel = (
+        update(batches)
+        .where(
+            batches.c.id == batch_id,
+            batches.c.status.in_([BatchStatus.QUEUED, BatchStatus.IN_PROGRESS]),
+        )
+        .values(status=BatchStatus.CANCELLING, cancelling_at=now)
+    )
+    with database.write() as connection:
+        moved = connection.execute(cancel).rowcount
+        batch = _get(connection, batch_id)
+    if not moved and batch.status not in (BatchStatus.CANCELLING, BatchStatus.CANCELLED):
+        raise BatchNotCancellableError(f"Batch '{batch_id}' is {batch.status}; it can no longer be cancelled.")
+    return batch
+
+
+@dataclass(frozen=True, slots=True)
+class QueueState:
+    """`oldest_created_at` is when the batch that has waited longest was submitted; None when none waits."""
+
+    active_batches: int
+    queued_requests: int
+    oldest_created_at: float | None
+
+
+def queue_state(database: Database) -> QueueState:
+    oldest = select(func.min(batches.c.created_at)).where(batches.c.status == BatchStatus.QUEUED)
+    with database.read() as connection:
+        active, queued = _queue_sizes(connection)
+        return QueueState(active, queued, connection.execute(oldest).scalar_one())

@@ -1,0 +1,232 @@
+"""What the ledger says about progress: counts, rates, error groups, rows. Reads only."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, and_, func, or_, select
+
+from batch_app.database import Database, batches, dead_letters, requests
+from batch_app.files import AnswerKind
+from batch_app.states import FINAL_REQUEST_STATES, OPEN_BATCH_STATES, RequestStatus
+from batch_app.store.batches import Batch
+from batch_app.store.claims import stream_end
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """Lines of a batch by state, and the tokens of those that are answered."""
+
+    pending: int = 0
+    running: int = 0
+    completed: int = 0
+    failed: int = 0
+    cancelled: int = 0
+    expired: int = 0
+    input_tokens: int = 0
+    cached_tokens: int = 0
+    output_tokens: int = 0
+    reasoning_tokens: int = 0
+
+
+def counts_of(database: Database, *, found: Sequence[Batch]) -> dict[str, Counts]:
+    """Counts by batch id: frozen ones from the batch, open ones counted from the ledger."""
+    counts = {batch.id: _frozen(batch) for batch in found if batch.completed_requests is not None}
+    open_ids = [batch.id for batch in found if batch.id not in counts]
+    return {**counts, **_counted(database, open_ids)}
+
+
+def _frozen(batch: Batch) -> Counts:
+    return Counts(
+        completed=batch.completed_requests or 0,
+        failed=batch.failed_requests or 0,
+        cancelled=batch.cancelled_requests or 0,
+        expired=batch.expired_requests or 0,
+        input_tokens=batch.input_tokens or 0,
+        cached_tokens=batch.cached_tokens or 0,
+        output_tokens=batch.output_tokens or 0,
+        reasoning_tokens=batch.reasoning_tokens or 0,
+    )
+
+
+def _counted(database: Database, ids: Sequence[str]) -> dict[str, Counts]:
+    states = {str(status): func.count().filter(requests.c.status == status) for status in RequestStatus}
+    names = ("input_tokens", "cached_tokens", "output_tokens", "reasoning_tokens")
+    tokens = {name: func.sum(requests.c[name]) for name in names}
+    columns = [column.label(name) for name, column in {**states, **tokens}.items()]
+    query = (
+        select(requests.c.batch_id, *columns).where(requests.c.batch_id.in_(ids)).group_by(requests.c.batch_id)
+    )
+    with database.read() as connection:
+        rows = connection.execute(query).all() if ids else []
+    return {row[0]: Counts(*(value or 0 for value in row[1:])) for row in rows}
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """What a batch got done since a moment."""
+
+    requests: int
+    output_tokens: int
+
+
+def pace_of(database: Database, *, batch_ids: Sequence[str], since: float) -> dict[str, Pace]:
+    query = (
+        select(requests.c.batch_id, func.count(), func.sum(requests.c.output_tokens))
+        .where(
+            requests.c.batch_id.in_(batch_ids),
+            requests.c.status.in_([RequestStatus.COMPLETED, RequestStatus.FAILED]),
+            requests.c.finished_at > since,
+        )
+        .group_by(requests.c.batch_id)
+    )
+    with database.read() as connection:
+        return {row[0]: Pace(row[1], row[2] or 0) for row in connection.execute(query)}
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """Over all batches since a moment."""
+
+    answers: int
+    failed: int
+    dead_letters: int
+
+
+def totals_since(database: Database, *, since: float) -> Totals:
+    """Batches that ended since then are counted if they have lines finished since then; the index serves it."""
+    ended = func.coalesce(
+        batches.c.completed_at, batches.c.failed_at, batches.c.expired_at, batches.c.cancelled_at
+    )
+    recent = select(batches.c.id).where(or_(batches.c.status.in_(OPEN_BATCH_STATES), ended > since))
+    finished = (
+        select(requests.c.status, func.count())
+        .where(
+            requests.c.batch_id.in_(recent),
+            requests.c.status.in_([RequestStatus.COMPLETED, RequestStatus.FAILED]),
+            requests.c.finished_at > since,
+        )
+        .group_by(requests.c.status)
+    )
+    letters = select(func.count()).select_from(dead_letters).where(dead_letters.c.last_failed_at > since)
+    with database.read() as connection:
+        by_status = dict(connection.execute(finished).tuples().all())
+        dead = connection.execute(letters).scalar_one()
+    return Totals(by_status.get("completed", 0), by_status.get("failed", 0), dead)
+
+
+def committed_end(
+    database: Database, *, batch_id: str, kind: AnswerKind, lines: int | None = None
+) -> tuple[int, int]:
+    """(lines, byte offset) where a batch's answer stream ends, or where its first `lines` lines end."""
+    of_kind = and_(requests.c.batch_id == batch_id, requests.c.answer_kind == kind)
+    with database.read() as connection:
+        if lines is None:
+            count = connection.execute(select(func.count()).select_from(requests).where(of_kind)).scalar_one()
+            return count, stream_end(connection, batch_id, kind)
+        end = (requests.c.answer_offset + requests.c.answer_length).label("end")
+        first = select(end).where(of_kind).order_by(requests.c.answer_offset).limit(lines).subquery()
+        row = connection.execute(select(func.count(), func.max(first.c.end))).one()
+    return row[0], row[1] or 0
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorGroup:
+    """Lines of a batch that ended with the same error code, the first of them as a sample."""
+
+    code: str
+    count: int
+    line: int
+    custom_id: str
+    message: str | None
+
+
+def error_groups(database: Database, *, batch_id: str) -> list[ErrorGroup]:
+    groups = (
+        select(requests.c.error_code, func.count().label("count"), func.min(requests.c.line).label("line"))
+        .where(requests.c.batch_id == batch_id, requests.c.error_code.is_not(None))
+        .where(requests.c.status.in_(FINAL_REQUEST_STATES))
+        .group_by(requests.c.error_code)
+        .subquery()
+    )
+    sample = and_(requests.c.batch_id == batch_id, requests.c.line == groups.c.line)
+    letter = and_(dead_letters.c.batch_id == batch_id, dead_letters.c.line == groups.c.line)
+    query = (
+        select(groups, requests.c.custom_id, dead_letters.c.message)
+        .join_from(groups, requests, sample)
+        .outerjoin(dead_letters, letter)
+        .order_by(groups.c.count.desc(), groups.c.error_code)
+    )
+    with database.read() as connection:
+        return [ErrorGroup(*row) for row in connection.execute(query)]
+
+
+ROW_COLUMNS = (
+    "line",
+    "custom_id",
+    "status",
+    "attempts",
+    "status_code",
+    "finish_reason",
+    "error_code",
+    "input_tokens",
+    "output_tokens",
+    "started_at",
+    "finished_at",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class RowFilter:
+    """Which ledger rows of a batch are wanted; None does not filter."""
+
+    status: str | None = None
+    error_code: str | None = None
+    custom_id_prefix: str | None = None
+
+    def conditions(self) -> list[ColumnElement[bool]]:
+        wanted: list[ColumnElement[bool]] = []
+        if self.status is not None:
+            wanted.append(requests.c.status == self.status)
+        if self.error_code is not None:
+            wanted.append(requests.c.error_code == self.error_code)
+        if self.custom_id_prefix:
+            wanted.append(requests.c.custom_id.startswith(self.custom_id_prefix, autoescape=True))
+        return wanted
+
+
+def list_rows(
+    database: Database, *, batch_id: str, wanted: RowFilter, after: int, limit: int
+) -> tuple[list[dict[str, Any]], int]:
+    """Ledger rows in input order behind line `after`, and how many match in all."""
+    matching = [requests.c.batch_id == batch_id, *wanted.conditions()]
+    columns = [requests.c[name] for name in ROW_COLUMNS]
+    page = select(*columns).where(*matching, requests.c.line > after).order_by(requests.c.line).limit(limit)
+    with database.read() as connection:
+        total = connection.execute(select(func.count()).select_from(requests).where(*matching)).scalar_one()
+        return [dict(row._mapping) for row in connection.execute(page)], total
+
+
+def list_dead_letters(
+    database: Database, *, batch_id: str, after: int, limit: int
+) -> list[dict[str, Any]]:
+    query = (
+        select(dead_letters)
+        .where(dead_letters.c.batch_id == batch_id, dead_letters.c.line > after)
+        .order_by(dead_letters.c.line)
+        .limit(limit)
+    )
+    with database.read() as connection:
+        return [dict(row._mapping) for row in connection.execute(query)]
+
+
+def unsuccessful_inputs(database: Database, *, batch_id: str) -> list[tuple[int, int]]:
+    """(offset, length) in the input file of every line that ended without an answer, in input order."""
+    unsuccessful = FINAL_REQUEST_STATES - {RequestStatus.COMPLETED}
+    query = (
+        select(requests.c.input_offset, requests.c.input_length)
+        .where(requests.c.batch_id == batch_id, requests.c.status.in_(unsuccessful))
+        .order_by(requests.c.line)
+    )
+    with database.read() as connection:
+        return [(offset, length) for offset, length in connection.execute(query)]

@@ -1,0 +1,221 @@
+"""The ledger: one row per input line, from pending to its answer's place on the disk."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, bindparam, case, func, insert, or_, select, update
+
+from batch_app.database import Database, dead_letters, requests
+from batch_app.errors import ClaimLostError
+from batch_app.files import Place
+from batch_app.states import RequestStatus
+from batch_app.store.claims import Claim, require_claim, return_running_lines
+
+
+@dataclass(frozen=True, slots=True)
+class TakenLine:
+    """A line that is `running` under a claim: where its input lies, and what happened to it before."""
+
+    line: int
+    custom_id: str
+    input_offset: int
+    input_length: int
+    attempts: int
+    engine_deaths: int
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The end of a line. `dead_letter` is the reason it was given up, None when it was not."""
+
+    line: int
+    custom_id: str
+    status: RequestStatus
+    attempts: int
+    started_at: float | None
+    status_code: int | None = None
+    error_code: str | None = None
+    finish_reason: str | None = None
+    input_tokens: int = 0
+    cached_tokens: int = 0
+    output_tokens: int = 0
+    reasoning_tokens: int = 0
+    dead_letter: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Postponement:
+    """A line to be tried again, not before `retry_at`."""
+
+    line: int
+    attempts: int
+    retry_at: float
+
+
+def take_lines(
+    database: Database, *, claim: Claim, limit: int, below_engine_deaths: int, now: float
+) -> list[TakenLine]:
+    """The next pending lines in input order become running. Lines with more engine deaths are left out.
+
+    Raises ClaimLostError.
+    """
+    due = or_(requests.c.retry_at.is_(None), requests.c.retry_at <= now)
+    return _take(database, claim, limit, [due, requests.c.engine_deaths < below_engine_deaths])
+
+
+def take_suspect(database: Database, *, claim: Claim, from_engine_deaths: int) -> TakenLine | None:
+    """One pending line that was in flight at that many engine deaths: it is to run alone. Raises ClaimLostError."""
+    found = _take(database, claim, 1, [requests.c.engine_deaths >= from_engine_deaths])
+    return found[0] if found else None
+
+
+def take_remaining(database: Database, *, claim: Claim, limit: int) -> list[TakenLine]:
+    """Any pending lines, because the batch ends and they need an end too. Raises ClaimLostError."""
+    return _take(database, claim, limit, [])
+
+
+def _take(
+    database: Database, claim: Claim, limit: int, conditions: Sequence[ColumnElement[bool]]
+) -> list[TakenLine]:
+    columns = [requests.c[name] for name in TakenLine.__dataclass_fields__]
+    pending = (requests.c.batch_id == claim.batch_id, requests.c.status == RequestStatus.PENDING)
+    query = (
+        select(*columns)
+        .where(*pending, requests.c.finished_at.is_(None), *conditions)
+        .order_by(requests.c.line)
+        .limit(limit)
+    )
+    with database.write() as connection:
+        require_claim(connection, claim)
+        taken = [TakenLine(*row) for row in connection.execute(query)]
+        if taken:
+            connection.execute(
+                update(requests)
+                .where(requests.c.batch_id == claim.batch_id, requests.c.line == bindparam("its_line"))
+                .values(status=RequestStatus.RUNNING),
+                [{"its_line": line.line} for line in taken],
+            )
+    return taken
+
+
+def record(
+    database: Database,
+    *,
+    claim: Claim,
+    outcomes: Sequence[tuple[Outcome, Place]],
+    postponements: Sequence[Postponement] = (),
+    now: float,
+) -> None:
+    """Lines get their ends, all of them or none; each answer is on the disk at its place. Raises ClaimLostError."""
+    with database.write() as connection:
+        require_claim(connection, claim)
+        _finish(connection, claim, outcomes, now)
+        _postpone(connection, claim, postponements, now)
+        _bury(connection, claim, [outcome for outcome, _place in outcomes], now)
+
+
+def _its_line(claim: Claim) -> tuple[ColumnElement[bool], ...]:
+    return (
+        requests.c.batch_id == claim.batch_id,
+        requests.c.line == bindparam("its_line"),
+        requests.c.status == RequestStatus.RUNNING,
+    )
+
+
+_ENDING = ("status", "attempts", "started_at", "status_code", "error_code", "finish_reason")
+_TOKENS = ("input_tokens", "cached_tokens", "output_tokens", "reasoning_tokens")
+
+
+def _finish(
+    connection: Connection, claim: Claim, outcomes: Sequence[tuple[Outcome, Place]], now: float
+) -> None:
+    rows = [
+        {
+            "its_line": outcome.line,
+            "answer_kind": place.kind,
+            "answer_offset": place.offset,
+            "answer_length": place.length,
+            "finished_at": now,
+            **{name: getattr(outcome, name) for name in (*_ENDING, *_TOKENS)},
+        }
+        for outcome, place in outcomes
+    ]
+    if not rows:
+        return
+    names = [name for name in rows[0] if name != "its_line"]
+    statement = update(requests).where(*_its_line(claim)).values({name: bindparam(name) for name in names})
+    if connection.execute(statement, rows).rowcount != len(rows):
+        raise ClaimLostError(f"a line of batch {claim.batch_id} was not running when its answer came")
+
+
+def _postpone(
+    connection: Connection, claim: Claim, postponements: Sequence[Postponement], now: float
+) -> None:
+    if postponements:
+        statement = (
+            update(requests)
+            .where(*_its_line(claim))
+            .values(
+                status=RequestStatus.PENDING,
+                attempts=bindparam("its_attempts"),
+                retry_at=bindparam("its_retry_at"),
+                first_failed_at=func.coalesce(requests.c.first_failed_at, now),
+            )
+        )
+        rows = [{"its_line": p.line, "its_attempts": p.attempts, "its_retry_at": p.retry_at} for p in postponements]
+        connection.execute(statement, rows)
+
+
+def _bury(connection: Connection, claim: Claim, outcomes: Sequence[Outcome], now: float) -> None:
+    dead = {outcome.line: outcome for outcome in outcomes if outcome.dead_letter is not None}
+    if not dead:
+        return
+    first_failure = dict(
+        connection.execute(
+            select(requests.c.line, requests.c.first_failed_at).where(
+                requests.c.batch_id == claim.batch_id, requests.c.line.in_(dead)
+            )
+        ).tuples()
+    )
+    rows = [
+        {
+            "batch_id": claim.batch_id,
+            "line": line,
+            "custom_id": outcome.custom_id,
+            "code": outcome.error_code,
+            "message": outcome.dead_letter,
+            "attempts": outcome.attempts,
+            "first_failed_at": first_failure.get(line) or now,
+            "last_failed_at": now,
+        }
+        for line, outcome in dead.items()
+    ]
+    connection.execute(insert(dead_letters), rows)
+
+
+def return_running(database: Database, *, claim: Claim) -> None:
+    """Every running line of the batch is pending again. Raises ClaimLostError."""
+    with database.write() as connection:
+        require_claim(connection, claim)
+        return_running_lines(connection, requests.c.batch_id == claim.batch_id)
+
+
+def return_lines(database: Database, *, claim: Claim, lines: Sequence[int], after_engine_death: bool) -> None:
+    """Running lines whose answers will not come are pending again; after an engine's death they are suspects.
+
+    Raises ClaimLostError.
+    """
+    statement = (
+        update(requests)
+        .where(*_its_line(claim))
+        .values(
+            status=RequestStatus.PENDING,
+            engine_deaths=requests.c.engine_deaths + int(after_engine_death),
+            started_at=None,
+        )
+    )
+    with database.write() as connection:
+        require_claim(connection, claim)
+        if lines:
+            connection.execute(statement, [{"its_line": line} for line in lines])
