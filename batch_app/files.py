@@ -106,24 +106,31 @@ class AnswerLog:
         self._size = 0
         self._file: BinaryIO | None = None
 
+    @property
+    def size(self) -> int:
+        """Bytes appended so far, committed or not."""
+        return self._size
+
     def append(self, lines: list[bytes]) -> list[Place]:
-        """Write lines and sync them; they are on the disk when this returns. On OSError none of them counts."""
+        """Write lines and sync them; they are on the disk when this returns. After an OSError, `cut_to` the old size."""
         file = self._file or self._create()
+        file.write(b"".join(lines))
+        file.flush()
+        os.fdatasync(file.fileno())
         places = []
-        offset = self._base + self._size
         for line in lines:
-            places.append(Place(self._kind, offset, len(line)))
-            offset += len(line)
-        try:
-            file.write(b"".join(lines))
-            file.flush()
-            os.fdatasync(file.fileno())
-        except OSError:
-            # What was written in part (a full disk) must not shift what comes next.
-            self._reopen_at(self._size)
-            raise
-        self._size = offset - self._base
+            places.append(Place(self._kind, self._base + self._size, len(line)))
+            self._size += len(line)
         return places
+
+    def cut_to(self, size: int) -> None:
+        """Forget what was appended past `size`, also what a full disk took only in part."""
+        if self._file is not None:
+            self.close()
+            self._file = self._path.open("r+b")
+            self._file.truncate(size)
+            self._file.seek(size)
+            self._size = size
 
     def close(self) -> None:
         if self._file is not None:
@@ -136,12 +143,6 @@ class AnswerLog:
         self._file = self._path.open("wb")
         sync_folder(self._path.parent)
         return self._file
-
-    def _reopen_at(self, size: int) -> None:
-        self.close()
-        self._file = self._path.open("r+b")
-        self._file.truncate(size)
-        self._file.seek(size)
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,6 +53,7 @@ class Settings(BaseSettings):
     engine_stall_seconds: float = Field(300, gt=0, description="without a token while busy before a restart")
     grace_seconds: float = Field(30, ge=0, description="for lines in flight after SIGTERM")
 
+    log_format: Literal["text", "json"] = Field("text", description="json writes one object per line")
     gpu_max_memory_percent: float = Field(95, gt=0, le=100, description="above it batches are refused")
     gpu_max_temperature_c: float = Field(85, gt=0, description="above it batches are refused and feeding pauses")
     require_gpu: bool = Field(False, description="refuse batches when there is no GPU")

@@ -1,0 +1,83 @@
+"""Keeps the engine's window full: a bounded number of requests in flight, shared fairly among the runs.
+
+There is no barrier anywhere: a slot is filled again as soon as its answer is recorded, from whichever run is next.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import orjson
+
+from batch_app import ids
+from batch_app.inference.engine import Engine, EngineAnswer, EngineDeadError, EngineRequest
+from batch_app.jsonl import engine_body
+from batch_app.processing.run import Arrival, Run
+from batch_app.processing.schedule import next_run
+from batch_app.store.requests import TakenLine
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Alone:
+    """A suspect in flight: nothing else may be, so that a death convicts it."""
+
+    run: Run
+    line: TakenLine
+
+
+class Feeder:
+    """Hands lines to the engine and takes the answers back. `on_arrival` and `on_death` are told from its tasks."""
+
+    def __init__(self, *, on_arrival: Callable[[], None], on_death: Callable[[], None]) -> None:
+        self._on_arrival, self._on_death = on_arrival, on_death
+        self._fed = 0
+        self.alone: Alone | None = None
+
+    def top_up(self, runs: Sequence[Run], engine: Engine, *, model: str, window: int) -> None:
+        """Fill the free slots of the window. Does nothing while a suspect runs alone."""
+        if self.alone is not None and self.alone.line.line not in self.alone.run.in_flight:
+            self.alone = None
+        room = window - sum(run.held for run in runs)
+        while self.alone is None and room > 0 and (run := next_run(runs)):
+            self._feed(run, run.ready.popleft(), engine, model)
+            room -= 1
+
+    def feed_alone(self, run: Run, line: TakenLine, engine: Engine, *, model: str) -> None:
+        """Run a suspect; nothing may be in flight."""
+        log.warning("suspect_runs_alone", extra={"batch_id": run.id, "line": line.line})
+        self.alone = Alone(run, line)
+        self._feed(run, line, engine, model)
+
+    def _feed(self, run: Run, line: TakenLine, engine: Engine, model: str) -> None:
+        self._fed += 1
+        run.last_fed = self._fed
+        run.in_flight[line.line] = asyncio.create_task(self._answer(run, line, engine, model))
+
+    async def _answer(self, run: Run, line: TakenLine, engine: Engine, model: str) -> None:
+        started_at = time.time()
+        try:
+            answer = await engine.answer(_request(run, line, model))
+        except EngineDeadError:
+            self._on_death()  # the line stays in flight: whoever handles the death asks what was
+            return
+        except Exception as error:  # one request's bug must not stop the others
+            log.exception("request_crashed", extra={"batch_id": run.id, "line": line.line})
+            answer = _internal_error(error)
+        if run.in_flight.pop(line.line, None) is not None:
+            run.arrived.append(Arrival(line, answer, started_at))
+            self._on_arrival()
+
+
+def _request(run: Run, line: TakenLine, model: str) -> EngineRequest:
+    body = engine_body(run.read_line(line), model=model)
+    return EngineRequest(ids.request_id(run.id, line.line), run.batch.endpoint, body)
+
+
+def _internal_error(error: Exception) -> EngineAnswer:
+    message = f"The request failed inside the worker: {type(error).__name__}."
+    body = {"error": {"message": message, "type": "server_error", "param": None, "code": "internal_error"}}
+    return EngineAnswer(500, orjson.dumps(body))

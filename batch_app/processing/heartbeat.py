@@ -1,0 +1,107 @@
+"""A thread that says the worker lives, whatever the engine and the event loop are doing.
+
+It also takes the samples behind the charts. It reads what the loop last said of itself and never waits for it.
+"""
+
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from batch_app.database import Database
+from batch_app.gpu import GpuSnapshot, read_gpu
+from batch_app.store import batches, workers
+from batch_app.store.workers import Sample, WorkerReport
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """What the loop says of itself, replaced as a whole. Totals count from the worker's start."""
+
+    report: WorkerReport
+    tokens_total: int = 0
+    answers_total: int = 0
+
+
+class Heartbeat(threading.Thread):
+    """Beats every `interval_seconds`, and at once when the worker's state changes."""
+
+    def __init__(self, database: Database, worker_id: str, *, interval_seconds: float) -> None:
+        super().__init__(name="heartbeat", daemon=True)
+        self._database, self._worker_id = database, worker_id
+        self._interval_seconds = interval_seconds
+        self._wake, self._stopped = threading.Event(), threading.Event()
+        self._status = Status(WorkerReport(state="idle"))
+        self._before = (self._status, time.time())
+        self.gpu: GpuSnapshot | None = None
+
+    def tell(self, status: Status) -> None:
+        """Called by the loop, as often as it likes."""
+        old, self._status = self._status.report, status
+        if (old.state, old.model, old.batch_ids) != (
+            status.report.state,
+            status.report.model,
+            status.report.batch_ids,
+        ):
+            self._wake.set()
+
+    def run(self) -> None:
+        next_at = 0.0
+        while not self._stopped.is_set():
+            now = time.time()
+            due = now >= next_at
+            if due:
+                next_at = now + self._interval_seconds
+            try:
+                self.beat(now, with_sample=due)
+            except SQLAlchemyError as error:
+                log.warning("heartbeat_failed", extra={"reason": str(error)})
+            self._wake.wait(max(next_at - time.time(), 0))
+            self._wake.clear()
+
+    def beat(self, now: float, *, with_sample: bool) -> None:
+        """One heartbeat; a sample goes with the regular ones."""
+        self.gpu = read_gpu(own_pid=os.getpid())
+        status = self._status
+        tokens_per_second, requests_per_second = self._rates(status, now)
+        gpu = asdict(self.gpu) if self.gpu else None
+        report = replace(status.report, tokens_per_second=tokens_per_second, gpu=gpu)
+        if not workers.beat(self._database, worker_id=self._worker_id, report=report, now=now):
+            log.warning("worker_revived", extra={"worker_id": self._worker_id})
+            workers.revive_worker(self._database, worker_id=self._worker_id, now=now)
+        if with_sample:
+            self._sample(report, requests_per_second, now)
+            self._before = (status, now)
+
+    def _rates(self, status: Status, now: float) -> tuple[float, float]:
+        before, then = self._before
+        seconds = max(now - then, 0.001)
+        tokens = max(status.tokens_total - before.tokens_total, 0)
+        answers = max(status.answers_total - before.answers_total, 0)
+        return tokens / seconds, answers / seconds
+
+    def _sample(self, report: WorkerReport, requests_per_second: float, now: float) -> None:
+        gpu = self.gpu
+        sample = Sample(
+            at=now,
+            queued_requests=batches.queue_state(self._database).queued_requests,
+            requests_in_flight=report.requests_in_flight,
+            tokens_per_second=report.tokens_per_second,
+            requests_per_second=requests_per_second,
+            gpu_memory_used_bytes=gpu.memory_used_bytes if gpu else None,
+            gpu_utilization_percent=gpu.utilization_percent if gpu else None,
+            gpu_temperature_c=gpu.temperature_c if gpu else None,
+            gpu_power_w=gpu.power_w if gpu else None,
+        )
+        workers.add_sample(self._database, sample=sample)
+
+    def stop(self) -> None:
+        self._stopped.set()
+        self._wake.set()
+        self.join(timeout=10)

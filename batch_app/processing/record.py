@@ -1,0 +1,56 @@
+"""Answers become durable: log first, ledger second, never in another order.
+
+A failing disk or a busy database loses nothing: answers stay in memory, in the window, until they are recorded.
+"""
+
+from collections.abc import Sequence
+
+from batch_app.database import Database
+from batch_app.files import KINDS, Place
+from batch_app.processing.run import Run, Unrecorded
+from batch_app.processing.settle import RetryRule, Settled, settle
+from batch_app.store import requests
+from batch_app.store.requests import Outcome, Postponement
+
+
+def record_arrivals(database: Database, run: Run, rule: RetryRule, *, now: float) -> None:
+    """Record everything that has arrived for a run. Runs in a thread; more may arrive meanwhile.
+
+    Raises ClaimLostError; OSError or SQLAlchemyError when the disk or the database refuses: call again later.
+    """
+    flush(database, run, now=now)
+    arrivals = run.arrived[:]
+    settled = [settle(run.id, arrival, rule, now) for arrival in arrivals]
+    ended = [item for item in settled if isinstance(item, Settled)]
+    append(run, ended, [item for item in settled if isinstance(item, Postponement)])
+    del run.arrived[: len(arrivals)]
+    flush(database, run, now=now)
+
+
+def append(run: Run, ended: Sequence[Settled], postponed: Sequence[Postponement] = ()) -> None:
+    """Put answers on the disk, to be flushed into the ledger. Raises OSError, and then nothing has happened."""
+    sizes = {kind: log.size for kind, log in run.logs.items()}
+    pairs: list[tuple[Outcome, Place]] = []
+    try:
+        for kind in KINDS:
+            if of_kind := [item for item in ended if item.kind == kind]:
+                places = run.logs[kind].append([item.text for item in of_kind])
+                pairs.extend(zip((item.outcome for item in of_kind), places, strict=True))
+    except OSError:
+        for kind, size in sizes.items():
+            run.logs[kind].cut_to(size)
+        raise
+    run.unrecorded = Unrecorded(pairs, list(postponed))
+
+
+def flush(database: Database, run: Run, *, now: float) -> None:
+    """Record what the logs hold already. Until this succeeds nothing more may be appended."""
+    if run.unrecorded:
+        requests.record(
+            database,
+            claim=run.claim,
+            outcomes=run.unrecorded.outcomes,
+            postponements=run.unrecorded.postponements,
+            now=now,
+        )
+        run.unrecorded = Unrecorded()

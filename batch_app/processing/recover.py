@@ -1,0 +1,53 @@
+"""After a crash: whose claims are void, and what lies around that nothing refers to."""
+
+import logging
+import socket
+from collections.abc import Sequence
+
+import psutil
+
+from batch_app.database import Database
+from batch_app.errors import BatchNotFoundError
+from batch_app.files import remove_folder
+from batch_app.processing.orphans import kill_owned_by
+from batch_app.settings import Settings
+from batch_app.states import FINAL_BATCH_STATES
+from batch_app.store import batches, claims, workers
+from batch_app.store.workers import Worker
+
+log = logging.getLogger(__name__)
+
+
+def release_lost_workers(database: Database, settings: Settings, *, own_id: str, now: float) -> list[str]:
+    """Void the claims of workers that died on this machine, or have been silent for too long."""
+    gone = [worker.id for worker in workers.living_workers(database) if worker.id != own_id and is_gone(worker)]
+    lost = claims.release_lost_workers(
+        database, gone=gone, silent_since=now - settings.lost_seconds, except_id=own_id, now=now
+    )
+    for worker_id in lost:
+        log.warning("worker_lost", extra={"worker_id": worker_id})
+    return lost
+
+
+def is_gone(worker: Worker) -> bool:
+    """Whether its process is known to have ended. The pid alone does not tell: pids are used again."""
+    if worker.host != socket.gethostname():
+        return False
+    try:
+        started_at = psutil.Process(worker.pid).create_time()
+    except psutil.NoSuchProcess:
+        return True
+    return abs(started_at - worker.process_started_at) > 1
+
+
+def sweep(database: Database, settings: Settings, *, lost: Sequence[str]) -> None:
+    """At start: kill engines of workers just found dead, and remove the logs of batches that have ended."""
+    if killed := kill_owned_by(lost) if lost else 0:
+        log.warning("orphans_killed", extra={"processes": killed})
+    for folder in settings.work_dir.glob("batch_*"):
+        try:
+            ended = batches.get_batch(database, batch_id=folder.name).status in FINAL_BATCH_STATES
+        except BatchNotFoundError:
+            ended = True
+        if ended:
+            remove_folder(folder)

@@ -1,0 +1,86 @@
+"""A claimed batch in the worker's hands: its open files, the lines at hand, and the answers not yet recorded.
+
+Everything here is rebuilt from the ledger after a crash; nothing in it is the truth about anything.
+"""
+
+import asyncio
+import os
+from collections import deque
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from batch_app.files import KINDS, AnswerKind, AnswerLog, Place
+from batch_app.inference.engine import EngineAnswer
+from batch_app.store.batches import Batch
+from batch_app.store.claims import Claim
+from batch_app.store.requests import Outcome, Postponement, TakenLine
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """An answer as it came back from the engine."""
+
+    line: TakenLine
+    answer: EngineAnswer
+    started_at: float
+
+
+@dataclass
+class Unrecorded:
+    """Answers that are in the logs already and wait for the ledger: appended once, recorded until it works."""
+
+    outcomes: list[tuple[Outcome, Place]] = field(default_factory=list)
+    postponements: list[Postponement] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(self.outcomes) + len(self.postponements)
+
+
+class Run:
+    """Opened by a claim, closed when the batch ends, is given back or is lost."""
+
+    def __init__(self, batch: Batch, claim: Claim, *, source: Path, work_folder: Path) -> None:
+        self.batch, self.claim = batch, claim
+        self.work_folder = work_folder
+        self.ready: deque[TakenLine] = deque()
+        self.in_flight: dict[int, asyncio.Task[None]] = {}
+        self.arrived: list[Arrival] = []
+        self.unrecorded = Unrecorded()
+        self.last_fed = 0  # the feeder's count when it last took a line from here
+        self.refill_at = 0.0  # no sooner: the ledger had no line to give
+        self.end_at = 0.0  # no sooner: a line was still without an answer
+        self._source = os.open(source, os.O_RDONLY)
+        ends: dict[AnswerKind, int] = {"output": claim.output_end, "error": claim.error_end}
+        self.logs = {
+            kind: AnswerLog(work_folder, kind, epoch=claim.epoch, base=ends[kind]) for kind in KINDS
+        }
+
+    @property
+    def id(self) -> str:
+        return self.batch.id
+
+    @property
+    def held(self) -> int:
+        """Requests that take up room in the window: in flight, or answered and not yet recorded."""
+        return len(self.in_flight) + len(self.arrived) + len(self.unrecorded)
+
+    @property
+    def is_drained(self) -> bool:
+        return not self.ready and self.held == 0
+
+    def read_line(self, line: TakenLine) -> bytes:
+        return os.pread(self._source, line.input_length, line.input_offset)
+
+    def abandon_in_flight(self) -> list[int]:
+        """Stop waiting for the answers in flight; the engine aborts them. Returns their lines."""
+        lines = list(self.in_flight)
+        for task in self.in_flight.values():
+            task.cancel()
+        self.in_flight.clear()
+        return lines
+
+    def close(self) -> None:
+        self.abandon_in_flight()
+        os.close(self._source)
+        for log in self.logs.values():
+            log.close()

@@ -1,0 +1,203 @@
+"""The batches this worker has claimed: taking them, recording their answers, ending them, giving them back.
+
+Every step goes through a claim, so a batch that was taken over meanwhile is let go of and nothing is written to it.
+Blocking work runs in threads: the event loop belongs to the engine.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from typing import TypeVar
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from batch_app.database import Database
+from batch_app.errors import ClaimLostError, ConflictError
+from batch_app.processing import finish
+from batch_app.processing.finish import Verdict
+from batch_app.processing.record import append, flush, record_arrivals
+from batch_app.processing.run import Run
+from batch_app.processing.settle import ENGINE_CRASHED, RetryRule, Settled, give_up
+from batch_app.settings import Settings
+from batch_app.states import RequestStatus
+from batch_app.store import batches, claims, files, requests
+from batch_app.store.batches import Batch
+from batch_app.store.requests import TakenLine
+
+log = logging.getLogger(__name__)
+
+_T = TypeVar("_T")
+_LOOK_AGAIN_SECONDS = 0.5
+
+
+class Runs:
+    """A sequence of open runs, in the order they were claimed."""
+
+    def __init__(self, database: Database, settings: Settings, *, worker_id: str) -> None:
+        self._database, self._settings, self._worker_id = database, settings, worker_id
+        self._retry_rule = RetryRule(settings.max_attempts, settings.retry_backoff_seconds)
+        self._runs: dict[str, Run] = {}
+        self.trouble: str | None = None  # why answers cannot be recorded at present
+
+    def __iter__(self) -> Iterator[Run]:
+        return iter(list(self._runs.values()))
+
+    def __contains__(self, batch_id: str) -> bool:
+        return batch_id in self._runs
+
+    def __len__(self) -> int:
+        return len(self._runs)
+
+    @property
+    def held(self) -> int:
+        return sum(run.held for run in self._runs.values())
+
+    @property
+    def in_flight(self) -> int:
+        return sum(len(run.in_flight) for run in self._runs.values())
+
+    @property
+    def arrived(self) -> int:
+        return sum(len(run.arrived) for run in self._runs.values())
+
+    async def open(self, batch: Batch, now: float) -> Run | None:
+        """Claim a batch; None when somebody was faster."""
+        claim = await asyncio.to_thread(
+            claims.claim_batch, self._database, batch_id=batch.id, worker_id=self._worker_id, now=now
+        )
+        if claim is None:
+            return None
+        log.info("batch_claimed", extra={"batch_id": batch.id, "epoch": claim.epoch})
+        source = files.get_file(self._database, file_id=batch.input_file_id)
+        assert source is not None  # stored in the transaction that accepted the batch
+        claimed = batches.get_batch(self._database, batch_id=batch.id)
+        run = Run(
+            claimed,
+            claim,
+            source=self._settings.data_dir / source.path,
+            work_folder=self._settings.work_dir / batch.id,
+        )
+        self._runs[batch.id] = run
+        return run
+
+    async def release(self, run: Run) -> None:
+        """Give a batch back, what it has in flight abandoned. Harmless when the claim is lost already."""
+        self._close(run)
+        await asyncio.to_thread(claims.release_claim, self._database, claim=run.claim)
+
+    async def refresh(self, waiting: Sequence[Batch]) -> None:
+        """Take note of what others did to the batches: cancelled ones change state, lost ones are let go."""
+        rows = {batch.id: batch for batch in waiting}
+        for run in self:
+            row = rows.get(run.id)
+            if row is not None and (row.worker_id, row.claim_epoch) == (self._worker_id, run.claim.epoch):
+                run.batch = row
+            else:
+                log.warning("claim_lost", extra={"batch_id": run.id})
+                await self.release(run)
+
+    async def refill(self, run: Run, *, below: int, now: float) -> None:
+        """Take the next chunk from the ledger before the last one is used up."""
+        if len(run.ready) >= below or now < run.refill_at:
+            return
+        taken = await self._under_claim(
+            run,
+            lambda: requests.take_lines(
+                self._database,
+                claim=run.claim,
+                limit=self._settings.chunk_size,
+                below_engine_deaths=self._settings.max_engine_deaths,
+                now=now,
+            ),
+        )
+        run.ready.extend(taken or [])
+        if len(taken or []) < self._settings.chunk_size:
+            run.refill_at = now + _LOOK_AGAIN_SECONDS
+
+    async def take_suspect(self, run: Run) -> TakenLine | None:
+        limit = self._settings.max_engine_deaths
+        return await self._under_claim(
+            run, lambda: requests.take_suspect(self._database, claim=run.claim, from_engine_deaths=limit)
+        )
+
+    async def record(self, now: float) -> None:
+        """Record what has arrived. When the disk or the database refuses, answers wait in the window."""
+        for run in self:
+            if run.arrived or run.unrecorded:
+                await self._record_run(run, now)
+
+    async def _record_run(self, run: Run, now: float) -> None:
+        try:
+            await self._under_claim(
+                run, lambda: record_arrivals(self._database, run, self._retry_rule, now=now)
+            )
+        except (OSError, SQLAlchemyError) as error:
+            if self.trouble is None:
+                log.error("recording_paused", extra={"batch_id": run.id, "reason": str(error)})
+            self.trouble = str(error)
+        else:
+            if self.trouble is not None:
+                log.info("recording_resumed", extra={"batch_id": run.id})
+            self.trouble = None
+
+    async def bury_in_flight(self, run: Run, *, convicted: TakenLine | None, blame: bool, now: float) -> None:
+        """After the engine's death: what was in flight goes back, suspect if there is blame to give. A line that
+        was alone with the engine is `convicted`: it becomes a dead letter."""
+        lines = [line for line in run.abandon_in_flight() if convicted is None or line != convicted.line]
+        await self._under_claim(
+            run,
+            lambda: requests.return_lines(
+                self._database, claim=run.claim, lines=lines, after_engine_death=blame
+            ),
+        )
+        if convicted is not None:
+            message = "The engine died each time it worked on this request, the last time on it alone."
+            settled = give_up(
+                run.id, convicted, code=ENGINE_CRASHED, message=message, status=RequestStatus.FAILED
+            )
+            await self._under_claim(run, lambda: self._record_settled(run, settled, now))
+        run.refill_at = run.end_at = 0.0
+
+    def _record_settled(self, run: Run, settled: Settled, now: float) -> None:
+        flush(self._database, run, now=now)
+        append(run, [settled])
+        flush(self._database, run, now=now)
+
+    async def complete(self, run: Run, now: float) -> None:
+        """End a run if all its lines are answered."""
+        if not run.is_drained or now < run.end_at:
+            return
+        run.end_at = now + _LOOK_AGAIN_SECONDS
+        done = await self._under_claim(
+            run, lambda: finish.complete(self._database, self._settings, run, now=now)
+        )
+        if done and run.id in self:
+            self._close(run)
+
+    async def cut_short(self, run: Run, verdict: Verdict, now: float) -> None:
+        """End a run before its time; what has arrived is kept."""
+        run.abandon_in_flight()
+        run.ready.clear()
+        await self._record_run(run, now)
+        if run.id in self and not run.held:
+            await self._under_claim(
+                run, lambda: finish.cut_short(self._database, self._settings, run, verdict, now=now)
+            )
+            if run.id in self:
+                self._close(run)
+
+    async def _under_claim(self, run: Run, step: Callable[[], _T]) -> _T | None:
+        """Do a step in a thread; None when the claim turns out to be lost, and then the run is gone."""
+        try:
+            return await asyncio.to_thread(step)
+        except ClaimLostError:
+            log.warning("claim_lost", extra={"batch_id": run.id})
+            await self.release(run)
+        except ConflictError as error:  # cancelled in this very moment: the next turn sees the new state
+            log.info("batch_moved_meanwhile", extra={"batch_id": run.id, "reason": str(error)})
+            await self.release(run)
+        return None
+
+    def _close(self, run: Run) -> None:
+        run.close()
+        self._runs.pop(run.id, None)

@@ -1,0 +1,35 @@
+"""Which model to have loaded, and whose line goes to the engine next. Pure."""
+
+from collections.abc import Iterable, Sequence
+
+from batch_app.processing.run import Run
+from batch_app.states import BatchStatus
+from batch_app.store.batches import Batch
+
+
+def choose_model(
+    waiting: Sequence[Batch], *, loaded: str | None, loaded_since: float, turn_seconds: float, now: float
+) -> str | None:
+    """The model to have loaded, from the batches that want work, in the order they deserve it.
+
+    The loaded one stays while it has work and its turn lasts, or nobody else waits; so a swap is rare, and no
+    model waits longer than the turns of those before it.
+    """
+    models = list(dict.fromkeys(batch.served_model for batch in waiting))
+    others = [model for model in models if model != loaded]
+    if loaded in models and (not others or now - loaded_since < turn_seconds):
+        return loaded
+    return others[0] if others else loaded
+
+
+def wants_work(batch: Batch, now: float) -> bool:
+    """Whether a batch has lines for an engine, rather than only an end to be given."""
+    if batch.expires_at is not None and batch.expires_at <= now:
+        return False
+    return batch.status in (BatchStatus.QUEUED, BatchStatus.IN_PROGRESS)
+
+
+def next_run(runs: Iterable[Run]) -> Run | None:
+    """The run to take a line from: highest priority first, then the one whose turn is longest ago."""
+    ready = [run for run in runs if run.ready]
+    return min(ready, key=lambda run: (-run.batch.priority, run.last_fed), default=None)

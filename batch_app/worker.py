@@ -1,0 +1,130 @@
+"""The worker process: `python -m batch_app.worker [--check]`. Starts alone, in any order with the others.
+
+Sets up one incarnation (row, heartbeat, watcher for orphans), runs its loop, and takes it down in order.
+"""
+
+import argparse
+import asyncio
+import importlib.util
+import os
+import signal
+import socket
+import sys
+import time
+
+import psutil
+
+from batch_app import ids
+from batch_app.database import Database
+from batch_app.errors import BatchAppError, ConfigurationError
+from batch_app.gpu import read_gpu
+from batch_app.inference.echo_engine import EchoEngine
+from batch_app.inference.engine import Engine
+from batch_app.logs import set_up_logging
+from batch_app.migrate import Schema, require_current_schema, schema_of
+from batch_app.models import Models, ModelSpec, load_models
+from batch_app.processing import orphans, recover
+from batch_app.processing.heartbeat import Heartbeat
+from batch_app.processing.loop import Worker
+from batch_app.settings import Settings, describe, load_settings
+from batch_app.store import workers
+
+_SCHEMA_POLL_SECONDS = 0.5
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m batch_app.worker", description=__doc__)
+    parser.add_argument("--check", action="store_true", help="print the effective settings and exit")
+    arguments = parser.parse_args()
+    try:
+        settings = load_settings()
+        if arguments.check:
+            print(describe(settings))
+            return 0
+        return run(settings)
+    except BatchAppError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 0
+
+
+def run(settings: Settings) -> int:
+    """One incarnation, from its first line on the terminal to its orderly end."""
+    set_up_logging(settings.log_format)
+    models = load_models(settings.models_file, allow_unlisted=settings.allow_unlisted_models)
+    require_engine(settings)
+    announce()
+    database = Database(settings.database_path)
+    wait_for_schema(database)
+    worker_id = register(database, settings)
+    watcher = orphans.start_watcher(worker_id)
+    heartbeat = Heartbeat(database, worker_id, interval_seconds=settings.heartbeat_seconds)
+    heartbeat.start()
+    try:
+        asyncio.run(work(database, settings, models, heartbeat, worker_id))
+    finally:
+        heartbeat.stop()
+        workers.stop_worker(database, worker_id=worker_id, now=time.time())
+        orphans.kill_owned_by({worker_id})
+        watcher.kill()
+    return 0
+
+
+def require_engine(settings: Settings) -> None:
+    if settings.engine == "vllm" and importlib.util.find_spec("vllm") is None:
+        raise ConfigurationError("vLLM is not installed: run `make setup` (or set BATCH_ENGINE=echo to try without)")
+
+
+def announce() -> None:
+    gpu = read_gpu()
+    print("Worker started. Waiting for batch jobs...")
+    print(f"CUDA available: {gpu is not None}")
+    print(f"GPU: {gpu.name if gpu else 'not present, the engine runs on the CPU'}", flush=True)
+
+
+def wait_for_schema(database: Database) -> None:
+    """The API makes the schema of a new database; an old one is not waited for. Raises SchemaError."""
+    if schema_of(database) is Schema.MISSING:
+        print("Waiting for the database: start the API, or run `make migrate`.", flush=True)
+    while schema_of(database) is Schema.MISSING:
+        time.sleep(_SCHEMA_POLL_SECONDS)
+    require_current_schema(database)
+
+
+def register(database: Database, settings: Settings) -> str:
+    """Enter this incarnation, after clearing away what a crashed one left behind."""
+    worker_id = ids.new_worker_id()
+    workers.register_worker(
+        database,
+        worker_id=worker_id,
+        host=socket.gethostname(),
+        pid=os.getpid(),
+        process_started_at=psutil.Process().create_time(),
+        engine=settings.engine,
+        now=time.time(),
+    )
+    lost = recover.release_lost_workers(database, settings, own_id=worker_id, now=time.time())
+    recover.sweep(database, settings, lost=lost)
+    return worker_id
+
+
+async def work(
+    database: Database, settings: Settings, models: Models, heartbeat: Heartbeat, worker_id: str
+) -> None:
+    def make_engine(spec: ModelSpec) -> Engine:
+        if settings.engine == "echo":
+            return EchoEngine(latency_seconds=settings.echo_latency_ms / 1000)
+        from batch_app.inference.vllm_engine import VllmEngine  # takes seconds: only where it is used
+
+        return VllmEngine(spec, owner=worker_id)
+
+    worker = Worker(database, settings, models, make_engine, heartbeat, worker_id=worker_id)
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, worker.stop)
+    await worker.run_forever()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
