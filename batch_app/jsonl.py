@@ -182,9 +182,15 @@ def read_facts(body: dict[str, Any]) -> AnswerFacts:
         output_tokens=int(usage.get("output_tokens") or usage.get("completion_tokens") or 0),
         reasoning_tokens=int(outputs.get("reasoning_tokens") or 0),
         finish_reason=first.get("finish_reason") or (body.get("status") if "output" in body else None),
-        error_code=str(error.get("code") or error.get("type") or "unknown_error") if error else None,
+        error_code=_error_code(error) if error else None,
         error_message=str(error.get("message") or "") if error else None,
     )
+
+
+def _error_code(error: dict[str, Any]) -> str:
+    """A word rather than a number: vLLM puts the HTTP status into `code` and the cause into `type`."""
+    words = [word for word in (error.get("code"), error.get("type")) if isinstance(word, str) and word]
+    return words[0] if words else str(error.get("code") or "unknown_error")
 
 
 def _dict(value: Any) -> dict[str, Any]:

@@ -28,6 +28,7 @@ class Settings(BaseSettings):
     web_host: str = Field("127.0.0.1", description="address the pages are served on")
     web_port: int = Field(8001, ge=1, le=65535, description="port of the pages")
     api_key: SecretStr | None = Field(None, min_length=1, description="bearer key every API call must carry")
+    allowed_hosts: str = Field("", description="further host names clients may use, separated by commas")
     allow_open_network: bool = Field(False, description="listen beyond loopback without an API key")
 
     engine: Literal["vllm", "echo"] = Field("vllm", description="echo answers at once, without a model")
@@ -37,6 +38,7 @@ class Settings(BaseSettings):
     window: int = Field(0, ge=0, description="requests in flight at once; 0 lets the engine say")
     model_turn_seconds: float = Field(900, gt=0, description="longest a loaded model keeps others waiting")
 
+    completion_windows: str = Field("24h", description="completion windows clients may ask for, as 24h or 7d")
     chunk_size: int = Field(5000, ge=1, description="lines a worker takes from the ledger at a time")
     max_requests_per_batch: int = Field(50_000, ge=1, description="lines in one batch")
     max_active_batches: int = Field(5, ge=1, description="batches queued or running at once")

@@ -45,3 +45,10 @@ def get_file(database: Database, *, file_id: str) -> StoredFile | None:
     with database.read() as connection:
         row = connection.execute(select(*columns).where(files.c.id == file_id)).one_or_none()
     return StoredFile(**row._mapping) if row else None
+
+
+def filenames(database: Database, *, file_ids: list[str]) -> dict[str, str]:
+    """The names under which some files were uploaded, by id."""
+    query = select(files.c.id, files.c.filename).where(files.c.id.in_(file_ids))
+    with database.read() as connection:
+        return {file_id: name for file_id, name in connection.execute(query)}

@@ -230,3 +230,21 @@ def unsuccessful_inputs(database: Database, *, batch_id: str) -> list[tuple[int,
     )
     with database.read() as connection:
         return [(offset, length) for offset, length in connection.execute(query)]
+
+
+def all_time_totals(database: Database) -> Counts:
+    """Over every batch there is: frozen counts of the ended ones, counted ones of the open ones."""
+    names = [name for name in Counts.__dataclass_fields__ if name not in ("pending", "running")]
+    frozen = [
+        func.coalesce(func.sum(batches.c[name if name.endswith("_tokens") else f"{name}_requests"]), 0)
+        for name in names
+    ]
+    open_ids = select(batches.c.id).where(batches.c.status.in_(OPEN_BATCH_STATES))
+    with database.read() as connection:
+        ended = connection.execute(select(*frozen)).one()
+        ids = list(connection.execute(open_ids).scalars())
+    sums = dict(zip(names, ended, strict=True))
+    for counts in _counted(database, ids).values():
+        for name in names:
+            sums[name] += getattr(counts, name)
+    return Counts(**sums)

@@ -171,13 +171,10 @@ def _bury(connection: Connection, claim: Claim, outcomes: Sequence[Outcome], now
     dead = {outcome.line: outcome for outcome in outcomes if outcome.dead_letter is not None}
     if not dead:
         return
-    first_failure = dict(
-        connection.execute(
-            select(requests.c.line, requests.c.first_failed_at).where(
-                requests.c.batch_id == claim.batch_id, requests.c.line.in_(dead)
-            )
-        ).tuples()
+    query = select(requests.c.line, requests.c.first_failed_at).where(
+        requests.c.batch_id == claim.batch_id, requests.c.line.in_(dead)
     )
+    first_failure = {line: moment for line, moment in connection.execute(query)}
     rows = [
         {
             "batch_id": claim.batch_id,

@@ -1,0 +1,1 @@
+"""The HTTP edge: routers, wire schemas, guards, and the one error shape. Imports no engine."""

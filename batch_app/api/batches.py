@@ -1,0 +1,244 @@
+"""/v1/batches: submit, list, read, cancel, retry, and what became of the lines."""
+
+import asyncio
+import logging
+import tempfile
+import time
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Query, Request
+from fastapi.responses import Response
+
+from batch_app.api import downloads, views, wire
+from batch_app.api.context import Context, Ctx
+from batch_app.api.errors import ApiError
+from batch_app.api.submission import Order
+from batch_app.api.uploads import idempotency_key, read_batch_form
+from batch_app.files import read_range
+from batch_app.ids import BATCH_ID
+from batch_app.states import FINAL_BATCH_STATES, OPEN_BATCH_STATES, BatchStatus, RequestStatus
+from batch_app.store import batches, files, progress
+from batch_app.store.batches import Batch
+from batch_app.store.progress import RowFilter
+
+log = logging.getLogger(__name__)
+
+router = APIRouter(prefix="/v1/batches", tags=["batches"])
+
+BatchId = Annotated[str, Path(description="a batch id", pattern=r"^[A-Za-z0-9_-]{1,64}$")]
+_STATUS_WORDS = {"pending": BatchStatus.QUEUED, "validating": BatchStatus.QUEUED}
+_FORM = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "required": ["file"],
+                    "properties": {
+                        "file": {"type": "string", "format": "binary", "description": "JSONL, one request a line"},
+                        "model": {"type": "string", "description": "overrides the model in the lines"},
+                        "priority": {"type": "integer", "minimum": -100, "maximum": 100, "default": 0},
+                        "metadata": {"type": "string", "description": "JSON object of strings"},
+                        "completion_window": {"type": "string", "description": "for example 24h"},
+                    },
+                }
+            }
+        },
+    }
+}
+
+
+@router.post("", openapi_extra=_FORM)
+async def submit_batch(request: Request, context: Ctx) -> wire.Receipt:
+    """Submit a file of requests. It is checked at once; nothing is stored when a line is bad."""
+    if not request.headers.get("content-type", "").startswith("multipart/form-data"):
+        message = "Send a multipart form: curl -F file=@requests.jsonl -F model=MODEL …/v1/batches"
+        raise ApiError(415, "unsupported_media_type", message)
+    key = idempotency_key(request)
+    await asyncio.to_thread(context.submissions.require_fit_gpu)
+    form = await read_batch_form(request, max_file_bytes=context.settings.max_file_bytes)
+    order = Order(
+        model=form.model,
+        filename=form.filename,
+        priority=form.priority,
+        metadata=form.metadata,
+        completion_window=form.completion_window,
+        idempotency_key=key,
+    )
+    try:
+        batch = await asyncio.to_thread(context.submissions.accept, form.file, order, now=time.time())
+    finally:
+        await form.form.close()
+    _log_accepted(batch, request)
+    return views.receipt(batch)
+
+
+def _log_accepted(batch: Batch, request: Request) -> None:
+    ids = {"batch_id": batch.id, "request_id": request.scope["request_id"]}
+    log.info("batch_accepted", extra={**ids, "model": batch.served_model, "requests": batch.total_requests})
+
+
+@router.get("")
+def list_batches(
+    context: Ctx,
+    limit: Annotated[int, Query(ge=1, le=100)] = 20,
+    after: Annotated[str | None, Query(description="the id of the last batch already seen")] = None,
+    status: Annotated[list[str] | None, Query(description="only these; `active` means every open one")] = None,
+) -> wire.BatchList:
+    """Every batch, newest first."""
+    statuses = sorted({state for word in status or [] for state in _statuses(word)})
+    found = batches.list_batches(context.database, limit=limit + 1, after=after, statuses=statuses)
+    page = found[:limit]
+    return wire.BatchList(
+        data=views.batch_objects(context.database, context.settings, page, now=time.time()),
+        first_id=page[0].id if page else None,
+        last_id=page[-1].id if page else None,
+        has_more=len(found) > limit,
+        counts=_counts(context),
+    )
+
+
+def _statuses(word: str) -> list[BatchStatus]:
+    if word == "active":
+        return sorted(OPEN_BATCH_STATES)
+    if word in _STATUS_WORDS:
+        return [_STATUS_WORDS[word]]
+    if word in set(BatchStatus):
+        return [BatchStatus(word)]
+    message = f"'status' is {word[:40]!r}; there are active, pending, {', '.join(BatchStatus)}."
+    raise ApiError(400, "invalid_value", message, param="status")
+
+
+def _counts(context: Context) -> dict[str, int]:
+    by_status = batches.count_batches_by_status(context.database)
+    counts = {str(status): by_status.get(status, 0) for status in BatchStatus}
+    active = sum(by_status.get(status, 0) for status in OPEN_BATCH_STATES)
+    return {"active": active, **counts, "all": sum(by_status.values())}
+
+
+def _find(context: Context, batch_id: str) -> Batch:
+    if not BATCH_ID.fullmatch(batch_id):
+        raise ApiError(404, "not_found", f"No batch found with id '{batch_id}'.", param="batch_id")
+    return batches.get_batch(context.database, batch_id=batch_id)
+
+
+def _view(context: Context, batch: Batch) -> wire.BatchObject:
+    return views.batch_objects(context.database, context.settings, [batch], now=time.time())[0]
+
+
+@router.get("/{batch_id}")
+def get_batch(batch_id: BatchId, context: Ctx) -> wire.BatchObject:
+    """Status, counts, progress, rates, and when it will be done."""
+    return _view(context, _find(context, batch_id))
+
+
+@router.delete("/{batch_id}")
+@router.post("/{batch_id}/cancel")
+def cancel_batch(batch_id: BatchId, request: Request, context: Ctx) -> wire.BatchObject:
+    """Cancel. Answers that are there already stay in the output file; the other lines go to the error file."""
+    _find(context, batch_id)
+    batch = batches.request_cancel(context.database, batch_id=batch_id, now=time.time())
+    log.info("batch_cancel_requested", extra={"batch_id": batch_id, "request_id": request.scope["request_id"]})
+    return _view(context, batch)
+
+
+@router.post("/{batch_id}/retry")
+def retry_batch(batch_id: BatchId, request: Request, context: Ctx) -> wire.Receipt:
+    """A new batch from the lines that ended without an answer; the old one stays as it is."""
+    parent = _find(context, batch_id)
+    if parent.status not in FINAL_BATCH_STATES:
+        message = f"Batch '{batch_id}' is not finished; retry it when it is, or cancel it first."
+        raise ApiError(409, "batch_not_finished", message, headers={"x-should-retry": "false"})
+    places = progress.unsuccessful_inputs(context.database, batch_id=batch_id)
+    if not places:
+        message = f"Batch '{batch_id}' has no failed, cancelled or expired requests: nothing to retry."
+        raise ApiError(400, "nothing_to_retry", message)
+    context.submissions.require_fit_gpu()
+    batch = _resubmit(context, parent, places)
+    _log_accepted(batch, request)
+    return views.receipt(batch)
+
+
+def _resubmit(context: Context, parent: Batch, places: list[tuple[int, int]]) -> Batch:
+    """Copy the lines out of the parent's input, and take the same way as any upload."""
+    source = files.get_file(context.database, file_id=parent.input_file_id)
+    if source is None:
+        raise ApiError(409, "input_file_deleted", f"The input file of batch '{parent.id}' is gone.")
+    order = Order(
+        model=parent.model,
+        filename=source.filename,
+        dialect=parent.dialect,
+        priority=parent.priority,
+        metadata=parent.metadata,
+        parent_batch_id=parent.id,
+    )
+    with tempfile.TemporaryFile() as lines:
+        for offset, length in places:
+            for piece in read_range(context.settings.data_dir / source.path, offset, length):
+                lines.write(piece)
+            lines.write(b"\n")
+        lines.seek(0)
+        return context.submissions.accept(lines, order, now=time.time())
+
+
+@router.get("/{batch_id}/results", response_class=Response)
+def download_results(
+    batch_id: BatchId,
+    context: Ctx,
+    offset: Annotated[int, Query(ge=0, le=2**62, description="answers already downloaded")] = 0,
+) -> Response:
+    """The answers as JSONL; of an unfinished batch those so far (X-Incomplete, X-Last-Line)."""
+    batch = _find(context, batch_id)
+    try:
+        return downloads.answers(context, batch, offset=offset)
+    except FileNotFoundError:  # it ended between the look and the download
+        return downloads.answers(context, _find(context, batch_id), offset=offset)
+
+
+@router.get("/{batch_id}/errors")
+def list_errors(batch_id: BatchId, context: Ctx) -> wire.ErrorGroups:
+    """What went wrong, grouped by error code, with one line of each as a sample."""
+    batch = _find(context, batch_id)
+    groups = progress.error_groups(context.database, batch_id=batch.id)
+    data = [
+        wire.ErrorGroupObject(
+            code=group.code,
+            count=group.count,
+            sample={"line": group.line, "custom_id": group.custom_id, "message": group.message},
+        )
+        for group in groups
+    ]
+    return wire.ErrorGroups(data=data, total=sum(group.count for group in groups))
+
+
+@router.get("/{batch_id}/dead_letters")
+def list_dead_letters(
+    batch_id: BatchId,
+    context: Ctx,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    after: Annotated[int, Query(ge=0, le=2**62, description="the last line already seen")] = 0,
+) -> wire.RowList:
+    """The requests that were given up on, each with its reason and the batch that retried it."""
+    batch = _find(context, batch_id)
+    rows = progress.list_dead_letters(context.database, batch_id=batch.id, after=after, limit=limit + 1)
+    return wire.RowList(data=rows[:limit], has_more=len(rows) > limit)
+
+
+@router.get("/{batch_id}/requests")
+def list_requests(
+    batch_id: BatchId,
+    context: Ctx,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    after: Annotated[int, Query(ge=0, le=2**62, description="the last line already seen")] = 0,
+    status: RequestStatus | None = None,
+    code: Annotated[str | None, Query(description="error code")] = None,
+    custom_id: Annotated[str | None, Query(description="how it begins")] = None,
+) -> wire.RowList:
+    """The ledger: one row per input line, in the order of the file."""
+    batch = _find(context, batch_id)
+    wanted = RowFilter(status, code, custom_id)
+    rows, total = progress.list_rows(
+        context.database, batch_id=batch.id, wanted=wanted, after=after, limit=limit + 1
+    )
+    return wire.RowList(data=rows[:limit], has_more=len(rows) > limit, total=total)

@@ -1,0 +1,67 @@
+"""Answers as downloads: published files, and what is committed of a batch that is not finished yet."""
+
+from collections.abc import Iterator
+from itertools import chain
+
+from fastapi.responses import FileResponse, Response, StreamingResponse
+
+from batch_app.api.context import Context
+from batch_app.api.errors import ApiError
+from batch_app.files import AnswerKind, read_range, read_stream
+from batch_app.states import FINAL_BATCH_STATES
+from batch_app.store import files, progress
+from batch_app.store.batches import Batch
+
+_MEDIA_TYPE = "application/octet-stream"
+
+
+def published_file(context: Context, file_id: str) -> FileResponse:
+    """A stored file, with Range, ETag and Content-Length. Raises ApiError 404."""
+    file = files.get_file(context.database, file_id=file_id)
+    if file is None:
+        raise ApiError(404, "not_found", f"No file found with id '{file_id}'.", param="file_id")
+    return FileResponse(
+        context.settings.data_dir / file.path,
+        media_type=_MEDIA_TYPE,
+        filename=file.filename,
+        headers={"etag": f'"{file.sha256}"'},
+    )
+
+
+def answers(context: Context, batch: Batch, *, offset: int) -> Response:
+    """The answers of a batch, from behind line `offset`: all of them, or those committed so far."""
+    if batch.status in FINAL_BATCH_STATES:
+        if batch.output_file_id is not None and offset == 0:
+            return published_file(context, batch.output_file_id)
+        return _stream(context, batch, "output", offset, complete=True)
+    return _stream(context, batch, "output", offset, complete=False)
+
+
+def _stream(
+    context: Context, batch: Batch, kind: AnswerKind, offset: int, *, complete: bool
+) -> StreamingResponse:
+    lines, end = progress.committed_end(context.database, batch_id=batch.id, kind=kind)
+    start = 0
+    if offset:
+        offset, start = progress.committed_end(context.database, batch_id=batch.id, kind=kind, lines=offset)
+    headers = {
+        "content-length": str(end - start),
+        "content-disposition": f'attachment; filename="{batch.id}_{kind}.jsonl"',
+    }
+    if not complete:
+        headers |= {"x-incomplete": "true", "x-last-line": str(lines)}
+    pieces = _pieces(context, batch, kind, start, end)
+    # The first piece is read before the answer begins: a batch that ends meanwhile is noticed in time.
+    first = next(pieces, b"")
+    return StreamingResponse(chain([first], pieces), media_type=_MEDIA_TYPE, headers=headers)
+
+
+def _pieces(context: Context, batch: Batch, kind: AnswerKind, start: int, end: int) -> Iterator[bytes]:
+    """The same bytes from the logs, or from the published file that they have become."""
+    if start >= end:
+        return iter(())
+    if batch.output_file_id is not None:
+        file = files.get_file(context.database, file_id=batch.output_file_id)
+        assert file is not None
+        return read_range(context.settings.data_dir / file.path, start, end - start)
+    return read_stream(context.settings.work_dir / batch.id, kind, start, end)

@@ -1,0 +1,120 @@
+"""The one error shape, and the only place where causes become HTTP.
+
+Every answer that is not 2xx carries `{"error": {"message", "type", "param", "code"}}`. A message says what to do.
+"""
+
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from batch_app import errors
+from batch_app.jsonl import LineError
+
+log = logging.getLogger(__name__)
+
+RETRY_AFTER_SECONDS = 30  # at most 120: clients give up on more
+_TYPES = {401: "authentication_error", 403: "permission_error", 404: "not_found_error", 429: "rate_limit_error"}
+_CODES = {401: "invalid_api_key", 403: "forbidden", 404: "not_found", 405: "method_not_allowed"}
+
+
+class ApiError(Exception):
+    """An answer other than 2xx, decided by a router or a guard."""
+
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        message: str,
+        *,
+        param: str | None = None,
+        headers: dict[str, str] | None = None,
+        line_errors: Sequence[LineError] = (),
+        total_errors: int = 0,
+    ) -> None:
+        super().__init__(message)
+        self.status, self.headers = status, headers or {}
+        self.body = error_body(status, code, message, param)
+        if line_errors:
+            listed = [
+                {"line": e.line, "param": e.param, "code": e.code, "message": e.message} for e in line_errors
+            ]
+            self.body["error"].update(errors=listed, total_errors=total_errors)
+
+
+def error_body(status: int, code: str, message: str, param: str | None = None) -> dict[str, Any]:
+    kind = _TYPES.get(status, "invalid_request_error" if status < 500 else "server_error")
+    return {"error": {"message": message, "type": kind, "param": param, "code": code}}
+
+
+def retry_later(status: int, code: str, message: str) -> ApiError:
+    return ApiError(status, code, message, headers={"retry-after": str(RETRY_AFTER_SECONDS)})
+
+
+def from_cause(error: errors.BatchAppError) -> ApiError:
+    """What a cause looks like over HTTP."""
+    message = str(error)
+    match error:
+        case errors.BatchNotFoundError():
+            return ApiError(404, "not_found", message, param="batch_id")
+        case errors.QueueFullError():
+            return retry_later(429, "queue_full", message)
+        case errors.BatchNotCancellableError():
+            # SDKs retry a 409 unless told not to.
+            return ApiError(409, "batch_not_cancellable", message, headers={"x-should-retry": "false"})
+        case errors.IdempotencyKeyReusedError():
+            return ApiError(422, "idempotency_key_reused", message, param="idempotency-key")
+        case _:
+            return ApiError(500, "internal_error", message)
+
+
+def install(app: FastAPI) -> None:
+    """Give every way to fail the one shape."""
+    app.add_exception_handler(ApiError, _on_api_error)
+    app.add_exception_handler(errors.BatchAppError, _on_cause)
+    app.add_exception_handler(HTTPException, _on_http_exception)
+    app.add_exception_handler(RequestValidationError, _on_invalid_request)
+    app.add_exception_handler(Exception, _on_crash)
+
+
+async def _on_api_error(_request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, ApiError)
+    return JSONResponse(error.body, error.status, error.headers)
+
+
+async def _on_cause(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, errors.BatchAppError)
+    return await _on_api_error(request, from_cause(error))
+
+
+async def _on_http_exception(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)
+    messages = {
+        404: f"There is nothing at {request.url.path}; GET /docs lists what there is.",
+        405: f"{request.method} is not possible on {request.url.path}.",
+    }
+    message = messages.get(error.status_code, str(error.detail))
+    code = _CODES.get(error.status_code, "invalid_request")
+    headers = dict(error.headers or {})
+    return JSONResponse(error_body(error.status_code, code, message), error.status_code, headers)
+
+
+async def _on_invalid_request(_request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)
+    first = error.errors()[0]
+    where = [str(part) for part in first["loc"] if part not in ("query", "body", "path", "header")]
+    param = ".".join(where) or None
+    message = f"{first['msg']}{f' in {param!r}' if param else ''}."
+    return JSONResponse(error_body(400, "invalid_value", message, param), 400)
+
+
+async def _on_crash(request: Request, error: Exception) -> JSONResponse:
+    request_id = request.scope.get("request_id")
+    log.error("request_crashed", exc_info=error, extra={"request_id": request_id, "path": request.url.path})
+    message = f"Something went wrong here, not in your request. The log has more under request id {request_id}."
+    headers = {"x-request-id": str(request_id)}
+    return JSONResponse(error_body(500, "internal_error", message), 500, headers)

@@ -1,0 +1,201 @@
+"""How a file of requests becomes a batch, whichever way it came in: scan, check, store, accept; or nothing.
+
+Blocking: called in a thread. The GPU and the queue are asked first, so a refusal costs no upload; the queue's limits
+are decided again, for good, in the transaction that accepts the batch.
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from batch_app import ids
+from batch_app.api.errors import ApiError, retry_later
+from batch_app.database import Database
+from batch_app.errors import BatchAppError
+from batch_app.files import make_folder, publish
+from batch_app.gpu import GpuLimits, GpuSnapshot, unfit_reason
+from batch_app.intake import Rules, Scan, scan
+from batch_app.models import Models
+from batch_app.settings import Settings
+from batch_app.states import Dialect
+from batch_app.store import batches, workers
+from batch_app.store.batches import Batch, NewBatch, QueueLimits
+from batch_app.store.files import NewFile
+
+GpuReader = Callable[..., GpuSnapshot | None]
+_WINDOW = re.compile(r"(\d{1,6})([hd])")
+_MAX_METADATA_PAIRS, _MAX_METADATA_KEY, _MAX_METADATA_VALUE = 16, 64, 512
+
+
+@dataclass(frozen=True)
+class Order:
+    """What a client asks for besides the file. `model` None: the lines name it."""
+
+    model: str | None
+    filename: str
+    dialect: Dialect = "simple"
+    priority: int = 0
+    metadata: dict[str, str] | None = None
+    completion_window: str | None = None
+    idempotency_key: str | None = None
+    parent_batch_id: str | None = None
+
+
+class Submissions:
+    """Takes orders. Shared by all requests of one API process."""
+
+    def __init__(self, database: Database, settings: Settings, models: Models, read_gpu: GpuReader) -> None:
+        self._database, self._settings, self._models = database, settings, models
+        self._read_gpu = read_gpu
+        self.limits = QueueLimits(settings.max_active_batches, settings.max_queued_requests)
+
+    def gpu(self) -> GpuSnapshot | None:
+        worker = workers.latest_worker(self._database)
+        own_pid = worker.pid if worker and worker.stopped_at is None else None
+        return self._read_gpu(own_pid=own_pid)
+
+    def gpu_refusal(self, snapshot: GpuSnapshot | None) -> str | None:
+        """Why the GPU is unfit for another batch, None when it is fit."""
+        settings, worker = self._settings, workers.latest_worker(self._database)
+        limits = GpuLimits(settings.gpu_max_memory_percent, settings.gpu_max_temperature_c, settings.require_gpu)
+        loaded = worker is not None and worker.stopped_at is None and worker.model is not None
+        return unfit_reason(snapshot, limits, worker_loaded=loaded)
+
+    def require_fit_gpu(self) -> None:
+        """Raises ApiError 503 with the reading."""
+        if reason := self.gpu_refusal(self.gpu()):
+            raise retry_later(503, "gpu_unfit", f"No batch is accepted now: {reason}. Try again later.")
+
+    def accept(self, source: BinaryIO, order: Order, *, now: float) -> Batch:
+        """Scan, store and accept. Raises ApiError or a cause; then nothing is stored."""
+        self._check_order(order)
+        found, file = self._store(source, order)
+        path = self._settings.data_dir / file.path
+        try:
+            batch = self._accept_stored(order, found, file, now)
+        except BatchAppError:
+            path.unlink(missing_ok=True)
+            raise
+        if batch.input_file_id != file.id:  # the Idempotency-Key is known: this is the batch it made
+            path.unlink(missing_ok=True)
+        return batch
+
+    def _check_order(self, order: Order) -> None:
+        if order.model is not None and self._models.resolve(order.model) is None:
+            message = f"The model {order.model!r} does not exist here; GET /v1/models lists those that do."
+            raise ApiError(404, "model_not_found", message, param="model")
+        check_metadata(order.metadata)
+        window_seconds(order.completion_window, self._settings)
+
+    def _store(self, source: BinaryIO, order: Order) -> tuple[Scan, NewFile]:
+        """Copy the upload into the files folder while checking it; an invalid one leaves nothing behind."""
+        file_id = ids.new_file_id()
+        temporary = self._settings.temp_dir / f"{file_id}.part"
+        final = self._settings.files_dir / f"{file_id}.jsonl"
+        make_folder(temporary.parent)
+        rules = Rules(
+            max_requests=self._settings.max_requests_per_batch,
+            max_line_bytes=self._settings.max_line_bytes,
+            model=order.model,
+            is_known_model=lambda name: self._models.resolve(name) is not None,
+        )
+        try:
+            with temporary.open("wb") as target:
+                found = scan(source, rules, copy_to=target)
+                self._require_valid(found)
+                publish(target, temporary, final)
+        finally:
+            with suppress(FileNotFoundError):
+                temporary.unlink()
+        path = str(Path(final).relative_to(self._settings.data_dir))
+        return found, NewFile(file_id, "batch", order.filename, found.bytes, found.sha256, path)
+
+    def _require_valid(self, found: Scan) -> None:
+        limit = self._settings.max_requests_per_batch
+        if found.total_lines > limit:
+            message = f"The file has {found.total_lines} requests; a batch may have {limit}: split it."
+            raise ApiError(400, "too_many_requests_in_file", message, param="file")
+        if found.total_errors:
+            lines = len({error.line for error in found.errors})
+            some = "" if found.total_errors == len(found.errors) else f" (the first {len(found.errors)} are listed)"
+            message = (
+                f"Nothing was stored: {found.total_errors} errors on {lines} of {found.total_lines} lines{some}. "
+                "Correct them and submit the file again."
+            )
+            raise ApiError(
+                400,
+                "invalid_batch_file",
+                message,
+                param="file",
+                line_errors=found.errors,
+                total_errors=found.total_errors,
+            )
+        if not found.lines:
+            message = "The file has no requests: send one JSON object per line, as in the README."
+            raise ApiError(400, "empty_file", message, param="file")
+
+    def _accept_stored(self, order: Order, found: Scan, file: NewFile, now: float) -> Batch:
+        model = order.model or found.model or ""
+        spec = self._models.resolve(model)
+        assert spec is not None and found.endpoint is not None  # the scan has seen to both
+        window = window_seconds(order.completion_window, self._settings)
+        new = NewBatch(
+            id=ids.new_batch_id(),
+            dialect=order.dialect,
+            model=model,
+            served_model=spec.name,
+            endpoint=found.endpoint,
+            input_file_id=file.id,
+            priority=order.priority,
+            completion_window=order.completion_window,
+            expires_at=now + window if window is not None else None,
+            metadata=order.metadata,
+            parent_batch_id=order.parent_batch_id,
+            idempotency_key=order.idempotency_key,
+            request_digest=_digest(order, file.sha256),
+        )
+        return batches.accept_batch(
+            self._database, batch=new, file=file, lines=found.lines, limits=self.limits, now=now
+        )
+
+
+def _digest(order: Order, sha256: str) -> str:
+    """Identifies what was asked for: the same request sent twice has the same one."""
+    asked = [sha256, order.model, order.priority, order.metadata, order.completion_window, order.parent_batch_id]
+    return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
+
+
+def window_seconds(window: str | None, settings: Settings) -> float | None:
+    """How long a completion window lasts, None without one. Raises ApiError when it is not an allowed one."""
+    if window is None:
+        return None
+    allowed = [word.strip() for word in settings.completion_windows.split(",")]
+    match = _WINDOW.fullmatch(window)
+    if match is None or window not in allowed:
+        message = f"'completion_window' must be one of {', '.join(allowed)}; got {window!r}."
+        raise ApiError(400, "invalid_value", message, param="completion_window")
+    return int(match[1]) * (3600.0 if match[2] == "h" else 86400.0)
+
+
+def check_metadata(metadata: object) -> None:
+    """OpenAI's rules: up to 16 pairs of strings, keys to 64 characters, values to 512. Raises ApiError."""
+    if metadata is None:
+        return
+    if not isinstance(metadata, dict):
+        raise ApiError(400, "invalid_type", "'metadata' must be an object of strings.", param="metadata")
+    if len(metadata) > _MAX_METADATA_PAIRS:
+        message = f"'metadata' has {len(metadata)} pairs; {_MAX_METADATA_PAIRS} are allowed."
+        raise ApiError(400, "invalid_value", message, param="metadata")
+    for key, value in metadata.items():
+        param = f"metadata.{key}"
+        if not isinstance(value, str):
+            message = f"Invalid type for '{param}': expected a string, got {type(value).__name__}."
+            raise ApiError(400, "invalid_type", message, param=param)
+        if len(key) > _MAX_METADATA_KEY or len(value) > _MAX_METADATA_VALUE:
+            message = f"'{param[:80]}' is too long: keys have up to 64 characters, values up to 512."
+            raise ApiError(400, "invalid_value", message, param=param[:80])

@@ -1,0 +1,70 @@
+"""Health, readiness, models, chart samples and metrics."""
+
+import time
+from dataclasses import asdict
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query
+from fastapi.responses import JSONResponse, Response
+
+from batch_app.api import metrics, wire
+from batch_app.api.context import Ctx
+from batch_app.api.health import health, heartbeat_word
+from batch_app.migrate import Schema, schema_of
+from batch_app.store import workers
+
+router = APIRouter(tags=["system"])
+
+
+@router.get("/health")
+def get_health(context: Ctx) -> dict[str, Any]:
+    """Database, GPU, worker, queue and disk, with what to do about each problem."""
+    return health(context)
+
+
+@router.get("/livez")
+def get_livez() -> dict[str, str]:
+    """The process answers. Needs no key."""
+    return {"status": "ok"}
+
+
+@router.get("/readyz")
+def get_readyz(context: Ctx) -> Response:
+    """Whether batches can be accepted and worked on: 200, or 503 with what is missing."""
+    worker = workers.latest_worker(context.database)
+    checks = {
+        "schema": schema_of(context.database) is Schema.CURRENT,
+        "worker": heartbeat_word(worker, context.settings, time.time()) == "fresh",
+    }
+    ready = all(checks.values())
+    body = {"status": "ready" if ready else "not ready", "checks": checks}
+    return JSONResponse(body, 200 if ready else 503)
+
+
+@router.get("/v1/models")
+def list_models(context: Ctx) -> wire.ModelList:
+    """The models of the models file, and which of them is loaded."""
+    worker = workers.latest_worker(context.database)
+    loaded = worker.model if worker and worker.stopped_at is None else None
+    data = [
+        wire.ModelObject(
+            id=spec.name, created=0, aliases=list(spec.aliases), loaded=spec.name == loaded
+        )
+        for spec in context.models.specs
+    ]
+    return wire.ModelList(data=data)
+
+
+@router.get("/v1/samples")
+def list_samples(
+    context: Ctx, hours: Annotated[float, Query(gt=0, le=168, description="how far back")] = 1
+) -> wire.SampleList:
+    """One reading every ten seconds, for charts; kept for seven days."""
+    found = workers.list_samples(context.database, since=time.time() - hours * 3600)
+    return wire.SampleList(data=[asdict(sample) for sample in found])
+
+
+@router.get("/metrics", response_class=Response)
+def get_metrics(context: Ctx) -> Response:
+    """Prometheus metrics. No ids among the labels."""
+    return Response(metrics.render(context), media_type="text/plain; version=0.0.4")

@@ -1,0 +1,138 @@
+"""Receives a multipart form: streamed to a temporary file, its bytes counted as they come.
+
+A form that is too large is refused at the limit, not after it. Starlette parses; this file bounds and names things.
+"""
+
+import json
+import re
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import BinaryIO, cast
+
+from fastapi import Request
+from starlette.datastructures import FormData, UploadFile
+from starlette.formparsers import MultiPartException, MultiPartParser
+from starlette.requests import ClientDisconnect
+
+from batch_app.api.errors import ApiError
+
+_FORM_OVERHEAD_BYTES = 64 * 1024  # boundaries, part headers and the small fields
+_PRIORITIES = range(-100, 101)
+_IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,255}")
+FIELDS = frozenset({"file", "model", "priority", "metadata", "completion_window"})
+
+
+@dataclass(frozen=True)
+class BatchForm:
+    """The owner's form, each field of the right type. Close it when done."""
+
+    file: BinaryIO
+    filename: str
+    model: str | None
+    priority: int
+    metadata: dict[str, str] | None
+    completion_window: str | None
+    form: FormData
+
+
+async def read_batch_form(request: Request, *, max_file_bytes: int) -> BatchForm:
+    """Raises ApiError: 413 past the limit, 400 for a form that is not as described in the README."""
+    form = await _parse(request, max_file_bytes)
+    try:
+        return _check(form, max_file_bytes)
+    except ApiError:
+        await form.close()
+        raise
+
+
+async def _parse(request: Request, max_file_bytes: int) -> FormData:
+    limit = max_file_bytes + _FORM_OVERHEAD_BYTES
+    if int(request.headers.get("content-length") or 0) > limit:
+        raise _too_large(max_file_bytes)
+    parser = MultiPartParser(request.headers, _counted(request, limit, max_file_bytes), max_files=1, max_fields=10)
+    try:
+        return await parser.parse()
+    except MultiPartException as error:
+        message = f"The form cannot be read: {error.message} Send it as multipart/form-data with 'file' and 'model'."
+        raise ApiError(400, "invalid_form", message) from None
+    except ClientDisconnect:
+        raise ApiError(400, "upload_interrupted", "The upload ended before the form did.") from None
+
+
+async def _counted(request: Request, limit: int, max_file_bytes: int) -> AsyncIterator[bytes]:
+    received = 0
+    async for piece in request.stream():
+        received += len(piece)
+        if received > limit:
+            raise _too_large(max_file_bytes)
+        yield piece
+
+
+def _too_large(max_file_bytes: int) -> ApiError:
+    mebibytes = max_file_bytes / 1024**2
+    message = f"The file is larger than {mebibytes:.6g} MiB ({max_file_bytes} bytes): split it into several batches."
+    # The rest of the upload is not read: the connection cannot be used again.
+    return ApiError(413, "file_too_large", message, param="file", headers={"connection": "close"})
+
+
+def _check(form: FormData, max_file_bytes: int) -> BatchForm:
+    if unknown := sorted(set(form) - FIELDS):
+        message = f"Unknown form field {unknown[0]!r}; there are {', '.join(sorted(FIELDS))}."
+        raise ApiError(400, "unknown_parameter", message, param=unknown[0])
+    file = form.get("file")
+    if not isinstance(file, UploadFile):
+        message = "Missing required parameter: 'file' (a JSONL file, sent as a file part of the form)."
+        raise ApiError(400, "missing_required_parameter", message, param="file")
+    if (file.size or 0) > max_file_bytes:
+        raise _too_large(max_file_bytes)
+    return BatchForm(
+        file=cast(BinaryIO, file.file),
+        filename=_printable(file.filename or "upload"),
+        model=_text(form, "model"),
+        priority=_priority(_text(form, "priority")),
+        metadata=_metadata(_text(form, "metadata")),
+        completion_window=_text(form, "completion_window"),
+        form=form,
+    )
+
+
+def _text(form: FormData, name: str) -> str | None:
+    value = form.get(name)
+    if isinstance(value, UploadFile):
+        raise ApiError(400, "invalid_type", f"'{name}' must be a text field, not a file.", param=name)
+    return value.strip() or None if value is not None else None
+
+
+def _priority(text: str | None) -> int:
+    if text is None:
+        return 0
+    if re.fullmatch(r"[+-]?\d{1,3}", text) and int(text) in _PRIORITIES:
+        return int(text)
+    message = f"'priority' must be a whole number from -100 to 100, got {text[:40]!r}."
+    raise ApiError(400, "invalid_value", message, param="priority")
+
+
+def _metadata(text: str | None) -> dict[str, str] | None:
+    """The JSON of the field; what it may contain is `submission.check_metadata`'s to say."""
+    if text is None:
+        return None
+    try:
+        value = json.loads(text)
+    except (json.JSONDecodeError, RecursionError):
+        raise ApiError(400, "invalid_value", "'metadata' must be a JSON object.", param="metadata") from None
+    if not isinstance(value, dict):
+        raise ApiError(400, "invalid_type", "'metadata' must be a JSON object of strings.", param="metadata")
+    return value
+
+
+def _printable(filename: str) -> str:
+    """Any name is accepted, but control characters have no place in lists and headers."""
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in filename)[:255]
+
+
+def idempotency_key(request: Request) -> str | None:
+    key = request.headers.get("idempotency-key")
+    if key is not None and not _IDEMPOTENCY_KEY.fullmatch(key):
+        message = "'Idempotency-Key' must be 1 to 255 visible ASCII characters."
+        raise ApiError(400, "invalid_value", message, param="idempotency-key")
+    return key

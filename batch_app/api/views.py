@@ -1,0 +1,170 @@
+"""From rows to wire objects: one batch as clients see it, with its progress, rates and what it waits for."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from batch_app.api import wire
+from batch_app.database import Database
+from batch_app.settings import Settings
+from batch_app.states import FINAL_BATCH_STATES, BatchStatus, wire_status
+from batch_app.store import batches, files, progress, workers
+from batch_app.store.batches import Batch
+from batch_app.store.progress import Counts, Pace
+from batch_app.store.workers import Worker
+
+_RATE_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class _Surroundings:
+    """What the progress of any batch depends on besides its own rows."""
+
+    now: float
+    worker: Worker | None
+    queued: Sequence[str]
+    chunk_size: int
+    lost_seconds: float
+
+    @property
+    def worker_lives(self) -> bool:
+        worker = self.worker
+        return (
+            worker is not None
+            and worker.stopped_at is None
+            and self.now - worker.heartbeat_at < self.lost_seconds
+        )
+
+
+def receipt(batch: Batch) -> wire.Receipt:
+    return wire.Receipt(
+        batch_id=batch.id,
+        status=wire_status(batch.status, batch.dialect),
+        model=batch.model,
+        total_requests=batch.total_requests,
+        created_at=wire.iso(batch.created_at),
+        endpoint=batch.endpoint,
+        input_file_id=batch.input_file_id,
+        parent_batch_id=batch.parent_batch_id,
+    )
+
+
+def batch_objects(
+    database: Database, settings: Settings, found: Sequence[Batch], *, now: float
+) -> list[wire.BatchObject]:
+    """Wire objects of some batches, with as many queries for one as for a hundred."""
+    open_ids = [batch.id for batch in found if batch.status not in FINAL_BATCH_STATES]
+    counts = progress.counts_of(database, found=found)
+    paces = progress.pace_of(database, batch_ids=open_ids, since=now - _RATE_SECONDS)
+    names = files.filenames(database, file_ids=[batch.input_file_id for batch in found])
+    queued = [b.id for b in batches.list_open_batches(database) if b.status is BatchStatus.QUEUED]
+    around = _Surroundings(
+        now, workers.latest_worker(database), queued, settings.chunk_size, settings.lost_seconds
+    )
+    return [
+        _batch_object(batch, counts.get(batch.id, Counts()), paces.get(batch.id), names, around)
+        for batch in found
+    ]
+
+
+def _batch_object(
+    batch: Batch, counts: Counts, pace: Pace | None, names: Mapping[str, str], around: _Surroundings
+) -> wire.BatchObject:
+    moments = {
+        name: wire.seconds(getattr(batch, name))
+        for name in wire.BatchObject.model_fields
+        if name.endswith("_at") and name != "created_at"
+    }
+    return wire.BatchObject(
+        id=batch.id,
+        endpoint=batch.endpoint,
+        model=batch.model,
+        errors=_errors(batch),
+        input_file_id=batch.input_file_id,
+        completion_window=batch.completion_window,
+        status=wire_status(batch.status, batch.dialect),
+        output_file_id=batch.output_file_id,
+        error_file_id=batch.error_file_id,
+        created_at=int(batch.created_at),
+        **moments,  # type: ignore[arg-type]  # the names are the model's own
+        request_counts=wire.RequestCounts(
+            total=batch.total_requests, completed=counts.completed, failed=counts.failed
+        ),
+        usage=_usage(counts),
+        metadata=batch.metadata,
+        batch_id=batch.id,
+        total_requests=batch.total_requests,
+        priority=batch.priority,
+        parent_batch_id=batch.parent_batch_id,
+        filename=names.get(batch.input_file_id),
+        progress=_progress(batch, counts, pace, around),
+    )
+
+
+def _errors(batch: Batch) -> wire.BatchErrors | None:
+    if not batch.errors:
+        return None
+    return wire.BatchErrors(data=[wire.LineErrorObject(**error) for error in batch.errors])
+
+
+def _usage(counts: Counts) -> wire.Usage:
+    return wire.Usage(
+        input_tokens=counts.input_tokens,
+        input_tokens_details=wire.InputTokensDetails(cached_tokens=counts.cached_tokens),
+        output_tokens=counts.output_tokens,
+        output_tokens_details=wire.OutputTokensDetails(reasoning_tokens=counts.reasoning_tokens),
+        total_tokens=counts.input_tokens + counts.output_tokens,
+    )
+
+
+def _progress(batch: Batch, counts: Counts, pace: Pace | None, around: _Surroundings) -> wire.Progress:
+    answered = counts.completed + counts.failed + counts.cancelled + counts.expired
+    chunks = max(-(-batch.total_requests // around.chunk_size), 1)
+    elapsed = _elapsed(batch, around.now)
+    window = min(_RATE_SECONDS, max(elapsed or 0.0, 1.0))
+    rate = pace.requests / window if pace else None
+    remaining = batch.total_requests - answered
+    return wire.Progress(
+        percent=round(100 * answered / batch.total_requests, 2) if batch.total_requests else 0.0,
+        phase=_phase(batch, around),
+        pending=counts.pending,
+        running=counts.running,
+        cancelled=counts.cancelled,
+        expired=counts.expired,
+        chunk=min(answered // around.chunk_size + 1, chunks),
+        chunks=chunks,
+        requests_per_second=round(rate, 2) if rate is not None else None,
+        tokens_per_second=round(pace.output_tokens / window, 1) if pace else None,
+        eta_seconds=eta(remaining, rate, answered / elapsed if elapsed else None),
+        queue_position=around.queued.index(batch.id) + 1 if batch.id in around.queued else None,
+        elapsed_seconds=round(elapsed, 1) if elapsed is not None else None,
+    )
+
+
+def eta(remaining: int, recent: float | None, overall: float | None) -> tuple[float, float] | None:
+    """A range for the time that is left: what the last minute's rate says and what the whole run's says."""
+    rates = [rate for rate in (recent, overall) if rate]
+    if not recent or remaining <= 0:
+        return None
+    return round(remaining / max(rates), 1), round(remaining / min(rates), 1)
+
+
+def _elapsed(batch: Batch, now: float) -> float | None:
+    """From its start to its end, or to now."""
+    if batch.in_progress_at is None:
+        return None
+    ends = (batch.completed_at, batch.failed_at, batch.expired_at, batch.cancelled_at, now)
+    end = next(moment for moment in ends if moment is not None)
+    return max(end - batch.in_progress_at, 0.0)
+
+
+def _phase(batch: Batch, around: _Surroundings) -> str:
+    if batch.status in FINAL_BATCH_STATES:
+        return "done"
+    if not around.worker_lives:
+        return "waiting_for_worker"
+    if batch.status in (BatchStatus.CANCELLING, BatchStatus.FINALIZING):
+        return str(batch.status)
+    assert around.worker is not None
+    if around.worker.state == "loading" and around.worker.model == batch.served_model:
+        return "loading_model"
+    return "running" if batch.worker_id is not None else "queued"

@@ -1,0 +1,128 @@
+"""The API process: `python -m batch_app.api_server [--check]`. Validates, stores, reports; imports no engine.
+
+Listens on port 4080 of this machine by default. Makes the schema of a new database; refuses an old one.
+"""
+
+import argparse
+import shutil
+import socket
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import uvicorn
+from fastapi import FastAPI
+from fastapi_offline import FastAPIOffline
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+
+from batch_app import __version__
+from batch_app.api import batches, errors, files, system
+from batch_app.api.context import Context
+from batch_app.api.guards import Guards, origin_pattern
+from batch_app.api.submission import GpuReader, Submissions
+from batch_app.database import Database
+from batch_app.errors import BatchAppError, ConfigurationError
+from batch_app.files import make_folder
+from batch_app.gpu import read_gpu
+from batch_app.logs import set_up_logging
+from batch_app.migrate import Schema, migrate, require_current_schema, schema_of
+from batch_app.models import load_models
+from batch_app.settings import Settings, describe, load_settings
+
+_EXPOSED = ["x-request-id", "retry-after", "etag", "content-range", "content-disposition", "x-incomplete"]
+_STALE_UPLOAD_SECONDS = 3600
+
+
+def create_app(settings: Settings, *, gpu_reader: GpuReader = read_gpu) -> FastAPI:
+    """The ASGI application. Opens and, when it is new, migrates the database. Raises BatchAppError."""
+    models = load_models(settings.models_file, allow_unlisted=settings.allow_unlisted_models)
+    for folder in (settings.files_dir, settings.work_dir, settings.temp_dir):
+        make_folder(folder)
+    database = open_database(settings)
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        yield
+        database.close()
+
+    app = FastAPIOffline(
+        title="Batch",
+        version=__version__,
+        description="OpenAI's Batch API on your own machine: a file of requests in, a file of answers out.",
+        lifespan=lifespan,
+        middleware=[
+            Middleware(
+                CORSMiddleware,
+                allow_origin_regex=origin_pattern(settings),
+                allow_methods=["GET", "POST", "DELETE"],
+                allow_headers=["authorization", "content-type", "idempotency-key", "if-none-match"],
+                expose_headers=[*_EXPOSED, "x-last-line"],
+            ),
+            Middleware(Guards, settings=settings),
+        ],
+    )
+    submissions = Submissions(database, settings, models, gpu_reader)
+    app.state.context = Context(settings, database, models, submissions)
+    errors.install(app)
+    for module in (batches, files, system):
+        app.include_router(module.router)
+    return app
+
+
+def open_database(settings: Settings) -> Database:
+    """Raises SchemaError when the schema is another one than this code knows."""
+    database = Database(settings.database_path)
+    if schema_of(database) is Schema.MISSING:
+        migrate(database)
+    require_current_schema(database)
+    return database
+
+
+def remove_stale_uploads(settings: Settings) -> None:
+    """What an interrupted upload left in the temporary folder."""
+    for path in settings.temp_dir.glob("*"):
+        if path.stat().st_mtime < time.time() - _STALE_UPLOAD_SECONDS:
+            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+
+
+def require_free_port(host: str, port: int) -> None:
+    """Raises ConfigurationError before anything is started, rather than a traceback after."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise ConfigurationError(
+                f"cannot listen on {host}:{port} ({error.strerror}); see who does with `lsof -i :{port}`, "
+                "or set BATCH_API_PORT"
+            ) from None
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m batch_app.api_server", description=__doc__)
+    parser.add_argument("--check", action="store_true", help="print the effective settings and exit")
+    arguments = parser.parse_args()
+    try:
+        settings = load_settings()
+        if arguments.check:
+            print(describe(settings))
+            return 0
+        set_up_logging(settings.log_format)
+        require_free_port(settings.api_host, settings.api_port)
+        app = create_app(settings)
+    except BatchAppError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    # Uploads spool into the data folder: the system's temporary folder may be small, or in memory.
+    tempfile.tempdir = str(settings.temp_dir)
+    remove_stale_uploads(settings)
+    uvicorn.run(app, host=settings.api_host, port=settings.api_port, access_log=False)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

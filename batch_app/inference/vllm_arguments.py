@@ -1,0 +1,94 @@
+"""What vLLM is started with: its environment and its arguments, from one entry of the models file.
+
+Pure: imports no vllm, so that a wrong entry can be refused, and tested, without it.
+"""
+
+import json
+import os
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any
+
+from batch_app.inference.engine import ModelLoadError
+from batch_app.models import ModelSpec
+
+_CONFIG_FILES = ("config.json", "params.json")
+_KV_CACHE_SHARE = 4  # a quarter of the memory now available; weights, activations and everybody else need the rest
+_PLAIN_DEFAULTS = {
+    "VLLM_NO_USAGE_STATS": "1",
+    "VLLM_LOGGING_LEVEL": "WARNING",
+    "VLLM_WORKER_MULTIPROC_METHOD": "spawn",  # forking a process with threads can deadlock the child
+}
+_REFUSED = {
+    "model": "it is the entry's name or path",
+    "served_model_name": "it is the entry's name",
+    "trust_remote_code": "a model repository's own code is never run",
+    "tool_parser_plugin": "code outside this project is never loaded",
+    "logging_config": "set VLLM_LOGGING_LEVEL or VLLM_LOGGING_CONFIG_PATH",
+    "log_config_file": "set VLLM_LOGGING_CONFIG_PATH",
+    "enable_log_requests": "prompts do not belong in logs",
+    "enable_log_outputs": "answers do not belong in logs",
+    "disable_log_stats": "the worker watches the engine through its statistics",
+}
+
+
+def is_local(spec: ModelSpec) -> bool:
+    return Path(spec.source).is_absolute()
+
+
+def require_folder(spec: ModelSpec) -> None:
+    """Refuse at once a folder that cannot hold a model. Raises ModelLoadError."""
+    folder = Path(spec.source)
+    if not folder.is_dir():
+        raise ModelLoadError(f"folder {folder} does not exist; put the model there")
+    if not any((folder / name).is_file() for name in _CONFIG_FILES):
+        raise ModelLoadError(f"folder {folder} holds no config.json, so no model")
+
+
+def environment(current: Mapping[str, str]) -> dict[str, str]:
+    """Variables to set before vllm is imported; what the operator has set stays."""
+    wanted = dict(_PLAIN_DEFAULTS)
+    if "VLLM_CPU_OMP_THREADS_BIND" not in current:
+        # On CPU vLLM keeps one core free for its front end: on two cores that costs almost half the speed. Zero
+        # keeps the rest of its binding: one thread on each physical core of one memory node.
+        wanted["VLLM_CPU_NUM_OF_RESERVED_CPU"] = "0"
+    return {name: value for name, value in wanted.items() if name not in current}
+
+
+def command_line(spec: ModelSpec, *, known: Collection[str], cpu_memory_bytes: int | None) -> list[str]:
+    """The options of `vllm serve` for this entry: our defaults, then its own. Raises ModelLoadError naming a wrong one.
+
+    `known` holds the argument names vLLM has. `cpu_memory_bytes` is the memory now available where the model runs on
+    the CPU, None where it runs on a GPU.
+    """
+    for name, value in spec.engine.items():
+        if name in _REFUSED and value is not False:
+            raise ModelLoadError(f"engine argument {name} is refused: {_REFUSED[name]}")
+        if name not in known:
+            raise ModelLoadError(f"vLLM has no engine argument named {name}")
+    options = {**_defaults(cpu_memory_bytes), **spec.engine, "model": spec.source, "served_model_name": spec.name}
+    return [word for name, value in options.items() for word in _option(name, value)]
+
+
+def _defaults(cpu_memory_bytes: int | None) -> dict[str, Any]:
+    defaults: dict[str, Any] = {"enable_prompt_tokens_details": True, "use_tqdm_on_load": False}
+    if cpu_memory_bytes is None:
+        return defaults
+    # Compiling takes several times as long as loading, and small models gain little from it.
+    defaults["enforce_eager"] = True
+    if not os.environ.get("VLLM_CPU_KVCACHE_SPACE"):
+        defaults["kv_cache_memory_bytes"] = cpu_memory_bytes // _KV_CACHE_SHARE
+    return defaults
+
+
+def _option(name: str, value: Any) -> list[str]:
+    dashed = name.replace("_", "-")
+    if isinstance(value, bool):
+        return [f"--{dashed}" if value else f"--no-{dashed}"]
+    if isinstance(value, list):
+        return [f"--{dashed}", *(_text(item) for item in value)]
+    return [f"--{dashed}={_text(value)}"]
+
+
+def _text(value: Any) -> str:
+    return json.dumps(value) if isinstance(value, dict) else str(value)

@@ -1,0 +1,228 @@
+"""vLLM as an engine: its own web application, called in this process without a socket.
+
+vLLM runs on a thread with an event loop of its own, so that the worker's loop keeps turning while a model loads or a
+hundred answers are decoded. Its engine core is a child process, marked with its owner and spared Ctrl-C and SIGTERM
+(engine_processes.py). This is the only file that imports vllm, and only when a model is loaded: it takes seconds.
+"""
+
+import asyncio
+import gc
+import logging
+import multiprocessing
+import os
+import tempfile
+from collections.abc import Iterator
+from concurrent.futures import Future
+from contextlib import AsyncExitStack, contextmanager, suppress
+from dataclasses import dataclass, fields
+from pathlib import Path
+from threading import Thread
+from types import SimpleNamespace
+from typing import Any, NoReturn
+
+from prometheus_client import REGISTRY
+
+from batch_app.inference import vllm_arguments, vllm_failures
+from batch_app.inference.asgi_exchange import Exchange, error_body
+from batch_app.inference.engine import EngineAnswer, EngineCounters, EngineDeadError, EngineRequest, ModelLoadError
+from batch_app.inference.engine_processes import kill_owned, marked, spare_children_of_this_thread
+from batch_app.models import ModelSpec
+
+_ABORT_SECONDS = 5.0
+_CLOSE_SECONDS = 8.0
+_OWN_END_SECONDS = 2.0
+_POLL_SECONDS = 0.02
+_COUNTERS = {
+    "vllm:prompt_tokens_total": "prompt_tokens",
+    "vllm:generation_tokens_total": "generation_tokens",
+    "vllm:num_requests_running": "requests_running",
+    "vllm:num_requests_waiting": "requests_waiting",
+    "vllm:num_preemptions_total": "preemptions",
+    "vllm:prefix_cache_queries_total": "prefix_cache_queries",
+    "vllm:prefix_cache_hits_total": "prefix_cache_hits",
+}
+_KV_CACHE_USAGE = "vllm:kv_cache_usage_perc"
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Loaded:
+    application: Any
+    client: Any
+    max_num_seqs: int
+
+
+class VllmEngine:
+    """One model, from `start` to `close`; a new object for the next. `owner` marks its processes."""
+
+    def __init__(self, spec: ModelSpec, *, owner: str) -> None:
+        self._spec = spec
+        self._owner = owner
+        self._loop = asyncio.new_event_loop()
+        self._thread = Thread(target=self._live, name="vllm", daemon=True)
+        self._closing: Future[None] = Future()
+        self._resources = AsyncExitStack()
+        self._loaded: _Loaded | None = None
+
+    @property
+    def max_in_flight(self) -> int:
+        # Lines of equal length end together, so a whole set of successors must already wait inside the engine. More
+        # than that would only add to what a crash computes twice.
+        return 2 * self._loaded.max_num_seqs if self._loaded else 1
+
+    async def start(self) -> None:
+        """Load the model. Raises ModelLoadError; after that, or a cancellation, only `close` may be called."""
+        self._thread.start()
+        with tempfile.TemporaryDirectory(prefix="vllm-load-") as folder:
+            failures = vllm_failures.FailureLog(Path(folder))
+            load = asyncio.run_coroutine_threadsafe(self._load(failures), self._loop)
+            loading = asyncio.wrap_future(load)
+            await asyncio.wait({loading})
+            if error := loading.exception():
+                raise ModelLoadError(f"model {self._spec.name}: {failures.reason(error)}") from error
+        self._loaded = loading.result()
+
+    async def answer(self, request: EngineRequest) -> EngineAnswer:
+        """As promised; also raises EngineDeadError to the requests in flight while the engine is closed."""
+        if self._loaded is None:
+            raise EngineDeadError("the engine is not running")
+        exchange = Exchange(request)
+        call = asyncio.wrap_future(
+            asyncio.run_coroutine_threadsafe(_answer(self._loaded, exchange, request.request_id), self._loop)
+        )
+        try:
+            await asyncio.wait({call})
+        except asyncio.CancelledError:
+            # Cancelling the call itself would leave the request running in the engine.
+            self._loop.call_soon_threadsafe(exchange.hang_up)
+            await asyncio.wait({call}, timeout=_ABORT_SECONDS)
+            raise
+        if call.cancelled():
+            raise EngineDeadError("the engine was closed")
+        return call.result()
+
+    def counters(self) -> EngineCounters:
+        if self._loaded is None:
+            return EngineCounters()
+        # Each engine registers its counters anew, so these count from the start of this one.
+        readings = dict.fromkeys([*_COUNTERS, _KV_CACHE_USAGE], 0.0)
+        for metric in REGISTRY.restricted_registry(list(readings)).collect():
+            for sample in metric.samples:
+                readings[sample.name] += sample.value
+        counts = {field: int(readings[name]) for name, field in _COUNTERS.items()}
+        return EngineCounters(**counts, kv_cache_usage=readings[_KV_CACHE_USAGE])
+
+    async def close(self) -> None:
+        """As promised, within ten seconds, also while a model loads or when the engine hangs."""
+        patience = _OWN_END_SECONDS if self._loaded else 0.0
+        self._loaded = None
+        if not self._closing.done():
+            self._closing.set_result(None)
+        try:
+            async with asyncio.timeout(_CLOSE_SECONDS):
+                await self._end(patience)
+        except TimeoutError:
+            _log.error("engine_close_timed_out owner=%s", self._owner)
+        multiprocessing.active_children()  # collects the exit status of those that ended
+        gc.unfreeze()
+        gc.collect()
+
+    async def _end(self, patience_seconds: float) -> None:
+        """Let vLLM end its processes itself for a while, then kill until none is left and the thread has ended."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(patience_seconds):
+                while self._thread.is_alive():
+                    await asyncio.sleep(_POLL_SECONDS)
+        while not await asyncio.to_thread(kill_owned, self._owner) or self._thread.is_alive():
+            await asyncio.sleep(_POLL_SECONDS)
+
+    def _live(self) -> None:
+        spare_children_of_this_thread()
+        with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
+            runner.run(self._until_closing())
+
+    async def _until_closing(self) -> None:
+        async with self._resources:
+            await asyncio.wrap_future(self._closing)
+
+    async def _load(self, failures: vllm_failures.FailureLog) -> _Loaded:
+        os.environ.update(vllm_arguments.environment(os.environ))
+        if vllm_arguments.is_local(self._spec):
+            vllm_arguments.require_folder(self._spec)
+            self._resources.enter_context(_offline())
+        from vllm.entrypoints.launchers.api_server.app_state import init_app_state
+        from vllm.entrypoints.launchers.api_server.entry import build_async_engine_client
+        from vllm.entrypoints.launchers.app import build_app
+        from vllm.usage.usage_lib import UsageContext
+
+        arguments = _arguments(self._spec, failures)
+        if self._closing.done():
+            raise ModelLoadError("closed while loading")
+        with marked(self._owner):
+            # In this context the defaults are vLLM's offline ones: as many sequences and tokens in a step as the
+            # device bears. For run_batch it has none, and falls back to far smaller ones.
+            client = await self._resources.enter_async_context(
+                build_async_engine_client(arguments, usage_context=UsageContext.LLM_CLASS)
+            )
+        tasks = await client.get_supported_tasks()
+        application = build_app(arguments, tasks, client.model_config)
+        await init_app_state(client, application.state, arguments, tasks)
+        # vLLM's error handler tells its server to stop when the engine has died; there is none here.
+        application.state.server = SimpleNamespace(should_exit=False)
+        gc.collect()
+        gc.freeze()  # what is loaded stays: collections need not walk it
+        return _Loaded(application, client, client.vllm_config.scheduler_config.max_num_seqs)
+
+
+async def _answer(loaded: _Loaded, exchange: Exchange, request_id: str) -> EngineAnswer:
+    try:
+        answer = await exchange.carry_out(loaded.application)
+    except Exception as error:  # the per-request boundary: what one request raises is the answer to that request
+        kind = type(error).__name__
+        _log.warning("request_raised request=%s error=%s", request_id, kind)
+        answer = EngineAnswer(500, error_body(500, f"the engine failed on this request: {kind}"))
+    if answer.status_code >= 500 and loaded.client.errored:
+        raise EngineDeadError("the engine's process has died")
+    return answer
+
+
+def _arguments(spec: ModelSpec, failures: vllm_failures.FailureLog) -> Any:
+    """vLLM's parsed command line, as if the entry of the models file had been typed. Raises ModelLoadError."""
+    from vllm.engine.arg_utils import AsyncEngineArgs
+    from vllm.entrypoints.launchers.cli_args import BaseFrontendArgs, make_arg_parser, validate_parsed_serve_args
+    from vllm.logger import DEFAULT_LOGGING_CONFIG
+    from vllm.platforms import current_platform
+    from vllm.utils.argparse_utils import FlexibleArgumentParser
+    from vllm.utils.cpu_resource_utils import get_memory_node_info, get_visible_memory_node
+
+    class Parser(FlexibleArgumentParser):  # type: ignore[misc]
+        def error(self, message: str) -> NoReturn:
+            raise ModelLoadError(message)
+
+    known = {field.name for kind in (AsyncEngineArgs, BaseFrontendArgs) for field in fields(kind)}
+    memory = None
+    if current_platform.is_cpu():
+        memory = get_memory_node_info(get_visible_memory_node()[0]).available_memory
+    line = vllm_arguments.command_line(spec, known=known, cpu_memory_bytes=memory)
+    if "VLLM_LOGGING_CONFIG_PATH" not in os.environ:
+        line.append(failures.option(DEFAULT_LOGGING_CONFIG))
+    parsed = make_arg_parser(Parser()).parse_args(line)
+    validate_parsed_serve_args(parsed)
+    return parsed
+
+
+@contextmanager
+def _offline() -> Iterator[None]:
+    """Nothing asks a model hub about a model that lies in a folder: neither this process nor its children."""
+    from huggingface_hub import constants
+
+    before, was_offline = os.environ.get("HF_HUB_OFFLINE"), constants.HF_HUB_OFFLINE
+    os.environ["HF_HUB_OFFLINE"], constants.HF_HUB_OFFLINE = "1", True
+    try:
+        yield
+    finally:
+        constants.HF_HUB_OFFLINE = was_offline
+        del os.environ["HF_HUB_OFFLINE"]
+        if before is not None:
+            os.environ["HF_HUB_OFFLINE"] = before

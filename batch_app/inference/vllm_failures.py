@@ -1,0 +1,91 @@
+"""Why vLLM could not load a model, in one line.
+
+vLLM loads in child processes. What they raise ends in their log, and the parent learns only that "engine core
+initialization failed". A log handler, installed in the children through vLLM's own logging configuration, writes the
+exceptions to a file while the model loads; the first of them is the cause.
+"""
+
+import json
+import logging
+import os
+import re
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+from batch_app.inference.engine import ModelLoadError
+
+_LONGEST_REASON = 600
+_SIGNALLED = re.compile(r"Failed core proc\(s\): \{'\w+': -9\}")
+_NOISE = re.compile(r"\[type=\w+, input_value=.*?\]|For further information visit \S+", re.DOTALL)
+_GENERIC = ("Engine core initialization failed", "WorkerProc initialization failed")
+_NOTHING_MORE = "the engine process ended while loading; its log above says more"
+_KILLED = "the engine process was killed while loading, most likely because memory ran out"
+_REMOTE_CODE = "the model needs code from its own repository (trust_remote_code), which is refused here"
+_OUT_OF_MEMORY = re.compile(r"out of memory|available memory|KV cache|OutOfMemory", re.IGNORECASE)
+_MEMORY_HINT = "; use a smaller max_model_len, max_num_seqs or model, or free memory"
+
+
+class CauseHandler(logging.Handler):
+    """Appends each logged exception to `path`, as long as that file exists."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(logging.ERROR)
+        self._path = path
+
+    def emit(self, record: logging.LogRecord) -> None:
+        error = record.exc_info[1] if record.exc_info else None
+        if error is None:
+            return
+        try:
+            handle = os.open(self._path, os.O_WRONLY | os.O_APPEND)
+        except FileNotFoundError:  # loading is over
+            return
+        with os.fdopen(handle, "w") as causes:
+            causes.write(json.dumps([type(error).__name__, str(error)]) + "\n")
+
+
+class FailureLog:
+    """What the processes of one load raised, in a folder that is removed when loading is over."""
+
+    def __init__(self, folder: Path) -> None:
+        self._causes = folder / "causes"
+        self._causes.touch()
+        self._config = folder / "logging.json"
+
+    def option(self, logging_config: dict[str, Any]) -> str:
+        """vLLM's command line option for its logging configuration with a CauseHandler beside its own handlers."""
+        config = deepcopy(logging_config)
+        config["handlers"]["causes"] = {"()": f"{__name__}.{CauseHandler.__name__}", "path": str(self._causes)}
+        config["loggers"]["vllm"]["handlers"].append("causes")
+        self._config.write_text(json.dumps(config))
+        return "--logging-config=" + json.dumps({"pylogging_config_file": str(self._config)})
+
+    def reason(self, error: BaseException) -> str:
+        """One line for a person: what a child logged first, else what was raised here."""
+        text = self._first_cause() or _said(error)
+        if "trust_remote_code" in text and not isinstance(error, ModelLoadError):
+            return _REMOTE_CODE
+        if _SIGNALLED.search(text):
+            return _KILLED
+        if text.startswith(_GENERIC):
+            return _NOTHING_MORE
+        line = " ".join(_NOISE.sub("", text).split())
+        short = line if len(line) <= _LONGEST_REASON else line[:_LONGEST_REASON] + "…"
+        return short + _MEMORY_HINT if _OUT_OF_MEMORY.search(line) else short
+
+    def _first_cause(self) -> str | None:
+        for line in self._causes.read_text().splitlines():
+            kind, message = json.loads(line)
+            if not message.startswith(_GENERIC):
+                return f"{kind}: {message}"
+        return None
+
+
+def _said(error: BaseException) -> str:
+    """The error with the innermost error it stems from: that a hub cannot be reached does not say why."""
+    innermost = error
+    while inner := innermost.__cause__ or innermost.__context__:
+        innermost = inner
+    said, root = str(error) or type(error).__name__, str(innermost)
+    return said if root in said else f"{said} ({root})"
