@@ -1,0 +1,43 @@
+"""Fixtures that several layers share. Every test has a data folder, a database and an environment of its own."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from batch_app.database import Database
+from batch_app.migrate import migrate
+from batch_app.settings import PREFIX, Settings
+from tests.processes.system import System
+
+
+@pytest.fixture(autouse=True)
+def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No setting of the developer's shell or `.env` reaches a test."""
+    for name in [name for name in os.environ if name.startswith(PREFIX)]:
+        monkeypatch.delenv(name)
+    monkeypatch.setitem(Settings.model_config, "env_file", None)
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    """An echo engine on a fresh data folder, quick to retry; change it with `settings.model_copy(update=…)`."""
+    return Settings(data_dir=tmp_path / "data", engine="echo", retry_backoff_seconds=0)
+
+
+@pytest.fixture
+def database(settings: Settings) -> Iterator[Database]:
+    """An empty, migrated database."""
+    database = Database(settings.database_path)
+    migrate(database)
+    yield database
+    database.close()
+
+
+@pytest.fixture
+def system(tmp_path: Path) -> Iterator[System]:
+    """The real processes, not started yet, on a data folder and ports of their own; all stopped at the end."""
+    running = System(tmp_path / "data")
+    yield running
+    running.stop_all()
