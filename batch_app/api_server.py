@@ -48,7 +48,7 @@ def create_app(settings: Settings, *, gpu_reader: GpuReader = read_gpu) -> FastA
         yield
         database.close()
 
-    app = FastAPIOffline(
+    app: FastAPI = FastAPIOffline(
         title="Batch",
         version=__version__,
         description="OpenAI's Batch API on your own machine: a file of requests in, a file of answers out.",

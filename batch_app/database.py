@@ -85,7 +85,9 @@ batches = Table(
     Column("metadata", String),  # JSON object of strings
     Column("errors", String),  # JSON list of {code, message, param, line}
     Column("total_requests", Integer, nullable=False),
-    Column("input_file_id", String, nullable=False),  # may name a file that does not exist: then the batch failed
+    Column(
+        "input_file_id", String, nullable=False
+    ),  # may name a file that does not exist: then the batch failed
     Column("output_file_id", String, ForeignKey("files.id")),
     Column("error_file_id", String, ForeignKey("files.id")),
     Column("parent_batch_id", String, ForeignKey("batches.id")),

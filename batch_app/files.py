@@ -154,7 +154,9 @@ class PublishedFile:
     sha256: str
 
 
-def publish_stream(folder: Path, kind: AnswerKind, end: int, *, temporary: Path, final: Path) -> PublishedFile:
+def publish_stream(
+    folder: Path, kind: AnswerKind, end: int, *, temporary: Path, final: Path
+) -> PublishedFile:
     """Add the committed parts of the logs up to one file. Doing it again after a crash gives the same file."""
     digest = hashlib.sha256()
     temporary.parent.mkdir(parents=True, exist_ok=True)

@@ -46,15 +46,15 @@ def unfit_reason(snapshot: GpuSnapshot | None, limits: GpuLimits, *, worker_load
     if snapshot is None:
         return "there is no GPU, and BATCH_REQUIRE_GPU is set" if limits.require_gpu else None
     if snapshot.temperature_c is not None and snapshot.temperature_c > limits.max_temperature_c:
-        return f"the GPU is at {snapshot.temperature_c:.0f} °C, the limit is {limits.max_temperature_c:.0f} °C"
+        return (
+            f"the GPU is at {snapshot.temperature_c:.0f} °C, the limit is {limits.max_temperature_c:.0f} °C"
+        )
     own = snapshot.own_memory_bytes
     if own is None:
         own = snapshot.memory_used_bytes if worker_loaded else 0
     percent = 100 * (snapshot.memory_used_bytes - own) / snapshot.memory_total_bytes
     if percent > limits.max_memory_percent:
-        return (
-            f"other programs hold {percent:.0f} % of the GPU's memory, the limit is {limits.max_memory_percent:.0f} %"
-        )
+        return f"other programs hold {percent:.0f} % of the GPU's memory, the limit is {limits.max_memory_percent:.0f} %"
     return None
 
 

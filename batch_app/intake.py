@@ -130,7 +130,9 @@ class _Scanner:
             return [LineError(number, "model_not_found", message, "body.model")]
         self._found.model = self._found.model or request.model
         if request.model != self._found.model:
-            message = f"The model is {request.model!r}, but this batch's is {self._found.model!r}: one per batch."
+            message = (
+                f"The model is {request.model!r}, but this batch's is {self._found.model!r}: one per batch."
+            )
             return [LineError(number, "model_mismatch", message, "body.model")]
         return []
 

@@ -57,20 +57,20 @@ def check_line(raw: bytes, line: int, *, model_given: bool) -> RequestLine | lis
         return [LineError(line, "invalid_json_line", "This line is not parseable as valid JSON.")]
     if not isinstance(value, dict):
         return [LineError(line, "invalid_json_line", "This line is valid JSON but not an object.")]
-    errors = [LineError(line, *problem) for problem in _problems(value, model_given)]
+    errors = [LineError(line, *problem) for problem in _problems(value, model_given=model_given)]
     if errors:
         return errors
     return RequestLine(custom_id=value["custom_id"], url=value["url"], model=value["body"].get("model"))
 
 
-def _problems(value: dict[str, Any], model_given: bool) -> Iterator[tuple[str, str, str | None]]:
+def _problems(value: dict[str, Any], *, model_given: bool) -> Iterator[tuple[str, str, str | None]]:
     for name, check in _FIELD_CHECKS.items():
         if value.get(name) is None:
             yield "missing_required_parameter", f"Missing required parameter: '{name}'.", name
         elif problem := check(value[name]):
             yield (*problem, name)
     if isinstance(value.get("body"), dict):
-        yield from _body_problems(value["body"], value.get("url"), model_given)
+        yield from _body_problems(value["body"], value.get("url"), model_given=model_given)
 
 
 def _check_custom_id(value: Any) -> tuple[str, str] | None:
@@ -108,10 +108,14 @@ _FIELD_CHECKS: Final[dict[str, Callable[[Any], tuple[str, str] | None]]] = {
 
 
 def _body_problems(
-    body: dict[str, Any], url: object, model_given: bool
+    body: dict[str, Any], url: object, *, model_given: bool
 ) -> Iterator[tuple[str, str, str | None]]:
     if body.get("stream"):
-        yield "streaming_unsupported", "A batch cannot stream: remove 'stream' or set it to false.", "body.stream"
+        yield (
+            "streaming_unsupported",
+            "A batch cannot stream: remove 'stream' or set it to false.",
+            "body.stream",
+        )
     model = body.get("model")
     if not (model_given or (isinstance(model, str) and model)):
         yield "invalid_request", "'body.model' must name a model.", "body.model"
@@ -197,7 +201,9 @@ def _dict(value: Any) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def answer_line(*, batch_id: str, line: int, custom_id: str, request_id: str, status: int, body: Any) -> bytes:
+def answer_line(
+    *, batch_id: str, line: int, custom_id: str, request_id: str, status: int, body: Any
+) -> bytes:
     """A line of the output file, or of the error file when `status` is not 200."""
     response = {"status_code": status, "request_id": request_id, "body": body}
     return _output_line(batch_id, line, custom_id, response, None)

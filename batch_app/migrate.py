@@ -5,7 +5,9 @@ The API migrates a database that has no schema yet; an old one is migrated by th
 
 import argparse
 import sys
+import tempfile
 from enum import Enum
+from pathlib import Path
 
 from alembic import command
 from alembic.autogenerate import compare_metadata
@@ -75,7 +77,9 @@ def differences(database: Database) -> list[object]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m batch_app.migrate", description=__doc__)
-    parser.add_argument("--check", action="store_true", help="migrate an empty copy and compare it with the code")
+    parser.add_argument(
+        "--check", action="store_true", help="migrate an empty copy and compare it with the code"
+    )
     arguments = parser.parse_args()
     try:
         return _check() if arguments.check else _upgrade()
@@ -93,9 +97,6 @@ def _upgrade() -> int:
 
 
 def _check() -> int:
-    import tempfile
-    from pathlib import Path
-
     with tempfile.TemporaryDirectory() as folder:
         database = Database(Path(folder) / "check.db")
         migrate(database)

@@ -58,7 +58,9 @@ def load_models(path: Path, *, allow_unlisted: bool) -> Models:
     try:
         entries = _File.model_validate(tomllib.loads(path.read_text())).models
     except FileNotFoundError:
-        raise ConfigurationError(f"models file {path} does not exist; set BATCH_MODELS_FILE to one that does") from None
+        raise ConfigurationError(
+            f"models file {path} does not exist; set BATCH_MODELS_FILE to one that does"
+        ) from None
     except (tomllib.TOMLDecodeError, ValidationError) as error:
         raise ConfigurationError(f"models file {path} is not valid: {error}") from None
     words = [word for entry in entries for word in (entry.name, *entry.aliases)]

@@ -34,7 +34,9 @@ class Settings(BaseSettings):
     engine: Literal["vllm", "echo"] = Field("vllm", description="echo answers at once, without a model")
     echo_latency_ms: int = Field(0, ge=0, description="milliseconds the echo engine takes per answer")
     models_file: Path = Field(PROJECT_DIR / "models.toml", description="served models and engine arguments")
-    allow_unlisted_models: bool = Field(True, description="take a model that is not in the models file as a hub id")
+    allow_unlisted_models: bool = Field(
+        True, description="take a model that is not in the models file as a hub id"
+    )
     window: int = Field(0, ge=0, description="requests in flight at once; 0 lets the engine say")
     model_turn_seconds: float = Field(900, gt=0, description="longest a loaded model keeps others waiting")
 
@@ -48,7 +50,9 @@ class Settings(BaseSettings):
 
     heartbeat_seconds: float = Field(10, gt=0, description="between two heartbeats of a worker")
     late_seconds: float = Field(30, gt=0, description="heartbeat age from which a worker is called late")
-    lost_seconds: float = Field(60, gt=0, description="heartbeat age from which a worker's claims are released")
+    lost_seconds: float = Field(
+        60, gt=0, description="heartbeat age from which a worker's claims are released"
+    )
     max_attempts: int = Field(3, ge=1, description="attempts at a request that ends in a server error")
     retry_backoff_seconds: float = Field(2, ge=0, description="before the second attempt; doubles with each")
     max_engine_deaths: int = Field(2, ge=1, description="engine deaths after which a request runs alone")
@@ -57,7 +61,9 @@ class Settings(BaseSettings):
 
     log_format: Literal["text", "json"] = Field("text", description="json writes one object per line")
     gpu_max_memory_percent: float = Field(95, gt=0, le=100, description="above it batches are refused")
-    gpu_max_temperature_c: float = Field(85, gt=0, description="above it batches are refused and feeding pauses")
+    gpu_max_temperature_c: float = Field(
+        85, gt=0, description="above it batches are refused and feeding pauses"
+    )
     require_gpu: bool = Field(False, description="refuse batches when there is no GPU")
 
     @model_validator(mode="after")

@@ -20,6 +20,7 @@ from batch_app.errors import BatchAppError, ConfigurationError
 from batch_app.gpu import read_gpu
 from batch_app.inference.echo_engine import EchoEngine
 from batch_app.inference.engine import Engine
+from batch_app.inference.vllm_engine import VllmEngine
 from batch_app.logs import set_up_logging
 from batch_app.migrate import Schema, require_current_schema, schema_of
 from batch_app.models import Models, ModelSpec, load_models
@@ -73,7 +74,9 @@ def run(settings: Settings) -> int:
 
 def require_engine(settings: Settings) -> None:
     if settings.engine == "vllm" and importlib.util.find_spec("vllm") is None:
-        raise ConfigurationError("vLLM is not installed: run `make setup` (or set BATCH_ENGINE=echo to try without)")
+        raise ConfigurationError(
+            "vLLM is not installed: run `make setup` (or set BATCH_ENGINE=echo to try without)"
+        )
 
 
 def announce() -> None:
@@ -115,8 +118,6 @@ async def work(
     def make_engine(spec: ModelSpec) -> Engine:
         if settings.engine == "echo":
             return EchoEngine(latency_seconds=settings.echo_latency_ms / 1000)
-        from batch_app.inference.vllm_engine import VllmEngine  # takes seconds: only where it is used
-
         return VllmEngine(spec, owner=worker_id)
 
     worker = Worker(database, settings, models, make_engine, heartbeat, worker_id=worker_id)

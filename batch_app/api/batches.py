@@ -36,7 +36,11 @@ _FORM = {
                     "type": "object",
                     "required": ["file"],
                     "properties": {
-                        "file": {"type": "string", "format": "binary", "description": "JSONL, one request a line"},
+                        "file": {
+                            "type": "string",
+                            "format": "binary",
+                            "description": "JSONL, one request a line",
+                        },
                         "model": {"type": "string", "description": "overrides the model in the lines"},
                         "priority": {"type": "integer", "minimum": -100, "maximum": 100, "default": 0},
                         "metadata": {"type": "string", "description": "JSON object of strings"},
@@ -84,7 +88,9 @@ def list_batches(
     context: Ctx,
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
     after: Annotated[str | None, Query(description="the id of the last batch already seen")] = None,
-    status: Annotated[list[str] | None, Query(description="only these; `active` means every open one")] = None,
+    status: Annotated[
+        list[str] | None, Query(description="only these; `active` means every open one")
+    ] = None,
 ) -> wire.BatchList:
     """Every batch, newest first."""
     statuses = sorted({state for word in status or [] for state in _statuses(word)})
@@ -139,7 +145,9 @@ def cancel_batch(batch_id: BatchId, request: Request, context: Ctx) -> wire.Batc
     """Cancel. Answers that are there already stay in the output file; the other lines go to the error file."""
     _find(context, batch_id)
     batch = batches.request_cancel(context.database, batch_id=batch_id, now=time.time())
-    log.info("batch_cancel_requested", extra={"batch_id": batch_id, "request_id": request.scope["request_id"]})
+    log.info(
+        "batch_cancel_requested", extra={"batch_id": batch_id, "request_id": request.scope["request_id"]}
+    )
     return _view(context, batch)
 
 

@@ -18,7 +18,12 @@ from batch_app.jsonl import LineError
 log = logging.getLogger(__name__)
 
 RETRY_AFTER_SECONDS = 30  # at most 120: clients give up on more
-_TYPES = {401: "authentication_error", 403: "permission_error", 404: "not_found_error", 429: "rate_limit_error"}
+_TYPES = {
+    401: "authentication_error",
+    403: "permission_error",
+    404: "not_found_error",
+    429: "rate_limit_error",
+}
 _CODES = {401: "invalid_api_key", 403: "forbidden", 404: "not_found", 405: "method_not_allowed"}
 
 
@@ -115,6 +120,8 @@ async def _on_invalid_request(_request: Request, error: Exception) -> JSONRespon
 async def _on_crash(request: Request, error: Exception) -> JSONResponse:
     request_id = request.scope.get("request_id")
     log.error("request_crashed", exc_info=error, extra={"request_id": request_id, "path": request.url.path})
-    message = f"Something went wrong here, not in your request. The log has more under request id {request_id}."
+    message = (
+        f"Something went wrong here, not in your request. The log has more under request id {request_id}."
+    )
     headers = {"x-request-id": str(request_id)}
     return JSONResponse(error_body(500, "internal_error", message), 500, headers)

@@ -64,15 +64,21 @@ class Guards:
     def _refusal(self, scope: Scope, headers: Headers) -> JSONResponse | None:
         host = _host_name(headers.get("host", ""))
         if not (host in self._hosts or _is_address(host)):
-            message = f"The host name {host!r} is not known here; add it to BATCH_ALLOWED_HOSTS if it is yours."
+            message = (
+                f"The host name {host!r} is not known here; add it to BATCH_ALLOWED_HOSTS if it is yours."
+            )
             return JSONResponse(error_body(403, "host_not_allowed", message), 403)
         origin = headers.get("origin")
         if origin is not None and scope["method"] not in _SAFE_METHODS and not self._is_ours(origin, host):
             message = f"Pages of {origin} may not change anything here."
             return JSONResponse(error_body(403, "origin_not_allowed", message), 403)
         if self._key is not None and scope["path"] != "/livez" and not self._has_key(headers):
-            message = "This API needs a key: send 'Authorization: Bearer YOUR_KEY' (BATCH_API_KEY on the server)."
-            return JSONResponse(error_body(401, "invalid_api_key", message), 401, {"www-authenticate": "Bearer"})
+            message = (
+                "This API needs a key: send 'Authorization: Bearer YOUR_KEY' (BATCH_API_KEY on the server)."
+            )
+            return JSONResponse(
+                error_body(401, "invalid_api_key", message), 401, {"www-authenticate": "Bearer"}
+            )
         return None
 
     def _is_ours(self, origin: str, host: str) -> bool:

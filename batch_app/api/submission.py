@@ -62,7 +62,9 @@ class Submissions:
     def gpu_refusal(self, snapshot: GpuSnapshot | None) -> str | None:
         """Why the GPU is unfit for another batch, None when it is fit."""
         settings, worker = self._settings, workers.latest_worker(self._database)
-        limits = GpuLimits(settings.gpu_max_memory_percent, settings.gpu_max_temperature_c, settings.require_gpu)
+        limits = GpuLimits(
+            settings.gpu_max_memory_percent, settings.gpu_max_temperature_c, settings.require_gpu
+        )
         loaded = worker is not None and worker.stopped_at is None and worker.model is not None
         return unfit_reason(snapshot, limits, worker_loaded=loaded)
 
@@ -122,7 +124,11 @@ class Submissions:
             raise ApiError(400, "too_many_requests_in_file", message, param="file")
         if found.total_errors:
             lines = len({error.line for error in found.errors})
-            some = "" if found.total_errors == len(found.errors) else f" (the first {len(found.errors)} are listed)"
+            some = (
+                ""
+                if found.total_errors == len(found.errors)
+                else f" (the first {len(found.errors)} are listed)"
+            )
             message = (
                 f"Nothing was stored: {found.total_errors} errors on {lines} of {found.total_lines} lines{some}. "
                 "Correct them and submit the file again."
@@ -166,7 +172,14 @@ class Submissions:
 
 def _digest(order: Order, sha256: str) -> str:
     """Identifies what was asked for: the same request sent twice has the same one."""
-    asked = [sha256, order.model, order.priority, order.metadata, order.completion_window, order.parent_batch_id]
+    asked = [
+        sha256,
+        order.model,
+        order.priority,
+        order.metadata,
+        order.completion_window,
+        order.parent_batch_id,
+    ]
     return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
 
 

@@ -47,9 +47,7 @@ def list_models(context: Ctx) -> wire.ModelList:
     worker = workers.latest_worker(context.database)
     loaded = worker.model if worker and worker.stopped_at is None else None
     data = [
-        wire.ModelObject(
-            id=spec.name, created=0, aliases=list(spec.aliases), loaded=spec.name == loaded
-        )
+        wire.ModelObject(id=spec.name, created=0, aliases=list(spec.aliases), loaded=spec.name == loaded)
         for spec in context.models.specs
     ]
     return wire.ModelList(data=data)

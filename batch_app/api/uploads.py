@@ -5,9 +5,9 @@ A form that is too large is refused at the limit, not after it. Starlette parses
 
 import json
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
-from typing import BinaryIO, cast
+from typing import BinaryIO
 
 from fastapi import Request
 from starlette.datastructures import FormData, UploadFile
@@ -49,7 +49,9 @@ async def _parse(request: Request, max_file_bytes: int) -> FormData:
     limit = max_file_bytes + _FORM_OVERHEAD_BYTES
     if int(request.headers.get("content-length") or 0) > limit:
         raise _too_large(max_file_bytes)
-    parser = MultiPartParser(request.headers, _counted(request, limit, max_file_bytes), max_files=1, max_fields=10)
+    parser = MultiPartParser(
+        request.headers, _counted(request, limit, max_file_bytes), max_files=1, max_fields=10
+    )
     try:
         return await parser.parse()
     except MultiPartException as error:
@@ -59,7 +61,7 @@ async def _parse(request: Request, max_file_bytes: int) -> FormData:
         raise ApiError(400, "upload_interrupted", "The upload ended before the form did.") from None
 
 
-async def _counted(request: Request, limit: int, max_file_bytes: int) -> AsyncIterator[bytes]:
+async def _counted(request: Request, limit: int, max_file_bytes: int) -> AsyncGenerator[bytes, None]:
     received = 0
     async for piece in request.stream():
         received += len(piece)
@@ -86,7 +88,7 @@ def _check(form: FormData, max_file_bytes: int) -> BatchForm:
     if (file.size or 0) > max_file_bytes:
         raise _too_large(max_file_bytes)
     return BatchForm(
-        file=cast(BinaryIO, file.file),
+        file=file.file,
         filename=_printable(file.filename or "upload"),
         model=_text(form, "model"),
         priority=_priority(_text(form, "priority")),

@@ -85,7 +85,7 @@ def _batch_object(
         output_file_id=batch.output_file_id,
         error_file_id=batch.error_file_id,
         created_at=int(batch.created_at),
-        **moments,  # type: ignore[arg-type]  # the names are the model's own
+        **moments,
         request_counts=wire.RequestCounts(
             total=batch.total_requests, completed=counts.completed, failed=counts.failed
         ),

@@ -73,7 +73,9 @@ class Progress(BaseModel):
     """The owner's view of a batch. `eta_seconds` is a range; rates are over the last minute."""
 
     percent: float
-    phase: str = Field(description="queued, waiting_for_worker, loading_model, running, finalizing, cancelling, done")
+    phase: str = Field(
+        description="queued, waiting_for_worker, loading_model, running, finalizing, cancelling, done"
+    )
     pending: int
     running: int
     cancelled: int

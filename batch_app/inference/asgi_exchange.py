@@ -5,6 +5,7 @@ Speaks ASGI 3 (https://asgi.readthedocs.io/en/latest/specs/www.html); knows noth
 
 import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
+from http import HTTPStatus
 from typing import Any
 
 import orjson
@@ -16,7 +17,10 @@ Application = Callable[
     [Message, Callable[[], Awaitable[Message]], Callable[[Message], Awaitable[None]]], Awaitable[None]
 ]
 
-_NOT_ONE_OBJECT = "the endpoint did not answer with one JSON object; a batch cannot stream or ask for binary output"
+_NO_ROUTE = {"detail": "Not Found"}  # as Starlette says it
+_NOT_ONE_OBJECT = (
+    "the endpoint did not answer with one JSON object; a batch cannot stream or ask for binary output"
+)
 
 
 class Exchange:
@@ -38,11 +42,23 @@ class Exchange:
             # Starlette answers an unexpected error with a 500 and raises it again for the server to log.
             if not self._complete:
                 raise
-        return _one_object(self._status, b"".join(self._parts))
+        return self._one_object(b"".join(self._parts))
 
     def hang_up(self) -> None:
         """Be a client that has gone: the application abandons the request and soon returns."""
         self._hung_up.set()
+
+    def _one_object(self, body: bytes) -> EngineAnswer:
+        if self._status == HTTPStatus.OK:  # parsing every answer would cost more than it could find
+            if body.startswith(b"{"):
+                return EngineAnswer(200, body)
+            return EngineAnswer(400, error_body(400, _NOT_ONE_OBJECT))
+        value = _json(body)
+        if isinstance(value, dict) and isinstance(value.get("error"), dict):
+            return EngineAnswer(self._status, body)
+        if value == _NO_ROUTE:
+            return EngineAnswer(404, error_body(404, f"this model does not serve {self._request.url}"))
+        return EngineAnswer(self._status, error_body(self._status, str(value)))
 
     def _scope(self) -> Message:
         path = self._request.url
@@ -73,7 +89,7 @@ class Exchange:
 
     async def _send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
-            self._status = message["status"]
+            self._status = int(message["status"])
         elif message["type"] == "http.response.body":
             self._parts.append(message.get("body", b""))
             self._complete = not message.get("more_body", False)
@@ -81,21 +97,12 @@ class Exchange:
 
 def error_body(status_code: int, message: str) -> bytes:
     """An error in OpenAI's shape."""
-    kind = "invalid_request_error" if status_code < 500 else "server_error"  # noqa: PLR2004
+    kind = "invalid_request_error" if status_code < 500 else "server_error"
     return orjson.dumps({"error": {"message": message, "type": kind, "param": None, "code": status_code}})
 
 
-def _one_object(status_code: int, body: bytes) -> EngineAnswer:
-    if status_code == 200:  # parsing every answer here would cost more than it can find
-        if body.startswith(b"{"):
-            return EngineAnswer(status_code, body)
-        return EngineAnswer(400, error_body(400, _NOT_ONE_OBJECT))
+def _json(body: bytes) -> Any:
     try:
-        value = orjson.loads(body)
+        return orjson.loads(body)
     except orjson.JSONDecodeError:
-        value = body.decode(errors="replace")
-    if isinstance(value, dict):
-        if isinstance(value.get("error"), dict):
-            return EngineAnswer(status_code, body)
-        value = value.get("detail", value)
-    return EngineAnswer(status_code, error_body(status_code, str(value)))
+        return body.decode(errors="replace")

@@ -145,7 +145,9 @@ def _response(body: dict[str, Any], text: str, usage: dict[str, int], request_id
         "output_tokens_details": {"reasoning_tokens": 0},
         "total_tokens": usage["total_tokens"],
     }
-    answer = _object(body, f"resp_{request_id}", "response", status="completed", output=[message], usage=tokens)
+    answer = _object(
+        body, f"resp_{request_id}", "response", status="completed", output=[message], usage=tokens
+    )
     answer["created_at"] = answer.pop("created")
     return {**answer, "error": None, "parallel_tool_calls": True, "tool_choice": "auto", "tools": []}
 
@@ -164,7 +166,8 @@ def _score(body: dict[str, Any], _text: str, usage: dict[str, int], request_id: 
 def _rerank(body: dict[str, Any], _text: str, usage: dict[str, int], request_id: str) -> dict[str, Any]:
     documents = body["documents"] if isinstance(body["documents"], list) else [body["documents"]]
     results = [
-        {"index": i, "document": {"text": document}, "relevance_score": 0.5} for i, document in enumerate(documents)
+        {"index": i, "document": {"text": document}, "relevance_score": 0.5}
+        for i, document in enumerate(documents)
     ]
     return _object(body, f"rerank-{request_id}", "rerank", results=results, usage=usage)
 

@@ -30,9 +30,9 @@ def marked(owner: str) -> Iterator[None]:
 def spare_children_of_this_thread() -> None:
     """Children that this thread starts never see SIGINT or SIGTERM.
 
-    Ctrl-C reaches the whole process group, and service managers signal every process of a service. The worker alone
-    decides when an engine ends, after its requests. A signal mask survives exec, and unlike an ignored signal it also
-    outlasts the handlers that the child installs. SIGKILL still ends them.
+    Ctrl-C reaches the whole process group, and service managers signal every process of a service. The worker
+    alone decides when an engine ends, after its requests. A signal mask survives exec, and unlike an ignored
+    signal it also outlasts the handlers that the child installs. SIGKILL still ends them.
     """
     # Started now, because starting it later would unblock both signals in this thread.
     resource_tracker.ensure_running()
@@ -45,12 +45,12 @@ def owned(owner: str) -> list[psutil.Process]:
 
 
 def kill_owned(owner: str) -> bool:
-    """SIGKILL every process that carries the owner's mark; True when there was none."""
+    """SIGKILL every process that carries the owner's mark; whether there were any."""
     processes = owned(owner)
     for process in processes:
         with suppress(psutil.NoSuchProcess):
             process.kill()
-    return not processes
+    return bool(processes)
 
 
 def _owner(process: psutil.Process) -> str | None:

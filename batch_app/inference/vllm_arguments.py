@@ -13,7 +13,8 @@ from batch_app.inference.engine import ModelLoadError
 from batch_app.models import ModelSpec
 
 _CONFIG_FILES = ("config.json", "params.json")
-_KV_CACHE_SHARE = 4  # a quarter of the memory now available; weights, activations and everybody else need the rest
+# A quarter of the memory now available; weights, activations and everybody else need the rest.
+_KV_CACHE_DIVISOR = 4
 _PLAIN_DEFAULTS = {
     "VLLM_NO_USAGE_STATS": "1",
     "VLLM_LOGGING_LEVEL": "WARNING",
@@ -49,24 +50,29 @@ def environment(current: Mapping[str, str]) -> dict[str, str]:
     """Variables to set before vllm is imported; what the operator has set stays."""
     wanted = dict(_PLAIN_DEFAULTS)
     if "VLLM_CPU_OMP_THREADS_BIND" not in current:
-        # On CPU vLLM keeps one core free for its front end: on two cores that costs almost half the speed. Zero
-        # keeps the rest of its binding: one thread on each physical core of one memory node.
+        # On CPU vLLM keeps one core free for its front end: on two cores that costs almost half the speed.
+        # Zero keeps the rest of its binding: one thread on each physical core of one memory node.
         wanted["VLLM_CPU_NUM_OF_RESERVED_CPU"] = "0"
     return {name: value for name, value in wanted.items() if name not in current}
 
 
 def command_line(spec: ModelSpec, *, known: Collection[str], cpu_memory_bytes: int | None) -> list[str]:
-    """The options of `vllm serve` for this entry: our defaults, then its own. Raises ModelLoadError naming a wrong one.
+    """The options of `vllm serve` for this entry: our defaults, then its own.
 
-    `known` holds the argument names vLLM has. `cpu_memory_bytes` is the memory now available where the model runs on
-    the CPU, None where it runs on a GPU.
+    `known` holds the argument names vLLM has. `cpu_memory_bytes` is the memory now available where the model runs
+    on the CPU, None where it runs on a GPU. Raises ModelLoadError naming a wrong argument.
     """
     for name, value in spec.engine.items():
         if name in _REFUSED and value is not False:
             raise ModelLoadError(f"engine argument {name} is refused: {_REFUSED[name]}")
         if name not in known:
             raise ModelLoadError(f"vLLM has no engine argument named {name}")
-    options = {**_defaults(cpu_memory_bytes), **spec.engine, "model": spec.source, "served_model_name": spec.name}
+    options = {
+        **_defaults(cpu_memory_bytes),
+        **spec.engine,
+        "model": spec.source,
+        "served_model_name": spec.name,
+    }
     return [word for name, value in options.items() for word in _option(name, value)]
 
 
@@ -77,7 +83,7 @@ def _defaults(cpu_memory_bytes: int | None) -> dict[str, Any]:
     # Compiling takes several times as long as loading, and small models gain little from it.
     defaults["enforce_eager"] = True
     if not os.environ.get("VLLM_CPU_KVCACHE_SPACE"):
-        defaults["kv_cache_memory_bytes"] = cpu_memory_bytes // _KV_CACHE_SHARE
+        defaults["kv_cache_memory_bytes"] = cpu_memory_bytes // _KV_CACHE_DIVISOR
     return defaults
 
 

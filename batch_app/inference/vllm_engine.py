@@ -1,8 +1,8 @@
 """vLLM as an engine: its own web application, called in this process without a socket.
 
-vLLM runs on a thread with an event loop of its own, so that the worker's loop keeps turning while a model loads or a
-hundred answers are decoded. Its engine core is a child process, marked with its owner and spared Ctrl-C and SIGTERM
-(engine_processes.py). This is the only file that imports vllm, and only when a model is loaded: it takes seconds.
+vLLM runs on a thread with an event loop of its own, so that the worker's loop keeps turning while a model loads
+or a hundred answers are decoded. Its engine core is a child process, marked with its owner and spared Ctrl-C and
+SIGTERM (engine_processes.py). The only file that imports vllm, and only when a model is loaded: it takes seconds.
 """
 
 import asyncio
@@ -11,27 +11,33 @@ import logging
 import multiprocessing
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from concurrent.futures import Future
 from contextlib import AsyncExitStack, contextmanager, suppress
 from dataclasses import dataclass, fields
 from pathlib import Path
 from threading import Thread
 from types import SimpleNamespace
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 from prometheus_client import REGISTRY
 
 from batch_app.inference import vllm_arguments, vllm_failures
 from batch_app.inference.asgi_exchange import Exchange, error_body
-from batch_app.inference.engine import EngineAnswer, EngineCounters, EngineDeadError, EngineRequest, ModelLoadError
+from batch_app.inference.engine import (
+    EngineAnswer,
+    EngineCounters,
+    EngineDeadError,
+    EngineRequest,
+    ModelLoadError,
+)
 from batch_app.inference.engine_processes import kill_owned, marked, spare_children_of_this_thread
 from batch_app.models import ModelSpec
 
 _ABORT_SECONDS = 5.0
 _CLOSE_SECONDS = 8.0
 _OWN_END_SECONDS = 2.0
-_POLL_SECONDS = 0.02
+_POLL_SECONDS = 0.05
 _COUNTERS = {
     "vllm:prompt_tokens_total": "prompt_tokens",
     "vllm:generation_tokens_total": "generation_tokens",
@@ -42,6 +48,8 @@ _COUNTERS = {
     "vllm:prefix_cache_hits_total": "prefix_cache_hits",
 }
 _KV_CACHE_USAGE = "vllm:kv_cache_usage_perc"
+
+_T = TypeVar("_T")
 
 _log = logging.getLogger(__name__)
 
@@ -62,22 +70,22 @@ class VllmEngine:
         self._loop = asyncio.new_event_loop()
         self._thread = Thread(target=self._live, name="vllm", daemon=True)
         self._closing: Future[None] = Future()
+        self._ended: Future[None] = Future()
         self._resources = AsyncExitStack()
         self._loaded: _Loaded | None = None
 
     @property
     def max_in_flight(self) -> int:
-        # Lines of equal length end together, so a whole set of successors must already wait inside the engine. More
-        # than that would only add to what a crash computes twice.
+        # Lines of equal length end together, so a whole set of successors must already wait inside the engine.
+        # More than that would only add to what a crash computes twice.
         return 2 * self._loaded.max_num_seqs if self._loaded else 1
 
     async def start(self) -> None:
-        """Load the model. Raises ModelLoadError; after that, or a cancellation, only `close` may be called."""
+        """Load the model. Raises ModelLoadError; after that or a cancellation only `close` may be called."""
         self._thread.start()
         with tempfile.TemporaryDirectory(prefix="vllm-load-") as folder:
             failures = vllm_failures.FailureLog(Path(folder))
-            load = asyncio.run_coroutine_threadsafe(self._load(failures), self._loop)
-            loading = asyncio.wrap_future(load)
+            loading = self._on_thread(self._load(failures))
             await asyncio.wait({loading})
             if error := loading.exception():
                 raise ModelLoadError(f"model {self._spec.name}: {failures.reason(error)}") from error
@@ -88,9 +96,7 @@ class VllmEngine:
         if self._loaded is None:
             raise EngineDeadError("the engine is not running")
         exchange = Exchange(request)
-        call = asyncio.wrap_future(
-            asyncio.run_coroutine_threadsafe(_answer(self._loaded, exchange, request.request_id), self._loop)
-        )
+        call = self._on_thread(_answer(self._loaded, exchange, request.request_id))
         try:
             await asyncio.wait({call})
         except asyncio.CancelledError:
@@ -123,24 +129,33 @@ class VllmEngine:
             async with asyncio.timeout(_CLOSE_SECONDS):
                 await self._end(patience)
         except TimeoutError:
-            _log.error("engine_close_timed_out owner=%s", self._owner)
+            _log.error("engine_close_timed_out", extra={"owner": self._owner})
         multiprocessing.active_children()  # collects the exit status of those that ended
         gc.unfreeze()
         gc.collect()
 
     async def _end(self, patience_seconds: float) -> None:
-        """Let vLLM end its processes itself for a while, then kill until none is left and the thread has ended."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(patience_seconds):
-                while self._thread.is_alive():
-                    await asyncio.sleep(_POLL_SECONDS)
-        while not await asyncio.to_thread(kill_owned, self._owner) or self._thread.is_alive():
-            await asyncio.sleep(_POLL_SECONDS)
+        """Let vLLM end by itself for a while, then kill until the thread and all processes have ended."""
+        if self._thread.ident is None:
+            return
+        ended = asyncio.wrap_future(self._ended)
+        await asyncio.wait({ended}, timeout=patience_seconds)
+        while await asyncio.to_thread(kill_owned, self._owner) or not ended.done():
+            await asyncio.wait({ended}, timeout=_POLL_SECONDS)
+
+    def _on_thread(self, work: Coroutine[Any, Any, _T]) -> asyncio.Future[_T]:
+        future = asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, self._loop))
+        # Whoever is cancelled no longer asks for the result; asyncio must not complain that nobody did.
+        future.add_done_callback(lambda done: done.cancelled() or done.exception())
+        return future
 
     def _live(self) -> None:
         spare_children_of_this_thread()
-        with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
-            runner.run(self._until_closing())
+        try:
+            with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
+                runner.run(self._until_closing())
+        finally:
+            self._ended.set_result(None)
 
     async def _until_closing(self) -> None:
         async with self._resources:
@@ -151,17 +166,23 @@ class VllmEngine:
         if vllm_arguments.is_local(self._spec):
             vllm_arguments.require_folder(self._spec)
             self._resources.enter_context(_offline())
+        arguments = _arguments(self._spec, failures)
+        if self._closing.done():
+            raise ModelLoadError("closed while loading")
+        return await self._build(arguments)
+
+    async def _build(self, arguments: Any) -> _Loaded:
         from vllm.entrypoints.launchers.api_server.app_state import init_app_state
         from vllm.entrypoints.launchers.api_server.entry import build_async_engine_client
         from vllm.entrypoints.launchers.app import build_app
         from vllm.usage.usage_lib import UsageContext
+        from vllm.utils.func_utils import _supports_kw
 
-        arguments = _arguments(self._spec, failures)
-        if self._closing.done():
-            raise ModelLoadError("closed while loading")
+        # This cache of functions would keep the tokenizers of every model ever loaded: tens of megabytes each.
+        self._resources.callback(_supports_kw.cache_clear)
         with marked(self._owner):
-            # In this context the defaults are vLLM's offline ones: as many sequences and tokens in a step as the
-            # device bears. For run_batch it has none, and falls back to far smaller ones.
+            # In this context the defaults are vLLM's offline ones: as many sequences and tokens in a step as
+            # the device bears. For run_batch it has none, and falls back to far smaller ones.
             client = await self._resources.enter_async_context(
                 build_async_engine_client(arguments, usage_context=UsageContext.LLM_CLASS)
             )
@@ -178,9 +199,9 @@ class VllmEngine:
 async def _answer(loaded: _Loaded, exchange: Exchange, request_id: str) -> EngineAnswer:
     try:
         answer = await exchange.carry_out(loaded.application)
-    except Exception as error:  # the per-request boundary: what one request raises is the answer to that request
+    except Exception as error:  # noqa: BLE001 (what one request raises is its own answer)
         kind = type(error).__name__
-        _log.warning("request_raised request=%s error=%s", request_id, kind)
+        _log.warning("request_raised", extra={"request_id": request_id, "error": kind})
         answer = EngineAnswer(500, error_body(500, f"the engine failed on this request: {kind}"))
     if answer.status_code >= 500 and loaded.client.errored:
         raise EngineDeadError("the engine's process has died")
@@ -188,9 +209,13 @@ async def _answer(loaded: _Loaded, exchange: Exchange, request_id: str) -> Engin
 
 
 def _arguments(spec: ModelSpec, failures: vllm_failures.FailureLog) -> Any:
-    """vLLM's parsed command line, as if the entry of the models file had been typed. Raises ModelLoadError."""
+    """vLLM's parsed command line, as if the models file's entry had been typed. Raises ModelLoadError."""
     from vllm.engine.arg_utils import AsyncEngineArgs
-    from vllm.entrypoints.launchers.cli_args import BaseFrontendArgs, make_arg_parser, validate_parsed_serve_args
+    from vllm.entrypoints.launchers.cli_args import (
+        BaseFrontendArgs,
+        make_arg_parser,
+        validate_parsed_serve_args,
+    )
     from vllm.logger import DEFAULT_LOGGING_CONFIG
     from vllm.platforms import current_platform
     from vllm.utils.argparse_utils import FlexibleArgumentParser

@@ -1,8 +1,8 @@
 """Why vLLM could not load a model, in one line.
 
 vLLM loads in child processes. What they raise ends in their log, and the parent learns only that "engine core
-initialization failed". A log handler, installed in the children through vLLM's own logging configuration, writes the
-exceptions to a file while the model loads; the first of them is the cause.
+initialization failed". A log handler, installed in the children through vLLM's own logging configuration, writes
+the exceptions to a file while the model loads; the first of them is the cause.
 """
 
 import json
@@ -54,9 +54,12 @@ class FailureLog:
         self._config = folder / "logging.json"
 
     def option(self, logging_config: dict[str, Any]) -> str:
-        """vLLM's command line option for its logging configuration with a CauseHandler beside its own handlers."""
+        """vLLM's command line option that adds a CauseHandler to its logging configuration."""
         config = deepcopy(logging_config)
-        config["handlers"]["causes"] = {"()": f"{__name__}.{CauseHandler.__name__}", "path": str(self._causes)}
+        config["handlers"]["causes"] = {
+            "()": f"{__name__}.{CauseHandler.__name__}",
+            "path": str(self._causes),
+        }
         config["loggers"]["vllm"]["handlers"].append("causes")
         self._config.write_text(json.dumps(config))
         return "--logging-config=" + json.dumps({"pylogging_config_file": str(self._config)})

@@ -7,7 +7,6 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 
 from sqlalchemy.exc import SQLAlchemyError

@@ -20,7 +20,7 @@ from batch_app.processing.feed import Feeder
 from batch_app.processing.finish import Verdict
 from batch_app.processing.heartbeat import Heartbeat, Status
 from batch_app.processing.runs import Runs
-from batch_app.processing.schedule import choose_model, wants_work
+from batch_app.processing.schedule import choose_model
 from batch_app.settings import Settings
 from batch_app.states import BatchStatus
 from batch_app.store import batches
@@ -69,10 +69,10 @@ class Worker:
         await self.runs.record(now)
         waiting = await asyncio.to_thread(batches.list_open_batches, self._database)
         await self.runs.refresh(waiting)
-        await self._end_early(waiting, now)
+        working = await self._end_early(waiting, now)
         if not self.stopping:
-            await self._choose_model(waiting, now)
-            await self._claim(waiting, now)
+            await self._choose_model(working, now)
+            await self._claim(working, now)
             await self._feed(now)
         for run in self.runs:
             await self.runs.complete(run, now)
@@ -143,19 +143,22 @@ class Worker:
             convicted = alone.line if alone and alone.run is run and not self.stopping else None
             await self.runs.bury_in_flight(run, convicted=convicted, blame=not self.stopping, now=now)
 
-    async def _end_early(self, waiting: Sequence[Batch], now: float) -> None:
-        """Batches that end before all their lines are answered: cancelled, expired, or without a model."""
+    async def _end_early(self, waiting: Sequence[Batch], now: float) -> list[Batch]:
+        """End the batches that end before all their lines are answered: cancelled, expired, or without a model.
+        Those left behind in finalizing are taken up. Returns the batches that want work."""
+        working = []
         for batch in waiting:
             verdict = self._verdict(batch, now)
-            if verdict is None and batch.status is not BatchStatus.FINALIZING:
+            if verdict is None and batch.status in (BatchStatus.QUEUED, BatchStatus.IN_PROGRESS):
+                working.append(batch)
                 continue
-            if batch.worker_id is None and batch.id not in self.runs:
-                await self.runs.open(batch, now)
-            if verdict is not None:
-                for run in self.runs:
-                    if run.id == batch.id:
-                        await self.runs.cut_short(run, verdict, now)
+            run = self.runs.get(batch.id)
+            if run is None and batch.worker_id is None:
+                run = await self.runs.open(batch, now)
+            if run is not None and verdict is not None:
+                await self.runs.cut_short(run, verdict, now)
         self.room.refused = None
+        return working
 
     def _verdict(self, batch: Batch, now: float) -> Verdict | None:
         if batch.status is BatchStatus.CANCELLING:
@@ -168,14 +171,14 @@ class Worker:
             return finish.failed("model_load_failed", self.room.refused[1])
         return None
 
-    async def _choose_model(self, waiting: Sequence[Batch], now: float) -> None:
+    async def _choose_model(self, working: Sequence[Batch], now: float) -> None:
         """Swap to another model when its time has come: stop feeding, wait for what is in flight, load."""
         room = self.room
         self._swapping = False
         if room.state in (RoomState.LOADING, RoomState.DEAD):
             return
         wanted = choose_model(
-            [batch for batch in waiting if wants_work(batch, now) and batch.worker_id in (None, self.id)],
+            [batch for batch in working if batch.worker_id in (None, self.id)],
             loaded=room.model,
             loaded_since=room.ready_since,
             turn_seconds=self._settings.model_turn_seconds,
@@ -193,10 +196,10 @@ class Worker:
             else:
                 room.refused = (wanted, f"The model {wanted!r} is no longer in the models file.")
 
-    async def _claim(self, waiting: Sequence[Batch], now: float) -> None:
-        for batch in waiting:
+    async def _claim(self, working: Sequence[Batch], now: float) -> None:
+        for batch in working:
             fits = batch.served_model == self.room.model and not self._swapping
-            if fits and batch.worker_id is None and wants_work(batch, now) and batch.id not in self.runs:
+            if fits and batch.worker_id is None and self.runs.get(batch.id) is None:
                 await self.runs.open(batch, now)
 
     async def _feed(self, now: float) -> None:

@@ -20,7 +20,9 @@ log = logging.getLogger(__name__)
 
 def release_lost_workers(database: Database, settings: Settings, *, own_id: str, now: float) -> list[str]:
     """Void the claims of workers that died on this machine, or have been silent for too long."""
-    gone = [worker.id for worker in workers.living_workers(database) if worker.id != own_id and is_gone(worker)]
+    gone = [
+        worker.id for worker in workers.living_workers(database) if worker.id != own_id and is_gone(worker)
+    ]
     lost = claims.release_lost_workers(
         database, gone=gone, silent_since=now - settings.lost_seconds, except_id=own_id, now=now
     )

@@ -51,9 +51,7 @@ class Run:
         self.end_at = 0.0  # no sooner: a line was still without an answer
         self._source = os.open(source, os.O_RDONLY)
         ends: dict[AnswerKind, int] = {"output": claim.output_end, "error": claim.error_end}
-        self.logs = {
-            kind: AnswerLog(work_folder, kind, epoch=claim.epoch, base=ends[kind]) for kind in KINDS
-        }
+        self.logs = {kind: AnswerLog(work_folder, kind, epoch=claim.epoch, base=ends[kind]) for kind in KINDS}
 
     @property
     def id(self) -> str:

@@ -42,8 +42,8 @@ class Runs:
     def __iter__(self) -> Iterator[Run]:
         return iter(list(self._runs.values()))
 
-    def __contains__(self, batch_id: str) -> bool:
-        return batch_id in self._runs
+    def get(self, batch_id: str) -> Run | None:
+        return self._runs.get(batch_id)
 
     def __len__(self) -> int:
         return len(self._runs)
@@ -171,7 +171,7 @@ class Runs:
         done = await self._under_claim(
             run, lambda: finish.complete(self._database, self._settings, run, now=now)
         )
-        if done and run.id in self:
+        if done:
             self._close(run)
 
     async def cut_short(self, run: Run, verdict: Verdict, now: float) -> None:
@@ -179,12 +179,11 @@ class Runs:
         run.abandon_in_flight()
         run.ready.clear()
         await self._record_run(run, now)
-        if run.id in self and not run.held:
+        if self.get(run.id) is run and not run.held:
             await self._under_claim(
                 run, lambda: finish.cut_short(self._database, self._settings, run, verdict, now=now)
             )
-            if run.id in self:
-                self._close(run)
+            self._close(run)
 
     async def _under_claim(self, run: Run, step: Callable[[], _T]) -> _T | None:
         """Do a step in a thread; None when the claim turns out to be lost, and then the run is gone."""
@@ -199,5 +198,5 @@ class Runs:
         return None
 
     def _close(self, run: Run) -> None:
-        run.close()
-        self._runs.pop(run.id, None)
+        if self._runs.pop(run.id, None) is run:
+            run.close()

@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Sequence
 
 from batch_app.processing.run import Run
-from batch_app.states import BatchStatus
 from batch_app.store.batches import Batch
 
 
@@ -20,13 +19,6 @@ def choose_model(
     if loaded in models and (not others or now - loaded_since < turn_seconds):
         return loaded
     return others[0] if others else loaded
-
-
-def wants_work(batch: Batch, now: float) -> bool:
-    """Whether a batch has lines for an engine, rather than only an end to be given."""
-    if batch.expires_at is not None and batch.expires_at <= now:
-        return False
-    return batch.status in (BatchStatus.QUEUED, BatchStatus.IN_PROGRESS)
 
 
 def next_run(runs: Iterable[Run]) -> Run | None:

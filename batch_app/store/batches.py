@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
-from sqlalchemy import Connection, ColumnElement, and_, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, func, insert, or_, select, update
 
-from batch_app.database import Database, batches, dead_letters, files, requests
+from batch_app.database import Database, batches, dead_letters, requests
 from batch_app.errors import (
     BatchNotCancellableError,
     BatchNotFoundError,
@@ -299,7 +299,9 @@ def request_cancel(database: Database, *, batch_id: str, now: float) -> Batch:
         moved = connection.execute(cancel).rowcount
         batch = _get(connection, batch_id)
     if not moved and batch.status not in (BatchStatus.CANCELLING, BatchStatus.CANCELLED):
-        raise BatchNotCancellableError(f"Batch '{batch_id}' is {batch.status}; it can no longer be cancelled.")
+        raise BatchNotCancellableError(
+            f"Batch '{batch_id}' is {batch.status}; it can no longer be cancelled."
+        )
     return batch
 
 

@@ -51,4 +51,4 @@ def filenames(database: Database, *, file_ids: list[str]) -> dict[str, str]:
     """The names under which some files were uploaded, by id."""
     query = select(files.c.id, files.c.filename).where(files.c.id.in_(file_ids))
     with database.read() as connection:
-        return {file_id: name for file_id, name in connection.execute(query)}
+        return {row.id: row.filename for row in connection.execute(query)}

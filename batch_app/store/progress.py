@@ -55,7 +55,9 @@ def _counted(database: Database, ids: Sequence[str]) -> dict[str, Counts]:
     tokens = {name: func.sum(requests.c[name]) for name in names}
     columns = [column.label(name) for name, column in {**states, **tokens}.items()]
     query = (
-        select(requests.c.batch_id, *columns).where(requests.c.batch_id.in_(ids)).group_by(requests.c.batch_id)
+        select(requests.c.batch_id, *columns)
+        .where(requests.c.batch_id.in_(ids))
+        .group_by(requests.c.batch_id)
     )
     with database.read() as connection:
         rows = connection.execute(query).all() if ids else []
@@ -110,7 +112,7 @@ def totals_since(database: Database, *, since: float) -> Totals:
     )
     letters = select(func.count()).select_from(dead_letters).where(dead_letters.c.last_failed_at > since)
     with database.read() as connection:
-        by_status = dict(connection.execute(finished).tuples().all())
+        by_status = {row[0]: int(row[1]) for row in connection.execute(finished)}
         dead = connection.execute(letters).scalar_one()
     return Totals(by_status.get("completed", 0), by_status.get("failed", 0), dead)
 
@@ -207,9 +209,7 @@ def list_rows(
         return [dict(row._mapping) for row in connection.execute(page)], total
 
 
-def list_dead_letters(
-    database: Database, *, batch_id: str, after: int, limit: int
-) -> list[dict[str, Any]]:
+def list_dead_letters(database: Database, *, batch_id: str, after: int, limit: int) -> list[dict[str, Any]]:
     query = (
         select(dead_letters)
         .where(dead_letters.c.batch_id == batch_id, dead_letters.c.line > after)

@@ -2,9 +2,8 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, bindparam, case, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, bindparam, func, insert, or_, select, update
 
 from batch_app.database import Database, dead_letters, requests
 from batch_app.errors import ClaimLostError
@@ -163,7 +162,10 @@ def _postpone(
                 first_failed_at=func.coalesce(requests.c.first_failed_at, now),
             )
         )
-        rows = [{"its_line": p.line, "its_attempts": p.attempts, "its_retry_at": p.retry_at} for p in postponements]
+        rows = [
+            {"its_line": p.line, "its_attempts": p.attempts, "its_retry_at": p.retry_at}
+            for p in postponements
+        ]
         connection.execute(statement, rows)
 
 
@@ -174,7 +176,7 @@ def _bury(connection: Connection, claim: Claim, outcomes: Sequence[Outcome], now
     query = select(requests.c.line, requests.c.first_failed_at).where(
         requests.c.batch_id == claim.batch_id, requests.c.line.in_(dead)
     )
-    first_failure = {line: moment for line, moment in connection.execute(query)}
+    first_failure = {row.line: row.first_failed_at for row in connection.execute(query)}
     rows = [
         {
             "batch_id": claim.batch_id,

@@ -95,7 +95,9 @@ def revive_worker(database: Database, *, worker_id: str, now: float) -> None:
 def stop_worker(database: Database, *, worker_id: str, now: float) -> None:
     row = update(workers).where(workers.c.id == worker_id)
     with database.write() as connection:
-        connection.execute(row.values(state="stopped", stopped_at=now, requests_in_flight=0, tokens_per_second=0.0))
+        connection.execute(
+            row.values(state="stopped", stopped_at=now, requests_in_flight=0, tokens_per_second=0.0)
+        )
 
 
 def latest_worker(database: Database) -> Worker | None:

@@ -1,0 +1,121 @@
+"""A crash is a worker object that is used no more; the next incarnation works on the same files."""
+
+import pytest
+
+from batch_app.states import BatchStatus
+from batch_app.store import claims
+from tests.lines import chat_lines
+from tests.worker.conftest import Bench, HeldEngine, custom_ids, run
+
+
+@pytest.mark.parametrize("turns_before_crash", range(1, 12))
+def test_no_line_is_lost_or_doubled_whenever_the_worker_dies(bench: Bench, turns_before_crash: int) -> None:
+    async def scenario() -> None:
+        bench.with_settings(window=7, chunk_size=10)
+        batch_id = bench.submit(50)
+        for _ in range(3):
+            worker = bench.worker()
+            for _ in range(turns_before_crash):
+                await bench.turn(worker)
+            bench.crash(worker)
+        await bench.finish(bench.worker(), batch_id)
+        assert sorted(custom_ids(bench.output(batch_id))) == sorted(f"candidate-{i}" for i in range(50))
+        assert bench.batch(batch_id).completed_requests == 50
+
+    run(scenario())
+
+
+def test_at_most_one_window_is_computed_twice(bench: Bench) -> None:
+    async def scenario() -> None:
+        bench.with_settings(window=7, chunk_size=10)
+        engines: list[HeldEngine] = []
+
+        def make(_spec: object) -> HeldEngine:
+            engine = HeldEngine()
+            engine.let_go()
+            engines.append(engine)
+            return engine
+
+        batch_id = bench.submit(chat_lines(60))
+        first = bench.worker(make)
+        for _ in range(4):
+            await bench.turn(first)
+        bench.crash(first)
+        await bench.finish(bench.worker(make), batch_id)
+        asked = [text for engine in engines for text in engine.asked]
+        assert len(asked) - len(set(asked)) <= 7
+
+    run(scenario())
+
+
+def test_a_worker_that_was_paused_past_its_lease_publishes_nothing(bench: Bench) -> None:
+    async def scenario() -> None:
+        bench.with_settings(window=10)
+        batch_id = bench.submit(30)
+        late_engine = HeldEngine()
+        late = bench.worker(lambda _spec: late_engine)
+        await bench.turns(late, until=lambda: len(late_engine.asked) == 10)
+        bench.now += bench.settings.lost_seconds + 1
+        successor_engine = HeldEngine()
+        successor = bench.worker(lambda _spec: successor_engine)
+        await bench.turns(successor, until=lambda: len(successor_engine.asked) == 10)
+
+        late_engine.let_go()
+        for _ in range(5):
+            await bench.turn(late)
+        assert not late.runs
+        assert [status for (status,) in bench.ledger(batch_id, "status")].count("completed") == 0
+
+        successor_engine.let_go()
+        await bench.finish(successor, batch_id)
+        assert sorted(custom_ids(bench.output(batch_id))) == sorted(f"candidate-{i}" for i in range(30))
+
+    run(scenario())
+
+
+def test_a_batch_that_was_being_finalized_is_completed_by_the_next_worker(bench: Bench) -> None:
+    async def scenario() -> None:
+        batch_id = bench.submit(5)
+        worker = bench.worker()
+        await bench.turns(worker, until=lambda: bool(worker.runs.arrived))
+        [run_] = worker.runs
+        await worker.runs.record(bench.now)
+        assert claims.begin_finalizing(bench.database, claim=run_.claim, now=bench.now)
+        bench.crash(worker)
+        await bench.finish(bench.worker(), batch_id)
+        assert bench.status(batch_id) is BatchStatus.COMPLETED
+        assert len(bench.output(batch_id)) == 5
+
+    run(scenario())
+
+
+def test_an_orderly_stop_keeps_what_is_in_flight_and_gives_the_rest_back(bench: Bench) -> None:
+    async def scenario() -> None:
+        bench.with_settings(window=4, grace_seconds=5)
+        batch_id = bench.submit(20)
+        engine = HeldEngine()
+        worker = bench.worker(lambda _spec: engine)
+        await bench.turns(worker, until=lambda: len(engine.asked) == 4)
+        engine.let_go()
+        worker.stop()
+        await worker.run_forever()
+        statuses = [status for (status,) in bench.ledger(batch_id, "status")]
+        assert statuses.count("completed") == 4
+        assert statuses.count("pending") == 16
+        assert bench.batch(batch_id).worker_id is None
+
+    run(scenario())
+
+
+def test_an_orderly_stop_does_not_wait_longer_than_its_grace(bench: Bench) -> None:
+    async def scenario() -> None:
+        bench.with_settings(window=4, grace_seconds=0)
+        batch_id = bench.submit(20)
+        engine = HeldEngine()
+        worker = bench.worker(lambda _spec: engine)
+        await bench.turns(worker, until=lambda: len(engine.asked) == 4)
+        worker.stop()
+        await worker.run_forever()
+        assert {status for (status,) in bench.ledger(batch_id, "status")} == {"pending"}
+
+    run(scenario())
