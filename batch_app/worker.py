@@ -117,7 +117,7 @@ async def work(
 ) -> None:
     def make_engine(spec: ModelSpec) -> Engine:
         if settings.engine == "echo":
-            return EchoEngine(latency_seconds=settings.echo_latency_ms / 1000)
+            return EchoEngine(latency_seconds=settings.echo_latency_ms / 1000, journal=settings.echo_journal)
         return VllmEngine(spec, owner=worker_id)
 
     worker = Worker(database, settings, models, make_engine, heartbeat, worker_id=worker_id)

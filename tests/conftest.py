@@ -1,6 +1,7 @@
 """Fixtures that several layers share. Every test has a data folder, a database and an environment of its own."""
 
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -26,11 +27,21 @@ def settings(tmp_path: Path) -> Settings:
     return Settings(data_dir=tmp_path / "data", engine="echo", retry_backoff_seconds=0)
 
 
-@pytest.fixture
-def database(settings: Settings) -> Iterator[Database]:
-    """An empty, migrated database."""
-    database = Database(settings.database_path)
+@pytest.fixture(scope="session")
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty, migrated database file to copy: migrating takes longer than most tests."""
+    database = Database(tmp_path_factory.mktemp("migrated") / "batch.db")
     migrate(database)
+    database.close()
+    return database.path
+
+
+@pytest.fixture
+def database(settings: Settings, migrated: Path) -> Iterator[Database]:
+    """An empty, migrated database."""
+    settings.data_dir.mkdir()
+    shutil.copy(migrated, settings.database_path)
+    database = Database(settings.database_path)
     yield database
     database.close()
 

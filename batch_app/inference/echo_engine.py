@@ -9,6 +9,7 @@ import asyncio
 import re
 import time
 from collections import Counter
+from pathlib import Path
 from typing import Any, Final
 
 import orjson
@@ -22,8 +23,10 @@ _VECTOR: Final = [0.1, -0.2, 0.3, -0.4]
 class EchoEngine:
     """See inference.engine.Engine."""
 
-    def __init__(self, *, latency_seconds: float = 0.0) -> None:
+    def __init__(self, *, latency_seconds: float = 0.0, journal: Path | None = None) -> None:
+        """`journal`: a file that gets the id of each request answered, a line each."""
         self._latency_seconds = latency_seconds
+        self._journal = journal.open("a") if journal is not None else None
         self._tokens = Counter[str]()
         self._running = 0
         self._failures = Counter[str]()
@@ -43,9 +46,15 @@ class EchoEngine:
                 await self._work(self._latency_seconds)
             if self._dead.is_set():
                 raise EngineDeadError("the echo engine was killed")
+            self._note(request.request_id)
             return self._reply(request)
         finally:
             self._running -= 1
+
+    def _note(self, request_id: str) -> None:
+        if self._journal is not None:
+            self._journal.write(f"{request_id}\n")
+            self._journal.flush()
 
     async def _work(self, seconds: float) -> None:
         """Take that long, or until somebody kills the engine."""
@@ -95,6 +104,8 @@ class EchoEngine:
 
     async def close(self) -> None:
         self._dead.set()
+        if self._journal is not None:
+            self._journal.close()
 
 
 def _last_text(body: dict[str, Any]) -> str:

@@ -59,8 +59,8 @@ def environment(current: Mapping[str, str]) -> dict[str, str]:
 def command_line(spec: ModelSpec, *, known: Collection[str], cpu_memory_bytes: int | None) -> list[str]:
     """The options of `vllm serve` for this entry: our defaults, then its own.
 
-    `known` holds the argument names vLLM has. `cpu_memory_bytes` is the memory now available where the model runs
-    on the CPU, None where it runs on a GPU. Raises ModelLoadError naming a wrong argument.
+    `known` holds the argument names vLLM has. `cpu_memory_bytes` is the memory now available where the model
+    runs on the CPU, None where it runs on a GPU. Raises ModelLoadError naming a wrong argument.
     """
     for name, value in spec.engine.items():
         if name in _REFUSED and value is not False:

@@ -1,8 +1,8 @@
 """vLLM as an engine: its own web application, called in this process without a socket.
 
-vLLM runs on a thread with an event loop of its own, so that the worker's loop keeps turning while a model loads
-or a hundred answers are decoded. Its engine core is a child process, marked with its owner and spared Ctrl-C and
-SIGTERM (engine_processes.py). The only file that imports vllm, and only when a model is loaded: it takes seconds.
+vLLM runs on a thread with an event loop of its own, so that the worker's loop keeps turning while a model
+loads or a hundred answers are decoded. Its engine core is a child process, marked with its owner and spared
+Ctrl-C and SIGTERM (engine_processes.py). The only file that imports vllm, and not before a model is loaded.
 """
 
 import asyncio
@@ -13,7 +13,7 @@ import os
 import tempfile
 from collections.abc import Coroutine, Iterator
 from concurrent.futures import Future
-from contextlib import AsyncExitStack, contextmanager, suppress
+from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
 from threading import Thread
@@ -76,7 +76,7 @@ class VllmEngine:
 
     @property
     def max_in_flight(self) -> int:
-        # Lines of equal length end together, so a whole set of successors must already wait inside the engine.
+        # Lines of equal length end together: a whole set of successors must already wait inside the engine.
         # More than that would only add to what a crash computes twice.
         return 2 * self._loaded.max_num_seqs if self._loaded else 1
 
@@ -178,7 +178,7 @@ class VllmEngine:
         from vllm.usage.usage_lib import UsageContext
         from vllm.utils.func_utils import _supports_kw
 
-        # This cache of functions would keep the tokenizers of every model ever loaded: tens of megabytes each.
+        # This cache of functions would keep the tokenizers of every model ever loaded: some 70 MB for each.
         self._resources.callback(_supports_kw.cache_clear)
         with marked(self._owner):
             # In this context the defaults are vLLM's offline ones: as many sequences and tokens in a step as

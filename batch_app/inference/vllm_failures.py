@@ -1,8 +1,8 @@
 """Why vLLM could not load a model, in one line.
 
 vLLM loads in child processes. What they raise ends in their log, and the parent learns only that "engine core
-initialization failed". A log handler, installed in the children through vLLM's own logging configuration, writes
-the exceptions to a file while the model loads; the first of them is the cause.
+initialization failed". A log handler, installed in the children through vLLM's own logging configuration,
+writes the exceptions to a file while the model loads; the first of them is the cause.
 """
 
 import json
