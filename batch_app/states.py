@@ -47,9 +47,7 @@ BATCH_MOVES: Final[dict[BatchStatus, frozenset[BatchStatus]]] = {
 }
 
 REQUEST_MOVES: Final[dict[RequestStatus, frozenset[RequestStatus]]] = {
-    RequestStatus.PENDING: frozenset(
-        {RequestStatus.RUNNING, RequestStatus.CANCELLED, RequestStatus.EXPIRED, RequestStatus.FAILED}
-    ),
+    RequestStatus.PENDING: frozenset({RequestStatus.RUNNING}),
     RequestStatus.RUNNING: frozenset(
         {
             RequestStatus.PENDING,
