@@ -64,10 +64,11 @@ class _Segment:
 
 
 def _segments(folder: Path, kind: AnswerKind) -> list[_Segment]:
-    found = []
-    for path in folder.glob(f"{kind}-*.jsonl"):
-        if match := _LOG_NAME.fullmatch(path.name):
-            found.append(_Segment(path, int(match[2]), int(match[3])))
+    found = [
+        _Segment(path, int(match[2]), int(match[3]))
+        for path in folder.glob(f"{kind}-*.jsonl")
+        if (match := _LOG_NAME.fullmatch(path.name))
+    ]
     return sorted(found, key=lambda segment: segment.epoch)
 
 

@@ -14,6 +14,7 @@ from batch_app.errors import ConfigurationError
 
 PROJECT_DIR = Path(__file__).resolve().parent.parent
 PREFIX = "BATCH_"
+_EVERYWHERE = frozenset({"0.0.0.0", "::"})  # noqa: S104  # addresses to recognise, not to bind
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
@@ -97,7 +98,7 @@ class Settings(BaseSettings):
 
     @property
     def api_url(self) -> str:
-        host = self.api_host if self.api_host not in {"0.0.0.0", "::"} else "127.0.0.1"
+        host = "127.0.0.1" if self.api_host in _EVERYWHERE else self.api_host
         return f"http://{host}:{self.api_port}"
 
 

@@ -72,7 +72,7 @@ def _gpu(snapshot: GpuSnapshot | None, refusal: str | None, settings: Settings) 
         "max_memory_percent": settings.gpu_max_memory_percent,
         "max_temperature_c": settings.gpu_max_temperature_c,
     }
-    names = [name for name in GpuSnapshot.__dataclass_fields__]
+    names = list(GpuSnapshot.__dataclass_fields__)
     readings = {name: getattr(snapshot, name) if snapshot else None for name in names}
     percent = round(snapshot.memory_percent, 1) if snapshot else None
     return {

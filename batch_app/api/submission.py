@@ -148,7 +148,8 @@ class Submissions:
     def _accept_stored(self, order: Order, found: Scan, file: NewFile, now: float) -> Batch:
         model = order.model or found.model or ""
         spec = self._models.resolve(model)
-        assert spec is not None and found.endpoint is not None  # the scan has seen to both
+        assert spec is not None  # the scan has seen to both
+        assert found.endpoint is not None
         window = window_seconds(order.completion_window, self._settings)
         new = NewBatch(
             id=ids.new_batch_id(),

@@ -67,9 +67,9 @@ class EchoEngine:
     def _reply(self, request: EngineRequest) -> EngineAnswer:
         body = orjson.loads(request.body)
         text = _last_text(body)
-        if command := _COMMAND.search(text):
-            if refusal := self._obey(command[1], int(command[2] or 500), request.request_id):
-                return refusal
+        command = _COMMAND.search(text)
+        if command and (refusal := self._obey(command[1], int(command[2] or 500), request.request_id)):
+            return refusal
         usage = self._count(_all_text(body), text)
         return EngineAnswer(200, orjson.dumps(_BODIES[request.url](body, text, usage, request.request_id)))
 

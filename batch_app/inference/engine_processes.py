@@ -6,7 +6,7 @@ Knows nothing about models or requests.
 
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from multiprocessing import resource_tracker
 
@@ -16,15 +16,26 @@ OWNER_VARIABLE = "INFERENCE_OWNER"
 
 
 @contextmanager
-def marked(owner: str) -> Iterator[None]:
-    """Processes started inside carry the owner's mark; so do all that they start."""
-    # Without it setproctitle, which names vLLM's processes, overwrites the environment that `owned` reads.
-    os.environ["SPT_NOENV"] = "1"
-    os.environ[OWNER_VARIABLE] = owner
+def variables(values: Mapping[str, str]) -> Iterator[None]:
+    """Environment variables that are set inside, for this process and those it starts."""
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
     try:
         yield
     finally:
-        del os.environ[OWNER_VARIABLE]
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+@contextmanager
+def marked(owner: str) -> Iterator[None]:
+    """Processes started inside carry the owner's mark; so do all that they start."""
+    # setproctitle, which names vLLM's processes, may otherwise overwrite the environment that `owned` reads.
+    with variables({OWNER_VARIABLE: owner, "SPT_NOENV": "1"}):
+        yield
 
 
 def spare_children_of_this_thread() -> None:
@@ -34,8 +45,10 @@ def spare_children_of_this_thread() -> None:
     alone decides when an engine ends, after its requests. A signal mask survives exec, and unlike an ignored
     signal it also outlasts the handlers that the child installs. SIGKILL still ends them.
     """
-    # Started now, because starting it later would unblock both signals in this thread.
-    resource_tracker.ensure_running()
+    # Started now, because starting it later would unblock both signals in this thread. When it ends it removes
+    # what killed engines left in shared memory, as it should: nothing to warn of.
+    with variables({"PYTHONWARNINGS": "ignore:resource_tracker"}):
+        resource_tracker.ensure_running()
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
 
 

@@ -31,7 +31,7 @@ from batch_app.inference.engine import (
     EngineRequest,
     ModelLoadError,
 )
-from batch_app.inference.engine_processes import kill_owned, marked, spare_children_of_this_thread
+from batch_app.inference.engine_processes import kill_owned, marked, spare_children_of_this_thread, variables
 from batch_app.models import ModelSpec
 
 _ABORT_SECONDS = 5.0
@@ -186,6 +186,8 @@ class VllmEngine:
             client = await self._resources.enter_async_context(
                 build_async_engine_client(arguments, usage_context=UsageContext.LLM_CLASS)
             )
+        # That it has to be killed in the end is as intended: not worth its warnings.
+        self._resources.callback(logging.getLogger("vllm").setLevel, logging.ERROR)
         tasks = await client.get_supported_tasks()
         application = build_app(arguments, tasks, client.model_config)
         await init_app_state(client, application.state, arguments, tasks)
@@ -242,12 +244,9 @@ def _offline() -> Iterator[None]:
     """Nothing asks a model hub about a model that lies in a folder: neither this process nor its children."""
     from huggingface_hub import constants
 
-    before, was_offline = os.environ.get("HF_HUB_OFFLINE"), constants.HF_HUB_OFFLINE
-    os.environ["HF_HUB_OFFLINE"], constants.HF_HUB_OFFLINE = "1", True
+    before, constants.HF_HUB_OFFLINE = constants.HF_HUB_OFFLINE, True
     try:
-        yield
+        with variables({"HF_HUB_OFFLINE": "1"}):
+            yield
     finally:
-        constants.HF_HUB_OFFLINE = was_offline
-        del os.environ["HF_HUB_OFFLINE"]
-        if before is not None:
-            os.environ["HF_HUB_OFFLINE"] = before
+        constants.HF_HUB_OFFLINE = before
