@@ -113,7 +113,9 @@ class AnswerLog:
         return self._size
 
     def append(self, lines: list[bytes]) -> list[Place]:
-        """Write lines and sync them; they are on the disk when this returns. After an OSError, `cut_to` the old size."""
+        """Write lines and sync them; they are on the disk when this returns.
+
+        After an OSError, `cut_to` the old size."""
         file = self._file or self._create()
         file.write(b"".join(lines))
         file.flush()

@@ -54,7 +54,8 @@ def unfit_reason(snapshot: GpuSnapshot | None, limits: GpuLimits, *, worker_load
         own = snapshot.memory_used_bytes if worker_loaded else 0
     percent = 100 * (snapshot.memory_used_bytes - own) / snapshot.memory_total_bytes
     if percent > limits.max_memory_percent:
-        return f"other programs hold {percent:.0f} % of the GPU's memory, the limit is {limits.max_memory_percent:.0f} %"
+        limit = limits.max_memory_percent
+        return f"other programs hold {percent:.0f} % of the GPU's memory, the limit is {limit:.0f} %"
     return None
 
 

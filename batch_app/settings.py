@@ -34,7 +34,9 @@ class Settings(BaseSettings):
 
     engine: Literal["vllm", "echo"] = Field("vllm", description="echo answers at once, without a model")
     echo_latency_ms: int = Field(0, ge=0, description="milliseconds the echo engine takes per answer")
-    echo_journal: Path | None = Field(None, description="file where the echo engine notes each request it answers")
+    echo_journal: Path | None = Field(
+        None, description="file where the echo engine notes each request it answers"
+    )
     models_file: Path = Field(PROJECT_DIR / "models.toml", description="served models and engine arguments")
     allow_unlisted_models: bool = Field(
         True, description="take a model that is not in the models file as a hub id"

@@ -11,6 +11,7 @@ import signal
 import socket
 import sys
 import time
+from pathlib import Path
 
 import psutil
 
@@ -54,7 +55,7 @@ def run(settings: Settings) -> int:
     """One incarnation, from its first line on the terminal to its orderly end."""
     set_up_logging(settings.log_format)
     models = load_models(settings.models_file, allow_unlisted=settings.allow_unlisted_models)
-    require_engine(settings)
+    require_engine(settings, models)
     announce()
     database = Database(settings.database_path)
     wait_for_schema(database)
@@ -67,13 +68,22 @@ def run(settings: Settings) -> int:
     finally:
         heartbeat.stop()
         workers.stop_worker(database, worker_id=worker_id, now=time.time())
-        orphans.kill_owned_by({worker_id})
+        orphans.kill_until_gone(worker_id)
         watcher.kill()
     return 0
 
 
-def require_engine(settings: Settings) -> None:
-    if settings.engine == "vllm" and importlib.util.find_spec("vllm") is None:
+def require_engine(settings: Settings, models: Models) -> None:
+    """Raises ConfigurationError now rather than at the first batch, in the night."""
+    if settings.engine == "echo":
+        return
+    for spec in models.specs:
+        if Path(spec.source).is_absolute() and not Path(spec.source).is_dir():
+            raise ConfigurationError(
+                f"the folder of model {spec.name} does not exist: {spec.source}; run `make setup`, "
+                f"or correct {settings.models_file}"
+            )
+    if importlib.util.find_spec("vllm") is None:
         raise ConfigurationError(
             "vLLM is not installed: run `make setup` (or set BATCH_ENGINE=echo to try without)"
         )

@@ -9,7 +9,7 @@ import psutil
 from batch_app.database import Database
 from batch_app.errors import BatchNotFoundError
 from batch_app.files import remove_folder
-from batch_app.processing.orphans import kill_owned_by
+from batch_app.processing.orphans import kill_until_gone
 from batch_app.settings import Settings
 from batch_app.states import FINAL_BATCH_STATES
 from batch_app.store import batches, claims, workers
@@ -44,8 +44,8 @@ def is_gone(worker: Worker) -> bool:
 
 def sweep(database: Database, settings: Settings, *, lost: Sequence[str]) -> None:
     """At start: kill engines of workers just found dead, and remove the logs of batches that have ended."""
-    if killed := kill_owned_by(lost) if lost else 0:
-        log.warning("orphans_killed", extra={"processes": killed})
+    for worker_id in lost:
+        kill_until_gone(worker_id)
     for folder in settings.work_dir.glob("batch_*"):
         try:
             ended = batches.get_batch(database, batch_id=folder.name).status in FINAL_BATCH_STATES
