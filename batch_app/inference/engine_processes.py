@@ -1,18 +1,22 @@
-"""The processes of an engine: how they are marked, spared a Ctrl-C, found again and ended.
+"""The processes of an engine: how they are started apart from their worker, marked, found again and killed.
 
-A mark is an environment variable, so that processes which outlived their worker can still be found by it.
-Knows nothing about models or requests.
+Ctrl-C, and whoever signals a process group, must reach the worker alone: it ends the engine after its requests.
+(A service manager that signals every process of a service has to be told to signal the main one: systemd's
+KillMode=mixed.) The mark is an environment variable, so that processes which outlive their worker can be found.
 """
 
 import os
-import signal
+import shutil
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from multiprocessing import resource_tracker
+from multiprocessing import resource_tracker, spawn
+from pathlib import Path
 
 import psutil
 
 OWNER_VARIABLE = "INFERENCE_OWNER"
+_OWN_SESSION = Path(__file__).with_name("own_session.sh")
 
 
 @contextmanager
@@ -31,25 +35,25 @@ def variables(values: Mapping[str, str]) -> Iterator[None]:
 
 
 @contextmanager
-def marked(owner: str) -> Iterator[None]:
-    """Processes started inside carry the owner's mark; so do all that they start."""
-    # setproctitle, which names vLLM's processes, may otherwise overwrite the environment that `owned` reads.
-    with variables({OWNER_VARIABLE: owner, "SPT_NOENV": "1"}):
-        yield
+def launching(owner: str) -> Iterator[None]:
+    """Processes that multiprocessing spawns inside carry the owner's mark and lead a session of their own.
 
-
-def spare_children_of_this_thread() -> None:
-    """Children that this thread starts never see SIGINT or SIGTERM.
-
-    Ctrl-C reaches the whole process group, and service managers signal every process of a service. The worker
-    alone decides when an engine ends, after its requests. A signal mask survives exec, and unlike an ignored
-    signal it also outlasts the handlers that the child installs. SIGKILL still ends them.
+    So do all that they start. On a system without `setsid` they stay in the worker's session.
     """
-    # Started now, because starting it later would unblock both signals in this thread. When it ends it removes
-    # what killed engines left in shared memory, as it should: nothing to warn of.
+    # The tracker is this process's own, to be started unmarked. When it ends it removes what killed engines left
+    # in shared memory, which is nothing to warn of.
     with variables({"PYTHONWARNINGS": "ignore:resource_tracker"}):
         resource_tracker.ensure_running()
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+    # setproctitle, which names vLLM's processes, may otherwise overwrite the environment that `owned` reads.
+    mark = {OWNER_VARIABLE: owner, "SPT_NOENV": "1", "INFERENCE_PYTHON": sys.executable}
+    executable = spawn.get_executable()
+    if shutil.which("setsid"):
+        spawn.set_executable(str(_OWN_SESSION))
+    try:
+        with variables(mark):
+            yield
+    finally:
+        spawn.set_executable(executable)
 
 
 def owned(owner: str) -> list[psutil.Process]:

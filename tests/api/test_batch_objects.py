@@ -1,0 +1,168 @@
+"""One batch object for both kinds of client: OpenAI's fields and types, and the owner's beside them."""
+
+import time
+from typing import Any
+
+import pytest
+
+from tests.api.served import MODEL, Api
+from tests.api.states import batch_in
+from tests.lines import chat_line, chat_lines
+
+MOMENTS = ("in_progress", "expires", "finalizing", "completed", "failed", "expired", "cancelling", "cancelled")
+OPENAIS = {
+    "id", "object", "endpoint", "model", "errors", "input_file_id", "completion_window", "status",
+    "output_file_id", "error_file_id", "created_at", *(f"{word}_at" for word in MOMENTS),
+    "request_counts", "usage", "metadata",
+}  # fmt: skip
+OWNERS = {
+    "batch_id", "total_requests", "priority", "parent_batch_id", "filename", "progress",
+}  # fmt: skip
+PROGRESS = {
+    "percent", "phase", "pending", "running", "cancelled", "expired", "chunk", "chunks", "requests_per_second",
+    "tokens_per_second", "eta_seconds", "queue_position", "elapsed_seconds",
+}  # fmt: skip
+STATES = ["pending", "in_progress", "finalizing", "completed", "failed", "expired", "cancelling", "cancelled"]
+
+
+def moments(batch: dict[str, Any]) -> set[str]:
+    """The moments that the batch has been through."""
+    return {word for word in MOMENTS if batch[f"{word}_at"] is not None}
+
+
+@pytest.mark.parametrize("status", STATES)
+def test_every_key_is_there_in_every_state(api: Api, status: str) -> None:
+    batch = api.batch(batch_in(api, status))
+
+    assert batch.keys() == OPENAIS | OWNERS
+    assert batch["object"] == "batch"
+    assert batch["progress"].keys() == PROGRESS
+    for word in ("created", *moments(batch)):
+        assert type(batch[f"{word}_at"]) is int
+        assert abs(batch[f"{word}_at"] - time.time()) < 2 * 86400
+    assert all(type(count) is int for count in batch["request_counts"].values())
+    assert batch["request_counts"].keys() == {"total", "completed", "failed"}
+
+
+@pytest.mark.parametrize("status", STATES)
+def test_a_batch_reads_the_same_in_a_list(api: Api, status: str) -> None:
+    batch_id = batch_in(api, status)
+    [listed] = api.get("/v1/batches").json()["data"]
+    assert listed | {"progress": None} == api.batch(batch_id) | {"progress": None}
+    assert listed["progress"].keys() == PROGRESS
+
+
+def test_a_new_batch_has_done_nothing_yet(api: Api) -> None:
+    batch = api.batch(api.accepted(3))
+
+    assert batch["id"] == batch["batch_id"]
+    assert (batch["model"], batch["endpoint"], batch["filename"]) == (
+        MODEL, "/v1/chat/completions", "candidates.jsonl",
+    )  # fmt: skip
+    assert batch["request_counts"] == {"total": 3, "completed": 0, "failed": 0}
+    assert moments(batch) == set()
+    nulls = ("errors", "output_file_id", "error_file_id", "metadata", "completion_window", "parent_batch_id")
+    assert all(batch[name] is None for name in nulls)
+
+
+def test_usage_has_openais_details(api: Api) -> None:
+    batch = api.batch(api.finished([chat_line("a", "one two three"), chat_line("b", "four")]))
+
+    assert batch["usage"] == {
+        "input_tokens": 4,
+        "input_tokens_details": {"cached_tokens": 0},
+        "output_tokens": 4,
+        "output_tokens_details": {"reasoning_tokens": 0},
+        "total_tokens": 8,
+    }
+
+
+@pytest.mark.parametrize(
+    ("status", "passed"),
+    [
+        ("in_progress", {"in_progress"}),
+        ("completed", {"in_progress", "finalizing", "completed"}),
+        ("failed", {"in_progress", "failed"}),
+        ("expired", {"in_progress", "expires", "expired"}),
+        ("cancelling", {"cancelling"}),
+        ("cancelled", {"in_progress", "cancelling", "cancelled"}),
+    ],
+)
+def test_a_batch_has_a_moment_for_each_state_it_went_through(api: Api, status: str, passed: set[str]) -> None:
+    assert moments(api.batch(batch_in(api, status))) == passed
+
+
+def test_counts_climb_while_a_batch_runs(api: Api) -> None:
+    batch_id = api.accepted([*chat_lines(4), chat_line("bad", "[[fail 400]]")])
+    api.work(answers=2)
+
+    batch = api.batch(batch_id)
+
+    assert batch["request_counts"] == {"total": 5, "completed": 2, "failed": 0}
+    assert batch["output_file_id"] is None
+    progress = batch["progress"]
+    assert (progress["percent"], progress["running"], progress["phase"]) == (40.0, 3, "running")
+    assert progress["requests_per_second"] > 0
+    low, high = progress["eta_seconds"]
+    assert 0 <= low <= high
+
+
+def test_a_completed_batch_names_the_files_of_its_answers(api: Api) -> None:
+    batch = api.batch(api.finished([*chat_lines(2), chat_line("bad", "[[fail 400]]")]))
+
+    assert batch["request_counts"] == {"total": 3, "completed": 2, "failed": 1}
+    assert batch["output_file_id"].startswith("file-")
+    assert batch["error_file_id"].startswith("file-")
+    assert (batch["progress"]["percent"], batch["progress"]["phase"]) == (100.0, "done")
+
+
+def test_a_batch_without_failures_has_no_error_file(api: Api) -> None:
+    assert api.batch(api.finished())["error_file_id"] is None
+
+
+def test_a_batch_whose_requests_all_failed_is_completed_without_an_output_file(api: Api) -> None:
+    batch = api.batch(api.finished([chat_line("bad", "[[fail 400]]")]))
+
+    assert (batch["status"], batch["output_file_id"]) == ("completed", None)
+    assert batch["error_file_id"] is not None
+
+
+def test_a_batch_whose_model_cannot_be_loaded_says_why(api: Api) -> None:
+    batch = api.batch(batch_in(api, "failed"))
+
+    assert batch["errors"]["object"] == "list"
+    [reason] = batch["errors"]["data"]
+    assert reason["code"] == "model_load_failed"
+    assert "80 GB" in reason["message"]
+    assert reason.keys() == {"code", "message", "param", "line"}
+
+
+def test_a_completion_window_gives_an_expiry_a_day_away(api: Api) -> None:
+    batch = api.batch(api.accepted(completion_window="24h"))
+
+    assert batch["completion_window"] == "24h"
+    assert batch["expires_at"] == batch["created_at"] + 86400
+
+
+def test_waiting_batches_know_their_place_in_the_queue(api: Api) -> None:
+    first, urgent = api.accepted(1), api.accepted(1, priority="5")
+
+    assert api.batch(urgent)["progress"]["queue_position"] == 1
+    assert api.batch(first)["progress"]["queue_position"] == 2
+    assert api.batch(first)["progress"]["phase"] == "waiting_for_worker"
+
+
+@pytest.mark.parametrize(
+    ("report", "phase"),
+    [({"state": "idle"}, "queued"), ({"state": "loading", "model": MODEL}, "loading_model")],
+)
+def test_the_phase_says_what_a_waiting_batch_waits_for(api: Api, report: dict[str, Any], phase: str) -> None:
+    batch_id = api.accepted()
+    api.register_worker(**report)
+    assert api.batch(batch_id)["progress"]["phase"] == phase
+
+
+def test_a_silent_worker_is_one_that_a_batch_waits_for(api: Api) -> None:
+    batch_id = api.accepted()
+    api.register_worker(age_seconds=100)
+    assert api.batch(batch_id)["progress"]["phase"] == "waiting_for_worker"

@@ -1,0 +1,122 @@
+"""A real Chromium on the real processes. Every page a test opens is watched for what must never happen."""
+
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import pytest
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Dialog,
+    Page,
+    Request,
+    sync_playwright,
+)
+
+from tests.processes.system import System
+
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-dev-shm-usage",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-default-apps",
+    "--disable-sync",
+    "--no-first-run",
+    "--no-pings",
+]
+_REPORT_VIOLATIONS = """
+addEventListener("securitypolicyviolation", (event) =>
+  console.error(`policy violation: ${event.violatedDirective} ${event.blockedURI} ${event.sample}`));
+"""
+
+
+@dataclass
+class Watch:
+    """What the pages of one context did wrong; `allow` names what a test provokes on purpose."""
+
+    hosts: set[str]
+    wrongs: list[str] = field(default_factory=list)
+    allowed: list[str] = field(default_factory=list)
+
+    def allow(self, pattern: str) -> None:
+        self.allowed.append(pattern)
+
+    def on(self, page: Page) -> None:
+        page.on("console", self._console)
+        page.on("pageerror", lambda error: self.wrongs.append(f"uncaught: {error}"))
+        page.on("dialog", self._dialog)
+        page.on("request", self._request)
+
+    def _console(self, message: ConsoleMessage) -> None:
+        if message.type in ("error", "warning"):
+            self.wrongs.append(f"{message.type}: {message.text} {message.location.get('url', '')}")
+
+    def _dialog(self, dialog: Dialog) -> None:
+        if dialog.type != "beforeunload":
+            self.wrongs.append(f"a script ran: {dialog.message}")
+        dialog.accept()
+
+    def _request(self, request: Request) -> None:
+        match = re.match(r"https?://([^/]+)", request.url)
+        if match and match[1] not in self.hosts:
+            self.wrongs.append(f"request to another host: {request.url}")
+
+    def remaining(self) -> list[str]:
+        return [
+            wrong for wrong in self.wrongs if not any(re.search(pattern, wrong) for pattern in self.allowed)
+        ]
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    names = ("chromium", "chromium-browser", "google-chrome")
+    path = next((found for found in map(shutil.which, names) if found), None)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+@contextmanager
+def watched(browser: Browser, system: System, **options: object) -> Iterator[tuple[BrowserContext, Watch]]:
+    """A browser context whose pages may do nothing wrong; says at its end what they did."""
+    hosts = {
+        f"{host}:{port}" for host in ("127.0.0.1", "localhost") for port in (system.web_port, system.api_port)
+    }
+    watch = Watch(hosts)
+    context = browser.new_context(base_url=system.web_url, accept_downloads=True, **options)  # type: ignore[arg-type]
+    context.set_default_timeout(15_000)
+    context.add_init_script(_REPORT_VIOLATIONS)
+    context.on("page", watch.on)
+    try:
+        yield context, watch
+    finally:
+        context.close()
+    assert watch.remaining() == []
+
+
+@pytest.fixture
+def open_page(browser: Browser, system: System) -> Iterator[Callable[[str], Page]]:
+    """Opens a page of the test's own system, with the watch as its attribute `watch`."""
+    with watched(browser, system, viewport={"width": 1280, "height": 900}) as (context, watch):
+
+        def open_path(path: str) -> Page:
+            page = context.new_page()
+            page.watch = watch  # type: ignore[attr-defined]
+            page.goto(path)
+            return page
+
+        yield open_path
+
+
+@pytest.fixture
+def full_system(system: System) -> System:
+    """Everything runs, and echoes at once."""
+    system.start_all()
+    return system

@@ -1,0 +1,158 @@
+"""The dashboard shows what is, says what is missing, and never shows old numbers as new."""
+
+import json
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.hostile import HOSTILE
+from tests.lines import chat_line, chat_lines, jsonl
+from tests.processes.system import System
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
+Open = Callable[[str], Page]
+
+
+def test_an_empty_machine_says_what_to_do(system: System, open_page: Open) -> None:
+    system.start_api()
+    system.start_web()
+    page = open_page("/dashboard.html")
+    expect(page.locator("#worker")).to_contain_text("No worker")
+    expect(page.locator("#worker code")).to_have_text("make worker")
+    expect(page.locator("#gpu .state")).to_have_text("not present")
+    expect(page.get_by_role("heading", name="No batches yet")).to_be_visible()
+    page.get_by_role("link", name="Submit a batch").click()
+    expect(page).to_have_url(f"{system.web_url}/submit_batch.html")
+
+
+def test_a_silent_api_shows_within_two_polls_and_its_return_too(full_system: System, open_page: Open) -> None:
+    page = open_page("/dashboard.html")
+    page.watch.allow("ERR_CONNECTION_REFUSED|ERR_EMPTY_RESPONSE|ERR_CONNECTION_RESET")  # type: ignore[attr-defined]
+    page.select_option("#interval", "1000")
+    expect(page.locator("#worker .state")).to_have_text("idle")
+    full_system.kill(full_system.processes[0])
+    banner = page.locator("#notices .bad")
+    expect(banner).to_contain_text("does not answer", timeout=5000)
+    expect(banner).to_contain_text("old")
+    expect(page.locator("#content")).to_have_class("stale")
+    full_system.start_api()
+    banner.get_by_role("button", name="Try now").click()
+    expect(banner).to_be_hidden(timeout=20_000)
+    expect(page.locator("#content")).not_to_have_class("stale")
+
+
+def test_a_running_batch_is_shown_and_cancelled_after_a_question(system: System, open_page: Open) -> None:
+    system.settings |= {"ECHO_LATENCY_MS": "60000", "GRACE_SECONDS": "0"}
+    system.start_all()
+    batch_id = system.submit(jsonl(chat_lines(50)), metadata=json.dumps({"name": "Spring intake"}))
+    page = open_page("/dashboard.html")
+    page.select_option("#interval", "1000")
+    job = page.locator("#jobs .job")
+    expect(job).to_contain_text("Spring intake")
+    expect(job.locator(".state")).to_have_text("running", timeout=20_000)
+    expect(job.locator("progress")).to_have_attribute("max", "50")
+    expect(job).to_contain_text("chunk 1 of 1")
+    cancel = job.get_by_role("button", name="Cancel Spring intake")
+    cancel.click()
+    expect(page.get_by_role("dialog")).to_contain_text("50 requests will not run")
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    assert system.batch(batch_id)["status"] == "in_progress"
+    cancel.click()
+    page.get_by_role("button", name="Cancel batch").click()
+    expect(page.locator("#notices")).to_contain_text("is being cancelled")
+    expect(page.locator("#recent .state")).to_have_text("cancelled", timeout=30_000)
+
+
+def test_focus_selection_and_elements_survive_a_refresh(system: System, open_page: Open) -> None:
+    system.settings |= {"ECHO_LATENCY_MS": "60000", "GRACE_SECONDS": "0"}
+    system.start_all()
+    system.submit(jsonl(chat_lines(5)), metadata=json.dumps({"name": "First"}))
+    page = open_page("/dashboard.html")
+    page.select_option("#interval", "1000")
+    cancel = page.get_by_role("button", name="Cancel First")
+    expect(page.locator("#jobs .state")).to_have_text("running", timeout=20_000)
+    cancel.focus()
+    page.evaluate("window.before = document.activeElement")
+    system.submit(jsonl(chat_lines(5)), metadata=json.dumps({"name": "Second"}))
+    expect(page.locator("#jobs .job")).to_have_count(2)
+    assert page.evaluate("window.before === document.activeElement && window.before.isConnected")
+
+
+def test_tabs_are_kept_in_the_address_and_moved_with_arrows(full_system: System, open_page: Open) -> None:
+    full_system.wait_for_end(full_system.submit(jsonl(chat_lines(2)), metadata=json.dumps({"name": "Done"})))
+    page = open_page("/dashboard.html?tab=completed")
+    expect(page.get_by_role("tab", selected=True)).to_have_text("Completed1")
+    expect(page.locator("#table tbody tr")).to_have_count(1)
+    page.get_by_role("tab", selected=True).press("ArrowRight")
+    expect(page).to_have_url(f"{full_system.web_url}/dashboard.html?tab=failed")
+    expect(page.get_by_role("tab", name="Failed")).to_be_focused()
+    expect(page.get_by_role("heading", name="No batch has failed")).to_be_visible()
+    page.go_back()
+    expect(page.locator("#table tbody tr")).to_have_count(1)
+
+
+def test_older_batches_are_a_page_away(full_system: System, open_page: Open) -> None:
+    for i in range(22):
+        full_system.wait_for_end(full_system.submit(jsonl([chat_line(f"only-{i}")])))
+    page = open_page("/dashboard.html?tab=completed")
+    expect(page.locator("#table tbody tr")).to_have_count(20)
+    page.get_by_role("button", name="Older").click()
+    expect(page.locator("#table tbody tr")).to_have_count(2)
+    page.get_by_role("button", name="Newest").click()
+    expect(page.locator("#table tbody tr")).to_have_count(20)
+
+
+def test_failed_requests_are_retried_as_a_new_batch(full_system: System, open_page: Open) -> None:
+    lines = [chat_line("good"), chat_line("bad", "[[fail 400]]"), chat_line("worse", "[[fail 422]]")]
+    full_system.wait_for_end(full_system.submit(jsonl(lines), metadata=json.dumps({"name": "Mixed"})))
+    page = open_page("/dashboard.html?tab=completed")
+    row = page.locator("#table tbody tr").first
+    with page.expect_download() as download:
+        row.get_by_role("link", name="Errors of Mixed").click()
+    assert len(download.value.path().read_text().splitlines()) == 2
+    row.get_by_role("button", name="Retry").click()
+    expect(page.get_by_role("dialog")).to_contain_text("Retry 2 requests of “Mixed”?")
+    page.get_by_role("button", name="Retry 2", exact=True).click()
+    expect(page.locator("#notices")).to_contain_text("2 requests queued again as batch_")
+    page.locator("#notices a").click()
+    expect(page.locator("#details")).to_contain_text("retries")
+
+
+def test_polling_pauses_while_the_tab_is_hidden(full_system: System, open_page: Open) -> None:
+    page = open_page("/dashboard.html")
+    page.select_option("#interval", "1000")
+    expect(page.locator("#worker .state")).to_have_text("idle")
+    asked: list[str] = []
+    page.evaluate(
+        "Object.defineProperty(document, 'hidden', { value: true, configurable: true });"
+        "document.dispatchEvent(new Event('visibilitychange'))"
+    )
+    page.wait_for_timeout(500)  # what was under way may end
+    page.on("request", lambda request: asked.append(request.url))
+    page.wait_for_timeout(2500)
+    assert asked == []
+    page.evaluate("delete document.hidden; document.dispatchEvent(new Event('visibilitychange'))")
+    expect(page.locator("#age")).to_have_text("just now")
+    assert asked
+
+
+def test_the_interval_is_remembered(full_system: System, open_page: Open) -> None:
+    page = open_page("/dashboard.html")
+    page.select_option("#interval", "0")
+    page.reload()
+    expect(page.locator("#interval")).to_have_value("0")
+    expect(page.locator("#worker .state")).to_have_text("idle")
+
+
+def test_hostile_names_stay_text(full_system: System, open_page: Open) -> None:
+    for text in HOSTILE[:4]:
+        full_system.wait_for_end(
+            full_system.submit(jsonl([chat_line("a")]), metadata=json.dumps({"name": text}))
+        )
+    page = open_page("/dashboard.html?tab=completed")
+    names = page.locator("#table tbody td.name a")
+    expect(names).to_have_count(4)
+    assert names.all_inner_texts() == HOSTILE[3::-1]
+    assert page.locator("main img, main iframe, main script, main svg[onload]").count() == 0

@@ -1,0 +1,210 @@
+"""Promises of `batch.py submit` on the real system: an input of any size goes out in parts and comes home
+whole.
+"""
+
+import json
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from scripts.client.submission import KEY_IN_METADATA
+from tests.client.command_line import Client
+from tests.client.inputs import (
+    assert_every_answer_is_home,
+    custom_ids,
+    results_folder,
+    state_of,
+    write_input,
+)
+from tests.waiting import wait_until
+
+pytestmark = pytest.mark.process
+
+MODEL = "echo-model"
+
+
+def submit(client: Client, source: Path, *options: str) -> "subprocess.CompletedProcess[str]":
+    return client.run("submit", source, "--model", MODEL, "--interval", "0.1", *options)
+
+
+def batches_of(client: Client, source: Path) -> list[dict[str, object]]:
+    """Every batch on the server that holds requests of this input, oldest first."""
+    keys = {part["key"] for part in state_of(source)["parts"]}
+    bodies = [
+        body for body in client.api.batch_bodies() if (body["metadata"] or {}).get(KEY_IN_METADATA) in keys
+    ]
+    return bodies[::-1]
+
+
+def test_an_input_beyond_every_limit_goes_out_in_parts_and_comes_home_whole(
+    client: Client, tmp_path: Path
+) -> None:
+    source = write_input(tmp_path / "in.jsonl", 330)
+    done = submit(client, source, "--name", "spring", "--priority", "3", "--metadata", "team=hiring")
+    assert (done.returncode, done.stderr.count("Traceback")) == (0, 0), done.stderr
+    assert done.stdout.startswith("330 requests: 330 answered, 0 failed\n")
+    assert_every_answer_is_home(source, 330)
+    bodies = batches_of(client, source)
+    assert [body["total_requests"] for body in bodies] == [50] * 6 + [30]
+    assert [body["filename"] for body in bodies][::6] == ["in.1-of-7.jsonl", "in.7-of-7.jsonl"]
+    for number, body in enumerate(bodies, start=1):
+        assert body["priority"] == 3
+        metadata = body["metadata"]
+        assert isinstance(metadata, dict)
+        assert (metadata["name"], metadata["team"]) == (f"spring {number}/7", "hiring")
+
+
+def test_submitting_again_only_repeats_the_summary(client: Client, tmp_path: Path) -> None:
+    source = write_input(tmp_path / "in.jsonl", 60)
+    first = submit(client, source)
+    again = submit(client, source, "--json")
+    assert first.returncode == again.returncode == 0
+    assert json.loads(again.stdout)["answered"] == 60
+    assert len(batches_of(client, source)) == 2
+
+
+def test_the_same_input_from_another_folder_is_not_computed_twice_unless_asked(
+    client: Client, tmp_path: Path
+) -> None:
+    source = write_input(tmp_path / "in.jsonl", 20)
+    ids = [
+        json.loads(submit(client, source, "--json", "--out", str(tmp_path / out), *options).stdout)[
+            "batch_ids"
+        ]
+        for out, options in (("a", []), ("b", []), ("c", ["--fresh"]))
+    ]
+    assert ids[0] == ids[1] != ids[2]
+
+
+def test_failed_requests_go_to_the_errors_file_and_show_in_the_exit_code(
+    client: Client, tmp_path: Path
+) -> None:
+    source = write_input(tmp_path / "in.jsonl", 70, texts={7: "[[fail 400]]", 55: "[[fail 400]]"})
+    done = submit(client, source)
+    assert done.returncode == 3, done.stderr
+    assert "70 requests: 68 answered, 2 failed" in done.stdout
+    assert custom_ids(results_folder(source) / "errors.jsonl") == ["candidate-7", "candidate-55"]
+    assert len(custom_ids(results_folder(source) / "results.jsonl")) == 68
+
+
+def test_what_a_retry_answers_joins_the_results(own_client: Client, tmp_path: Path) -> None:
+    client = own_client
+    client.system.start_api()
+    client.system.settings["MAX_ATTEMPTS"] = "1"
+    worker = client.system.start_worker()
+    source = write_input(tmp_path / "in.jsonl", 120, texts={7: "[[flaky 2]]", 55: "[[flaky 2]]"})
+    assert submit(client, source).returncode == 3
+    client.system.stop(worker)
+    client.system.settings["MAX_ATTEMPTS"] = "5"
+    client.system.start_worker()
+    done = client.run("retry", results_folder(source) / "in.jsonl.batches.json", "--interval", "0.1")
+    assert done.returncode == 0, done.stderr
+    assert_every_answer_is_home(source, 120)
+    again = client.run("retry", results_folder(source) / "in.jsonl.batches.json")
+    assert (again.returncode, "nothing to retry" in again.stderr) == (1, True)
+
+
+def test_bad_lines_are_listed_and_nothing_is_sent(client: Client, tmp_path: Path) -> None:
+    source = write_input(tmp_path / "in.jsonl", 60)
+    source.write_text(source.read_text() + "not json\n" + source.read_text().splitlines()[0])
+    before = len(list(client.api.batch_bodies()))
+    done = submit(client, source)
+    assert done.returncode == 4
+    assert "line 61: This line is not parseable" in done.stderr
+    assert "line 62: 'custom_id' 'candidate-1' was already used on line 1" in done.stderr
+    assert len(list(client.api.batch_bodies())) == before
+    assert not results_folder(source).exists()
+
+
+def test_a_changed_input_is_refused_with_what_to_do(client: Client, tmp_path: Path) -> None:
+    source = write_input(tmp_path / "in.jsonl", 20)
+    assert submit(client, source).returncode == 0
+    write_input(source, 21)
+    done = submit(client, source)
+    assert done.returncode == 1
+    assert "put that input back" in done.stderr
+    assert "--out" in done.stderr
+    assert len(batches_of(client, source)) == 1
+
+
+def test_a_folder_that_moved_with_its_input_is_still_known(client: Client, tmp_path: Path) -> None:
+    before, after = tmp_path / "before", tmp_path / "after"
+    before.mkdir()
+    source = write_input(before / "in.jsonl", 20)
+    assert submit(client, source, "--no-wait").returncode == 0
+    before.rename(after)
+    assert submit(client, after / "in.jsonl").returncode == 0
+    assert len(batches_of(client, after / "in.jsonl")) == 1
+
+
+def test_other_options_for_a_begun_submission_are_refused(client: Client, tmp_path: Path) -> None:
+    source = write_input(tmp_path / "in.jsonl", 20)
+    assert submit(client, source).returncode == 0
+    done = submit(client, source, "--priority", "7")
+    assert (done.returncode, "other options" in done.stderr) == (1, True)
+
+
+def test_without_waiting_it_ends_when_all_is_accepted_and_can_be_taken_up_later(
+    client: Client, tmp_path: Path
+) -> None:
+    source = write_input(tmp_path / "in.jsonl", 130)
+    sent = submit(client, source, "--no-wait")
+    assert (sent.returncode, len(sent.stdout.split())) == (0, 3), sent.stderr
+    state = results_folder(source) / "in.jsonl.batches.json"
+    watched = client.run("watch", state, "--interval", "0.1")
+    assert watched.returncode == 0, watched.stderr
+    assert watched.stdout.count("completed") == 3
+    assert submit(client, source).returncode == 0
+    assert_every_answer_is_home(source, 130)
+
+
+def test_ctrl_c_leaves_a_submission_that_goes_on(own_client: Client, tmp_path: Path) -> None:
+    client = own_client
+    client.system.start_api()
+    source = write_input(tmp_path / "in.jsonl", 130)
+    process = client.start("submit", source, "--model", MODEL, "--interval", "0.1")
+    wait_until(lambda: len(list(client.api.batch_bodies())) == 2, what="two parts to be sent")
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert "The same command goes on from here" in err
+    assert "Traceback" not in err
+    client.system.start_worker()
+    assert submit(client, source).returncode == 0
+    assert len(batches_of(client, source)) == 3
+    assert_every_answer_is_home(source, 130)
+
+
+def test_a_server_that_dies_and_comes_back_is_waited_for(own_client: Client, tmp_path: Path) -> None:
+    client = own_client
+    api = client.system.start_api()
+    source = write_input(tmp_path / "in.jsonl", 130)
+    process = client.start("submit", source, "--model", MODEL, "--interval", "0.1")
+    wait_until(lambda: len(list(client.api.batch_bodies())) == 2, what="two parts to be sent")
+    client.system.kill(api)
+    client.system.start_worker()
+    client.system.start_api()
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 0, err
+    assert len(batches_of(client, source)) == 3
+    assert_every_answer_is_home(source, 130)
+
+
+def test_nothing_answering_is_said_in_one_line(tmp_path: Path, own_client: Client) -> None:
+    source = write_input(tmp_path / "in.jsonl", 3)
+    done = submit(own_client, source)
+    assert done.returncode == 1
+    assert done.stderr == f"error: nothing answers on {own_client.system.url}; start it with `make start`\n"
+
+
+def test_a_batch_the_server_forgot_is_named(client: Client, tmp_path: Path) -> None:
+    source = write_input(tmp_path / "in.jsonl", 3)
+    assert submit(client, source, "--no-wait").returncode == 0
+    state = results_folder(source) / "in.jsonl.batches.json"
+    batch_id = state_of(source)["parts"][0]["batch_ids"][0]
+    state.write_text(state.read_text().replace(batch_id, "batch_" + "0" * 24))
+    done = submit(client, source)
+    assert done.returncode == 1
+    assert "does not know batch_000000000000000000000000" in done.stderr

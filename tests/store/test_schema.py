@@ -1,0 +1,89 @@
+"""The migrations make exactly the tables that the code knows, checks and indexes included."""
+
+import re
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Connection
+
+from batch_app import migrate
+from batch_app.database import Database, metadata
+from batch_app.errors import SchemaError
+from batch_app.migrate import Schema
+
+
+def parts_of(sql: str) -> tuple[str, list[str]]:
+    """A statement without its columns and constraints, and these in an order that does not depend on theirs."""
+    inside = re.sub(r"\s+", " ", sql[sql.index("(") + 1 : sql.rindex(")")])
+    parts, depth, start = [], 0, 0
+    for at, character in enumerate(inside):
+        depth += {"(": 1, ")": -1}.get(character, 0)
+        if character == "," and depth == 0:
+            parts.append(inside[start:at].strip())
+            start = at + 1
+    parts.append(inside[start:].strip())
+    return sql[: sql.index("(")].strip() + " … " + sql[sql.rindex(")") + 1 :].strip(), sorted(parts)
+
+
+def schema(connection: Connection) -> dict[str, tuple[str, list[str]]]:
+    query = "SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL AND tbl_name != 'alembic_version'"
+    return {name: parts_of(sql) for name, sql in connection.exec_driver_sql(query)}
+
+
+@pytest.fixture
+def fresh(tmp_path: Path) -> Database:
+    """A database that nobody has migrated."""
+    database = Database(tmp_path / "fresh.db")
+    yield database
+    database.close()
+
+
+def test_the_migrations_make_exactly_the_schema_of_the_code(database: Database, fresh: Database) -> None:
+    with fresh.write() as connection:
+        metadata.create_all(connection)
+    with fresh.read() as of_code, database.read() as of_migrations:
+        assert schema(of_migrations) == schema(of_code)
+
+
+def test_alembic_finds_no_difference_either(database: Database) -> None:
+    assert migrate.differences(database) == []
+
+
+def test_a_difference_would_be_found(database: Database) -> None:
+    with database.write() as connection:
+        connection.exec_driver_sql("DROP INDEX ix_batches_status")
+        connection.exec_driver_sql("ALTER TABLE samples ADD COLUMN surplus INTEGER")
+    assert len(migrate.differences(database)) == 2
+
+
+def test_a_fresh_database_has_no_schema_and_a_migrated_one_the_current(fresh: Database) -> None:
+    assert migrate.schema_of(fresh) is Schema.MISSING
+    migrate.migrate(fresh)
+    assert migrate.schema_of(fresh) is Schema.CURRENT
+    migrate.require_current_schema(fresh)
+
+
+def test_migrating_again_changes_nothing(database: Database) -> None:
+    with database.read() as connection:
+        before = schema(connection)
+    migrate.migrate(database)
+    with database.read() as connection:
+        assert schema(connection) == before
+
+
+def test_a_schema_of_another_version_is_refused_with_what_to_do(database: Database) -> None:
+    with database.write() as connection:
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
+    assert migrate.schema_of(database) is Schema.OTHER
+    with pytest.raises(SchemaError, match=r"has schema 9999.*make migrate"):
+        migrate.require_current_schema(database)
+
+
+def test_a_migration_that_fails_leaves_nothing_behind(fresh: Database) -> None:
+    with fresh.write() as connection:
+        connection.exec_driver_sql("CREATE TABLE requests (in_the_way)")
+    with pytest.raises(Exception, match="already exists"):
+        migrate.migrate(fresh)
+    with fresh.read() as connection:
+        assert list(schema(connection)) == ["requests"]
+    assert migrate.schema_of(fresh) is Schema.MISSING

@@ -1,0 +1,238 @@
+"""The engine's life, driven turn by turn with engines that do what the test says."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from batch_app.inference.engine import EngineAnswer, EngineCounters, EngineRequest, ModelLoadError
+from batch_app.models import ModelSpec
+from batch_app.processing.engine_room import EngineRoom, RoomState
+
+STALL = 300.0
+A, B = ModelSpec("a", "a"), ModelSpec("b", "b")
+
+
+@dataclass
+class ScriptedEngine:
+    """Loads when it may: at once, when `gate` opens, or not at all because of `failure`."""
+
+    failure: str | None = None
+    gate: asyncio.Event | None = None
+    tokens: int = 0
+    closed: int = 0
+    max_in_flight: int = 1
+
+    async def start(self) -> None:
+        if self.gate is not None:
+            await self.gate.wait()
+        if self.failure is not None:
+            raise ModelLoadError(self.failure)
+
+    async def answer(self, request: EngineRequest) -> EngineAnswer:
+        return EngineAnswer(200, b"{}")
+
+    def counters(self) -> EngineCounters:
+        return EngineCounters(generation_tokens=self.tokens)
+
+    async def close(self) -> None:
+        self.closed += 1
+
+
+@dataclass
+class Maker:
+    """Hands out the scripted engines in turn, then good ones; remembers what was made."""
+
+    script: list[ScriptedEngine] = field(default_factory=list)
+    made: list[tuple[str, ScriptedEngine]] = field(default_factory=list)
+
+    def __call__(self, spec: ModelSpec) -> ScriptedEngine:
+        assert all(engine.closed for _name, engine in self.made), "two engines on one device"
+        self.made.append((spec.name, self.script.pop(0) if self.script else ScriptedEngine()))
+        return self.made[-1][1]
+
+
+def in_a_loop(test: Callable[[], Coroutine[Any, Any, None]]) -> Callable[[], None]:
+    """Runs an async test; named like it, so that it reads like any other."""
+
+    def run() -> None:
+        asyncio.run(test())
+
+    run.__name__, run.__doc__ = test.__name__, test.__doc__
+    return run
+
+
+def new_room(*script: ScriptedEngine) -> tuple[EngineRoom, Maker]:
+    maker = Maker(list(script))
+    return EngineRoom(maker, stall_seconds=STALL), maker
+
+
+async def turn(room: EngineRoom, now: float) -> RoomState:
+    """Let the load get as far as it can, then take a turn."""
+    for _ in range(5):
+        await asyncio.sleep(0)
+    room.turn(now)
+    return room.state
+
+
+async def loaded(*script: ScriptedEngine) -> tuple[EngineRoom, Maker]:
+    room, maker = new_room(*script)
+    room.begin_load(A)
+    assert await turn(room, 0) is RoomState.READY
+    return room, maker
+
+
+async def waits_for_restart(room: EngineRoom, died_at: float) -> float:
+    """How long after its death the engine is started again."""
+    for waited in range(200):
+        room.turn(died_at + waited)
+        if room.state is RoomState.LOADING:
+            return waited
+    raise AssertionError("the engine was never started again")
+
+
+@in_a_loop
+async def test_a_model_is_ready_once_it_is_loaded_and_not_before() -> None:
+    gate = asyncio.Event()
+    room, maker = new_room(ScriptedEngine(gate=gate))
+    room.begin_load(A)
+    assert await turn(room, 1) is RoomState.LOADING
+    assert (room.model, room.engine, room.counters()) == ("a", None, EngineCounters())
+    gate.set()
+    assert await turn(room, 2) is RoomState.READY
+    assert (room.engine, room.ready_since) == (maker.made[0][1], 2)
+
+
+@in_a_loop
+async def test_a_swap_closes_the_old_engine_before_it_makes_the_new_one() -> None:
+    room, maker = await loaded()
+    room.begin_load(B)
+    assert await turn(room, 1) is RoomState.READY
+    assert [name for name, _engine in maker.made] == ["a", "b"]
+
+
+@in_a_loop
+async def test_a_model_that_cannot_be_loaded_is_refused_with_the_reason() -> None:
+    room, _maker = new_room(ScriptedEngine(failure="no such folder"))
+    room.begin_load(A)
+    assert await turn(room, 1) is RoomState.EMPTY
+    assert (room.refused, room.model) == (("a", "no such folder"), None)
+
+
+@in_a_loop
+async def test_another_model_can_be_loaded_after_one_that_was_refused() -> None:
+    room, _maker = new_room(ScriptedEngine(failure="no such folder"))
+    room.begin_load(A)
+    await turn(room, 1)
+    room.begin_load(B)
+    assert await turn(room, 2) is RoomState.READY
+
+
+@in_a_loop
+async def test_a_model_that_has_answered_gets_three_loads_after_a_death_before_it_is_refused() -> None:
+    failing = [ScriptedEngine(failure="device busy") for _ in range(3)]
+    room, _maker = await loaded(ScriptedEngine(), *failing)
+    room.note_answer()
+    room.note_death(0)
+    states = [await turn(room, now * 100) for now in range(1, 7)]
+    assert states.count(RoomState.DEAD) == 2
+    assert (states[-1], room.refused) == (RoomState.EMPTY, ("a", "device busy"))
+
+
+@in_a_loop
+async def test_a_dead_engine_is_started_again_at_once_and_counted() -> None:
+    room, maker = await loaded()
+    room.note_death(10)
+    assert (room.state, room.engine, room.model) == (RoomState.DEAD, None, "a")
+    assert await turn(room, 10) is RoomState.LOADING
+    assert await turn(room, 10) is RoomState.READY
+    assert (room.restarts, len(maker.made)) == (1, 2)
+
+
+@in_a_loop
+async def test_a_death_that_two_requests_tell_of_is_one_death() -> None:
+    room, _maker = await loaded()
+    for _ in range(3):
+        room.note_death(10)
+    assert await waits_for_restart(room, 10) == 0
+
+
+@in_a_loop
+async def test_deaths_without_an_answer_between_them_wait_longer_each_time_up_to_a_minute() -> None:
+    room, _maker = await loaded()
+    waits = []
+    for death in range(1, 10):
+        room.note_death(death * 1000)
+        waits.append(await waits_for_restart(room, death * 1000))
+        await turn(room, death * 1000 + 500)
+    assert waits == [0, 1, 3, 7, 15, 31, 60, 60, 60]
+
+
+@in_a_loop
+async def test_an_answer_makes_the_next_restart_quick_again() -> None:
+    room, _maker = await loaded()
+    for death in range(1, 6):
+        room.note_death(death * 1000)
+        await waits_for_restart(room, death * 1000)
+        await turn(room, death * 1000 + 500)
+        room.note_answer()
+    room.note_death(9000)
+    assert await waits_for_restart(room, 9000) == 0
+
+
+@in_a_loop
+async def test_however_often_an_engine_dies_it_is_started_again() -> None:
+    room, _maker = await loaded()
+    for death in range(1, 1_100):
+        room.note_death(death * 100)
+        room.turn(death * 100 + 60)
+        assert await turn(room, death * 100 + 61) is RoomState.READY
+
+
+@in_a_loop
+async def test_an_engine_that_produces_nothing_although_it_has_work_is_stalled() -> None:
+    engine = ScriptedEngine()
+    room, _maker = await loaded(engine)
+    assert not room.is_stalled(10, in_flight=5)
+    assert not room.is_stalled(10 + STALL, in_flight=5)
+    assert room.is_stalled(11 + STALL, in_flight=5)
+
+
+@in_a_loop
+async def test_a_single_token_shows_that_an_engine_is_alive() -> None:
+    engine = ScriptedEngine()
+    room, _maker = await loaded(engine)
+    for hour in range(5):
+        engine.tokens += 1
+        assert not room.is_stalled(hour * (STALL - 1), in_flight=5)
+
+
+@in_a_loop
+async def test_an_engine_without_work_is_never_stalled() -> None:
+    room, _maker = await loaded()
+    assert not room.is_stalled(10, in_flight=0)
+    assert not room.is_stalled(10 + 10 * STALL, in_flight=0)
+    assert not room.is_stalled(11 + 10 * STALL, in_flight=5)
+
+
+@in_a_loop
+async def test_a_model_may_take_longer_to_load_than_a_stall_lasts() -> None:
+    room, _maker = new_room(ScriptedEngine(gate=asyncio.Event()))
+    room.begin_load(A)
+    assert not room.is_stalled(0, in_flight=5)
+    assert not room.is_stalled(10 * STALL, in_flight=5)
+    await room.close()
+
+
+@pytest.mark.parametrize("gate", [False, True], ids=["ready", "loading"])
+def test_closing_frees_the_device_whatever_the_engine_is_doing(*, gate: bool) -> None:
+    async def scenario() -> None:
+        room, maker = new_room(ScriptedEngine(gate=asyncio.Event() if gate else None))
+        room.begin_load(A)
+        await turn(room, 1)
+        await room.close()
+        assert (room.state, room.model, maker.made[0][1].closed) == (RoomState.EMPTY, None, 1)
+
+    asyncio.run(scenario())

@@ -1,0 +1,153 @@
+"""Reading the GPU through a scripted driver, and the guard that accepts or refuses work by the reading."""
+
+import os
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import pynvml
+import pytest
+
+from batch_app.gpu import GpuLimits, GpuSnapshot, read_gpu, unfit_reason
+
+GIB = 1024**3
+LIMITS = GpuLimits(max_memory_percent=95, max_temperature_c=85, require_gpu=False)
+NOT_SUPPORTED = pynvml.NVMLError(pynvml.NVML_ERROR_NOT_SUPPORTED)
+READINGS = {
+    "nvmlInit": None,
+    "nvmlShutdown": None,
+    "nvmlDeviceGetHandleByIndex": "card",
+    "nvmlDeviceGetName": "NVIDIA GeForce RTX 4080",
+    "nvmlDeviceGetMemoryInfo": SimpleNamespace(used=15 * GIB, total=16 * GIB),
+    "nvmlDeviceGetComputeRunningProcesses": [],
+    "nvmlDeviceGetUtilizationRates": SimpleNamespace(gpu=70),
+    "nvmlDeviceGetPowerUsage": 250_000,
+    "nvmlDeviceGetTemperature": 60,
+}
+Script = Callable[..., list[str]]
+
+
+def holder(pid: int, held: int | None) -> SimpleNamespace:
+    return SimpleNamespace(pid=pid, usedGpuMemory=held)
+
+
+def snapshot(**fields: Any) -> GpuSnapshot:
+    defaults = {"memory_used_bytes": 0, "memory_total_bytes": 16 * GIB, "own_memory_bytes": 0}
+    return GpuSnapshot(**{"name": "RTX 4080", **defaults, **fields})
+
+
+@pytest.fixture
+def driver(monkeypatch: pytest.MonkeyPatch) -> Script:
+    """Scripts the driver: what each call answers, or raises. Returns the list that calls are noted in."""
+
+    def script(**changes: Any) -> list[str]:
+        calls: list[str] = []
+        for name, reading in {**READINGS, **changes}.items():
+
+            def call(*_: Any, name: str = name, reading: Any = reading) -> Any:
+                calls.append(name)
+                if isinstance(reading, Exception):
+                    raise reading
+                return reading
+
+            monkeypatch.setattr(pynvml, name, call)
+        return calls
+
+    return script
+
+
+def test_a_reading_has_everything_the_driver_tells(driver: Script) -> None:
+    driver(nvmlDeviceGetComputeRunningProcesses=[holder(1, GIB)])
+    assert read_gpu() == GpuSnapshot(
+        name="NVIDIA GeForce RTX 4080",
+        memory_used_bytes=15 * GIB,
+        memory_total_bytes=16 * GIB,
+        own_memory_bytes=0,
+        temperature_c=60,
+        utilization_percent=70,
+        power_w=250.0,
+        processes=1,
+    )
+
+
+@pytest.mark.parametrize(
+    "failing", ["nvmlInit", "nvmlDeviceGetHandleByIndex", "nvmlDeviceGetMemoryInfo", "nvmlDeviceGetName"]
+)
+def test_no_driver_or_one_in_trouble_reads_as_no_gpu(driver: Script, failing: str) -> None:
+    calls = driver(**{failing: pynvml.NVMLError(pynvml.NVML_ERROR_GPU_IS_LOST)})
+    assert read_gpu() is None
+    assert ("nvmlShutdown" in calls) == (failing != "nvmlInit")
+
+
+def test_what_a_card_does_not_tell_is_unknown_and_not_zero(driver: Script) -> None:
+    driver(
+        nvmlDeviceGetUtilizationRates=NOT_SUPPORTED,
+        nvmlDeviceGetPowerUsage=NOT_SUPPORTED,
+        nvmlDeviceGetTemperature=NOT_SUPPORTED,
+    )
+    reading = read_gpu()
+    assert reading is not None
+    assert (reading.utilization_percent, reading.power_w, reading.temperature_c) == (None, None, None)
+
+
+def test_memory_of_the_worker_and_of_its_children_is_its_own(driver: Script) -> None:
+    mine, parent, foreign = os.getpid(), os.getppid(), 2**22 + 1
+    driver(nvmlDeviceGetComputeRunningProcesses=[holder(mine, 3), holder(parent, 4), holder(foreign, 100)])
+    readings = [read_gpu(own_pid=pid) for pid in (parent, mine, None)]
+    assert [reading and reading.own_memory_bytes for reading in readings] == [7, 3, 0]
+
+
+def test_a_worker_that_is_gone_holds_nothing(driver: Script) -> None:
+    driver(nvmlDeviceGetComputeRunningProcesses=[holder(1, 100)])
+    reading = read_gpu(own_pid=2**22 + 1)
+    assert reading is not None
+    assert reading.own_memory_bytes == 0
+
+
+@pytest.mark.parametrize(
+    "processes", [[holder(1, None)], NOT_SUPPORTED], ids=["amounts hidden", "holders hidden"]
+)
+def test_where_the_driver_hides_who_holds_memory_nobody_is_taken_to(driver: Script, processes: Any) -> None:
+    driver(nvmlDeviceGetComputeRunningProcesses=processes)
+    reading = read_gpu(own_pid=os.getpid())
+    assert reading is not None
+    assert reading.own_memory_bytes is None
+
+
+@pytest.mark.parametrize(
+    ("reading", "worker_loaded"),
+    [
+        (snapshot(), False),
+        (snapshot(memory_used_bytes=15 * GIB), False),
+        (snapshot(memory_used_bytes=16 * GIB, own_memory_bytes=15 * GIB), True),
+        (snapshot(memory_used_bytes=16 * GIB, own_memory_bytes=None), True),
+        (snapshot(temperature_c=85.0), False),
+        (snapshot(temperature_c=None), False),
+        (None, False),
+    ],
+    ids=["idle", "below 95 %", "own", "hidden and loaded", "at the limit", "no thermometer", "no GPU"],
+)
+def test_a_gpu_fit_for_work_is_accepted(reading: GpuSnapshot | None, *, worker_loaded: bool) -> None:
+    assert unfit_reason(reading, LIMITS, worker_loaded=worker_loaded) is None
+
+
+@pytest.mark.parametrize(
+    ("reading", "worker_loaded", "told"),
+    [
+        (snapshot(memory_used_bytes=16 * GIB), False, "100 % of the GPU's memory, the limit is 95 %"),
+        (snapshot(memory_used_bytes=16 * GIB), True, "other programs"),
+        (snapshot(memory_used_bytes=16 * GIB, own_memory_bytes=None), False, "other programs"),
+        (snapshot(temperature_c=85.5), True, "the limit is 85 °C"),
+    ],
+)
+def test_a_gpu_unfit_for_work_is_refused_with_the_reading(
+    reading: GpuSnapshot, told: str, *, worker_loaded: bool
+) -> None:
+    reason = unfit_reason(reading, LIMITS, worker_loaded=worker_loaded)
+    assert reason is not None
+    assert told in reason
+
+
+def test_no_gpu_is_refused_only_where_one_is_required() -> None:
+    required = GpuLimits(95, 85, require_gpu=True)
+    assert "BATCH_REQUIRE_GPU" in (unfit_reason(None, required, worker_loaded=False) or "")

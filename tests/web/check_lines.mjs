@@ -1,0 +1,11 @@
+// Reads base64 lines, checks each with the pages' rules, writes what was found as JSON lines. For test_input_rules.py.
+
+import { createInterface } from "node:readline";
+
+import { checkLine } from "../../web/static/js/input_rules.js";
+import { textOf } from "../../web/static/js/parsers.js";
+
+for await (const line of createInterface({ input: process.stdin })) {
+  const { request, errors } = checkLine(textOf(new Uint8Array(Buffer.from(line, "base64"))), 1);
+  process.stdout.write(`${JSON.stringify({ accepted: request !== null, errors: errors.map(({ code, message, param }) => [code, message, param]) })}\n`);
+}

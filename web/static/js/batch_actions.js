@@ -1,0 +1,59 @@
+// Cancel and retry, each asked about first; what came of it is said in a notice.
+
+import { callJson } from "./api.js";
+import { displayName, doneCount, unsuccessfulCount } from "./batches.js";
+import { confirm } from "./confirm.js";
+import { el } from "./dom.js";
+import { integer, plural } from "./format.js";
+import { createNotice, messageOf } from "./notice.js";
+
+/** @typedef {import("./wire.js").Batch} Batch */
+
+/** @param {{ changed: () => void }} page @returns {import("./job_row.js").Actions} */
+export function createBatchActions({ changed }) {
+  const notice = createNotice({ closable: true });
+  /** @param {(batch: Batch) => Promise<(Node | string)[] | null>} action what to say when done, null when not confirmed
+   * @returns {(batch: Batch) => Promise<void>} */
+  const guarded = (action) => async (batch) => {
+    try {
+      const said = await action(batch);
+      if (said === null) return;
+      notice.say("ok", ...said);
+      changed();
+    } catch (error) {
+      notice.say("bad", messageOf(error));
+    }
+  };
+  return { cancel: guarded(cancel), retry: guarded(retry), failed: (error) => notice.say("bad", messageOf(error)) };
+}
+
+/** @param {Batch} batch */
+async function cancel(batch) {
+  const done = doneCount(batch);
+  const left = batch.request_counts.total - done;
+  const yes = await confirm({
+    title: `Cancel “${displayName(batch)}”?`,
+    text: `${plural(left, "request")} will not run. ${done > 0 ? `The ${plural(done, "finished answer")} stay and can be downloaded.` : "Nothing has been answered yet."}`,
+    act: "Cancel batch",
+    keep: "Keep it running",
+    danger: true,
+  });
+  if (!yes) return null;
+  await callJson(`/v1/batches/${encodeURIComponent(batch.id)}/cancel`, { method: "POST" });
+  return [`“${displayName(batch)}” is being cancelled.`];
+}
+
+/** @param {Batch} batch */
+async function retry(batch) {
+  const count = unsuccessfulCount(batch);
+  const yes = await confirm({
+    title: `Retry ${plural(count, "request")} of “${displayName(batch)}”?`,
+    text: "Those that ended without an answer become a new batch. This one and its files stay as they are.",
+    act: `Retry ${integer(count)}`,
+    keep: "Not now",
+  });
+  if (!yes) return null;
+  const receipt = await callJson(`/v1/batches/${encodeURIComponent(batch.id)}/retry`, { method: "POST" });
+  const link = el("a", { href: `index.html?batch=${encodeURIComponent(receipt.batch_id)}` }, receipt.batch_id);
+  return [`${plural(receipt.total_requests, "request")} queued again as `, link, "."];
+}

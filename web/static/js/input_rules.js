@@ -1,0 +1,156 @@
+// The server's rules for one input line, with its codes and words, so that a person hears of a problem before the
+// upload. The server has the last word. Pure; a test holds this file to `batch_app/jsonl.py`.
+
+/** @typedef {{ line: number, code: string, message: string, param: string | null }} LineError */
+/** @typedef {{ customId: string, url: string, model: string | null }} RequestLine */
+/** @typedef {[code: string, message: string]} Problem */
+
+/** Each endpoint with the fields its body cannot do without. */
+export const ENDPOINTS = new Map([
+  ["/v1/chat/completions", ["messages"]],
+  ["/v1/completions", ["prompt"]],
+  ["/v1/responses", ["input"]],
+  ["/v1/embeddings", ["input"]],
+  ["/score", []],
+  ["/v1/score", []],
+  ["/rerank", ["query", "documents"]],
+  ["/v1/rerank", ["query", "documents"]],
+]);
+const MAX_CUSTOM_ID = 512;
+const MEDIA_KEYS = ["image_url", "audio_url", "video_url", "file_url"];
+const CONTROL_CHARACTERS = /\p{Cc}/u;
+
+/**
+ * Checks one line by itself; every error it has is listed.
+ * @param {string | null} text null when the bytes are not UTF-8 @param {number} line
+ * @returns {{ request: RequestLine, errors: [] } | { request: null, errors: LineError[] }}
+ */
+export function checkLine(text, line) {
+  const value = text === null ? undefined : parse(text);
+  if (value === undefined) return refuse(line, "invalid_json_line", "This line is not parseable as valid JSON.");
+  if (!isObject(value)) return refuse(line, "invalid_json_line", "This line is valid JSON but not an object.");
+  const errors = problems(value).map(([code, message, param]) => ({ line, code, message, param }));
+  if (errors.length > 0) return { request: null, errors };
+  const model = typeof value.body.model === "string" ? value.body.model : null;
+  return { request: { customId: value.custom_id, url: value.url, model }, errors: [] };
+}
+
+/** @param {number} line @param {string} code @param {string} message @returns {{ request: null, errors: LineError[] }} */
+function refuse(line, code, message) {
+  return { request: null, errors: [{ line, code, message, param: null }] };
+}
+
+/** JSON as strictly as the server takes it: half a character (a lone surrogate) and endless numbers are refused.
+ * @param {string} text @returns {any} undefined when it is not JSON */
+function parse(text) {
+  const suspicious = /\\u[dD][89a-fA-F]/.test(text) || /\d[eE]\+?\d{3}|\d{309}/.test(text);
+  try {
+    return suspicious ? JSON.parse(text, refuseHalves) : JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+/** @param {string} key @param {any} value */
+function refuseHalves(key, value) {
+  const broken = !isWhole(key) || (typeof value === "string" && !isWhole(value)) || value === Infinity || value === -Infinity;
+  if (broken) throw new SyntaxError("not acceptable JSON");
+  return value;
+}
+
+/** @param {string} text */
+function isWhole(text) {
+  return !/\p{Surrogate}/u.test(text);
+}
+
+/** @type {Record<string, (value: any) => Problem | null>} */
+const FIELD_CHECKS = { custom_id: checkCustomId, method: checkMethod, url: checkUrl, body: checkBody };
+
+/** @param {any} value @returns {[string, string, string | null][]} */
+function problems(value) {
+  /** @type {[string, string, string | null][]} */
+  const found = [];
+  for (const [name, check] of Object.entries(FIELD_CHECKS)) {
+    const given = Object.hasOwn(value, name) ? value[name] : null;
+    const problem = given === null ? /** @type {Problem} */ (["missing_required_parameter", `Missing required parameter: '${name}'.`]) : check(given);
+    if (problem) found.push([...problem, name]);
+  }
+  return isObject(value.body) ? [...found, ...bodyProblems(value.body, value.url)] : found;
+}
+
+/** @param {any} value @returns {Problem | null} */
+function checkCustomId(value) {
+  if (typeof value !== "string") return ["invalid_type", `Invalid type for 'custom_id': expected a string, got ${kind(value)}.`];
+  const length = [...value].length;
+  if (length === 0 || length > MAX_CUSTOM_ID) return ["invalid_value", `'custom_id' has ${length} characters; 1 to ${MAX_CUSTOM_ID} are allowed.`];
+  return CONTROL_CHARACTERS.test(value) ? ["invalid_value", "'custom_id' has a control character."] : null;
+}
+
+/** @param {any} value @returns {Problem | null} */
+function checkMethod(value) {
+  return value === "POST" ? null : ["invalid_value", "'method' must be \"POST\"."];
+}
+
+/** @param {any} value @returns {Problem | null} */
+function checkUrl(value) {
+  return ENDPOINTS.has(value) ? null : ["invalid_url", `'url' must be one of ${[...ENDPOINTS.keys()].join(", ")}.`];
+}
+
+/** @param {any} value @returns {Problem | null} */
+function checkBody(value) {
+  return isObject(value) ? null : ["invalid_type", `Invalid type for 'body': expected an object, got ${kind(value)}.`];
+}
+
+/** @param {any} body @param {any} url @returns {[string, string, string][]} */
+function bodyProblems(body, url) {
+  /** @type {[string, string, string][]} */
+  const found = [];
+  if (asksToStream(body.stream)) {
+    found.push(["streaming_unsupported", "A batch cannot stream: remove 'stream' or set it to false.", "body.stream"]);
+  }
+  for (const name of ENDPOINTS.get(url) ?? []) {
+    const given = Object.hasOwn(body, name) ? body[name] : null;
+    const nothing = given === null || given === "" || (Array.isArray(given) && given.length === 0);
+    if (nothing) found.push(["invalid_request", `${url} needs 'body.${name}'.`, `body.${name}`]);
+  }
+  const media = foreignMedia(body);
+  if (media !== null) {
+    found.push(["invalid_request", `Media must be inline data: URLs; '${media.slice(0, 80)}' would be fetched from elsewhere.`, "body"]);
+  }
+  return found;
+}
+
+/** @param {any} value */
+function asksToStream(value) {
+  const empty = Array.isArray(value) ? value.length === 0 : isObject(value) && Object.keys(value).length === 0;
+  return Boolean(value) && !empty;
+}
+
+/** Media addresses that the engine would have to fetch.
+ * @param {any} body @returns {string | null} */
+function foreignMedia(body) {
+  const waiting = [body];
+  while (waiting.length > 0) {
+    const item = waiting.pop();
+    if (Array.isArray(item)) for (const part of item) waiting.push(part);
+    else if (isObject(item)) {
+      for (const part of Object.values(item)) waiting.push(part);
+      for (const key of MEDIA_KEYS) {
+        const address = isObject(item[key]) ? item[key].url : item[key];
+        if (typeof address === "string" && !address.startsWith("data:")) return address;
+      }
+    }
+  }
+  return null;
+}
+
+/** @param {any} value */
+function isObject(value) {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+/** @param {any} value */
+function kind(value) {
+  if (Array.isArray(value)) return "an array";
+  return { string: "a string", boolean: "a boolean", object: "an object" }[/** @type {string} */ (typeof value)] ?? "a number";
+}

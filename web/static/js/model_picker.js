@@ -1,0 +1,56 @@
+// Chooses a model: one the machine lists, or any other by its name.
+
+import { callJson } from "./api.js";
+import { byId, el, show } from "./dom.js";
+
+const OTHER = "";
+
+/** @typedef {import("./wire.js").Model} Model */
+
+/** Needs #model (a select), #other-model and its #other-field on the page.
+ * @param {{ changed: () => void }} page */
+export function createModelPicker({ changed }) {
+  const select = byId("model");
+  const other = byId("other-model");
+  /** @type {Model[]} */
+  let models = [];
+  let touched = false;
+
+  function showOther() {
+    show(byId("other-field"), select.value === OTHER);
+  }
+  select.addEventListener("change", () => {
+    touched = true;
+    showOther();
+    if (select.value === OTHER) other.focus();
+    changed();
+  });
+  other.addEventListener("input", changed);
+
+  return {
+    async load() {
+      /** @type {{ data: Model[] }} */
+      const list = await callJson("/v1/models");
+      models = list.data;
+      const options = models.map((model) => el("option", { value: model.id }, model.loaded ? `${model.id} (loaded)` : model.id));
+      select.replaceChildren(...options, el("option", { value: OTHER }, "Another model …"));
+      select.value = models.find((model) => model.loaded)?.id ?? models[0]?.id ?? OTHER;
+      showOther();
+    },
+    /** Choose what the lines of a file ask for, unless the person has chosen already.
+     * @param {string[]} named */
+    suggest(named) {
+      if (touched || named.length !== 1) return;
+      const known = models.find((model) => model.id === named[0] || model.aliases?.includes(named[0]));
+      if (known) select.value = known.id;
+      showOther();
+    },
+    /** @returns {string} "" when none is named */
+    value() {
+      return select.value === OTHER ? other.value.trim() : select.value;
+    },
+    focus() {
+      (select.value === OTHER ? other : select).focus();
+    },
+  };
+}

@@ -1,0 +1,54 @@
+// What every page has: icons in the markup and the theme button of the bar.
+
+import { byId, placeIcons, setAttribute } from "./dom.js";
+import { icon } from "./icons.js";
+
+const THEMES = /** @type {const} */ ({
+  system: { icon: "half", next: "light" },
+  light: { icon: "sun", next: "dark" },
+  dark: { icon: "moon", next: "system" },
+});
+
+placeIcons(document);
+showTheme(currentTheme());
+byId("theme").addEventListener("click", () => setTheme(THEMES[currentTheme()].next));
+
+/** @returns {keyof typeof THEMES} */
+function currentTheme() {
+  const theme = document.documentElement.dataset.theme;
+  return theme === "light" || theme === "dark" ? theme : "system";
+}
+
+/** @param {keyof typeof THEMES} theme */
+function setTheme(theme) {
+  setAttribute(document.documentElement, "data-theme", theme === "system" ? null : theme);
+  remember("batch-theme", theme);
+  showTheme(theme);
+}
+
+/** @param {keyof typeof THEMES} theme */
+function showTheme(theme) {
+  const button = byId("theme");
+  button.replaceChildren(icon(THEMES[theme].icon));
+  setAttribute(button, "aria-label", `Theme: ${theme}`);
+  setAttribute(button, "title", `Theme: ${theme}`);
+}
+
+/** Keeps a small choice of the person for the next visit.
+ * @param {string} name @param {string} value */
+export function remember(name, value) {
+  try {
+    localStorage.setItem(name, value);
+  } catch {
+    // Storage can be forbidden; the choice then lasts as long as the page.
+  }
+}
+
+/** @param {string} name */
+export function remembered(name) {
+  try {
+    return localStorage.getItem(name);
+  } catch {
+    return null;
+  }
+}

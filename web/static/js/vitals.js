@@ -1,0 +1,136 @@
+// The four vitals as plain data: what /health says, in words. Pure; `vital_card.js` draws it.
+
+import { bytes, compact, duration, durationRange, integer, NONE, percent, plural, rate, shortModel } from "./format.js";
+
+/** @typedef {import("./wire.js").Health} Health */
+/** @typedef {{ label: string, value: string, tone?: string, title?: string }} Row */
+/**
+ * @typedef {{
+ *   state: import("./batches.js").State | null, big: string, unit: string, rows: Row[], hint?: string, command?: string,
+ *   gauge?: { value: number, max: number, tone?: string } | null, series?: number[] | null,
+ * }} Vital
+ */
+
+/** @param {Health["gpu"]} gpu @returns {Vital} */
+export function gpuVital(gpu) {
+  if (!gpu.available) {
+    return {
+      state: { word: "not present", tone: "", icon: "ban" },
+      big: "No GPU",
+      unit: "",
+      rows: [],
+      hint: "No NVIDIA driver answers on this machine. Batches are accepted; models run on the CPU, slowly.",
+    };
+  }
+  const used = gpu.memory_used_bytes ?? 0;
+  const total = gpu.memory_total_bytes ?? 0;
+  const healthy = gpu.status === "healthy";
+  return {
+    state: { word: gpu.status, tone: healthy ? "ok" : "bad", icon: healthy ? "check" : "warning" },
+    big: (used / 2 ** 30).toFixed(1),
+    unit: `of ${bytes(total)}`,
+    gauge: { value: used, max: total, tone: healthy ? "" : "warn" },
+    rows: [
+      { label: "card", value: (gpu.name ?? NONE).replace(/^NVIDIA /, ""), title: gpu.name ?? "" },
+      { label: "temperature", value: gpu.temperature_c == null ? NONE : `${gpu.temperature_c} °C of ${gpu.max_temperature_c}` },
+      { label: "utilisation", value: gpu.utilization_percent == null ? NONE : `${gpu.utilization_percent} %` },
+      { label: "power", value: gpu.power_w == null ? NONE : `${integer(gpu.power_w)} W` },
+    ],
+  };
+}
+
+/** @type {Record<string, import("./batches.js").State>} */
+const WORKER_STATES = {
+  idle: { word: "idle", tone: "ok", icon: "check" },
+  loading: { word: "loading model", tone: "run", icon: "dots" },
+  processing: { word: "processing", tone: "run", icon: "dot" },
+  draining: { word: "draining", tone: "warn", icon: "clock" },
+  late: { word: "late", tone: "warn", icon: "warning" },
+  lost: { word: "lost", tone: "bad", icon: "cross" },
+  none: { word: "not running", tone: "bad", icon: "cross" },
+};
+
+/** @param {Health["worker"]} worker @param {number[] | null} series tokens/s, oldest first @returns {Vital} */
+export function workerVital(worker, series) {
+  const state = WORKER_STATES[worker.status] ?? { word: worker.status, tone: "", icon: "info" };
+  if (worker.status === "none") {
+    return { state, big: "No worker", unit: "", rows: [], hint: "Batches wait until one runs. Start it with", command: "make worker" };
+  }
+  const age = worker.heartbeat_age_seconds;
+  const beat = age == null ? NONE : `${duration(age)} ago`;
+  const rows = [
+    { label: "heartbeat", value: worker.heartbeat === "fresh" ? beat : `${beat}, ${worker.heartbeat}`, tone: worker.heartbeat },
+    { label: "model", value: shortModel(worker.model), title: worker.model ?? "" },
+    { label: "requests in flight", value: integer(worker.requests_in_flight) },
+  ];
+  if (worker.engine_restarts > 0) rows.push({ label: "engine restarts", value: integer(worker.engine_restarts), tone: "late" });
+  if (worker.cached_prompt_share != null) rows.push({ label: "cached prompt share", value: percent(worker.cached_prompt_share, 1) });
+  else if (worker.engine) rows.push({ label: "engine", value: worker.engine });
+  const speed = worker.status === "idle" ? 0 : worker.tokens_per_second; // the heartbeat's figure may outlive the work
+  return { state, big: rate(speed), unit: "tokens/s", series, rows };
+}
+
+/** @param {Health["queue"]} queue @param {[number, number] | null} empty seconds until the queue is empty @returns {Vital} */
+export function queueVital(queue, empty) {
+  const full = !queue.accepting;
+  return {
+    state: {
+      word: full ? "not accepting" : `${queue.active_batches} of ${queue.max_active_batches} batches`,
+      tone: full ? "bad" : "",
+      icon: full ? "ban" : "inbox",
+    },
+    big: integer(queue.queued_requests),
+    unit: `${queue.queued_requests === 1 ? "request" : "requests"} waiting`,
+    gauge: { value: queue.queued_requests, max: queue.max_queued_requests },
+    rows: [
+      { label: "oldest waiting", value: duration(queue.oldest_waiting_seconds) },
+      { label: "room for", value: `${integer(Math.max(0, queue.max_queued_requests - queue.queued_requests))} more` },
+      { label: "empty in about", value: durationRange(empty).replace(/^about /, "") },
+    ],
+    hint: full ? (queue.reason ?? "") : "",
+  };
+}
+
+/** @param {Health} health @param {number[] | null} series requests/s, oldest first @returns {Vital} */
+export function dayVital(health, series) {
+  const { answers, failed, dead_letters: dead } = health.last_24_hours;
+  return {
+    state: dead > 0 ? { word: plural(dead, "dead letter"), tone: "warn", icon: "warning" } : { word: "no dead letters", tone: "ok", icon: "check" },
+    big: answers < 1e6 ? integer(answers) : compact(answers),
+    unit: answers === 1 ? "answer" : "answers",
+    series,
+    rows: [
+      { label: "failed", value: failed === 0 ? "0" : `${integer(failed)} (${percent(failed, answers + failed)})` },
+      { label: "disk free", value: bytes(health.disk.free_bytes), tone: health.disk.free_percent < 5 ? "lost" : "" },
+      { label: "version", value: health.version },
+    ],
+  };
+}
+
+/** When the last open batch is expected to end: the latest of the estimates, if every batch has one.
+ * @param {import("./wire.js").Batch[]} open @returns {[number, number] | null} */
+export function emptyIn(open) {
+  const estimates = open.map((batch) => batch.progress.eta_seconds);
+  if (estimates.length === 0 || estimates.includes(null)) return null;
+  const known = /** @type {[number, number][]} */ (estimates);
+  return [Math.max(...known.map(([low]) => low)), Math.max(...known.map(([, high]) => high))];
+}
+
+/** Averages of equal pieces of a series, so that a long one stays a light drawing.
+ * @param {(number | null)[]} values @param {number} pieces @returns {number[]} */
+export function thinned(values, pieces) {
+  const known = values.map((value) => value ?? 0);
+  if (known.length <= pieces) return known;
+  return Array.from({ length: pieces }, (_, index) => {
+    const part = known.slice(Math.floor((index * known.length) / pieces), Math.floor(((index + 1) * known.length) / pieces));
+    return part.reduce((sum, value) => sum + value, 0) / part.length;
+  });
+}
+
+/** Points of a spark line in a box of 100 × 30, newest at the right; the tallest value touches the top.
+ * @param {number[]} values @returns {string} */
+export function sparkPoints(values) {
+  const top = Math.max(...values, 1e-9);
+  const step = 100 / Math.max(1, values.length - 1);
+  return values.map((value, index) => `${(index * step).toFixed(2)},${(29 - (27 * value) / top).toFixed(2)}`).join(" ");
+}

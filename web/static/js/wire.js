@@ -1,0 +1,50 @@
+// The API's objects, as types only.
+
+/**
+ * @typedef {{
+ *   id: string, endpoint: string, model: string, status: string, filename: string | null, priority: number,
+ *   errors: null | { data: { code: string, message: string, param: string | null, line: number | null }[] },
+ *   input_file_id: string | null, output_file_id: string | null, error_file_id: string | null,
+ *   created_at: number, in_progress_at: number | null, completed_at: number | null, failed_at: number | null,
+ *   expired_at: number | null, cancelled_at: number | null, expires_at: number | null,
+ *   request_counts: { total: number, completed: number, failed: number },
+ *   usage: { input_tokens: number, output_tokens: number, total_tokens: number } | null,
+ *   metadata: null | Record<string, string>, parent_batch_id: string | null, progress: Progress,
+ * }} Batch
+ * @typedef {{
+ *   percent: number, phase: string, pending: number, running: number, cancelled: number, expired: number,
+ *   chunk: number, chunks: number, requests_per_second: number | null, tokens_per_second: number | null,
+ *   eta_seconds: [number, number] | null, queue_position: number | null, elapsed_seconds: number | null,
+ * }} Progress
+ * @typedef {Record<"active" | "queued" | "completed" | "failed" | "cancelled" | "expired" | "all", number>} Counts
+ * @typedef {{ data: Batch[], last_id: string | null, has_more: boolean, counts: Counts }} BatchList
+ * @typedef {{
+ *   available: boolean, status: string, name: string | null, memory_used_bytes: number | null,
+ *   memory_total_bytes: number | null, temperature_c: number | null, utilization_percent: number | null,
+ *   power_w: number | null, processes: number | null, max_memory_percent: number, max_temperature_c: number,
+ * }} Gpu
+ * @typedef {{
+ *   status: string, heartbeat: string, heartbeat_age_seconds: number | null, model: string | null,
+ *   tokens_per_second: number, requests_in_flight: number, cached_prompt_share: number | null,
+ *   engine: string | null, engine_restarts: number, batch_ids: string[],
+ * }} Worker
+ * @typedef {{
+ *   accepting: boolean, reason: string | null, active_batches: number, max_active_batches: number,
+ *   queued_requests: number, max_queued_requests: number, oldest_waiting_seconds: number | null,
+ *   max_requests_per_batch: number, max_file_bytes: number, max_line_bytes?: number,
+ * }} Queue
+ * @typedef {{
+ *   status: string, problems: string[], version: string, time: number, gpu: Gpu, worker: Worker, queue: Queue,
+ *   last_24_hours: { answers: number, failed: number, dead_letters: number },
+ *   disk: { free_bytes: number, total_bytes: number, free_percent: number },
+ * }} Health
+ * @typedef {{ at: number, tokens_per_second: number | null, requests_per_second: number | null }} Sample
+ * @typedef {{
+ *   line: number, custom_id: string, status: string, attempts: number, status_code: number | null,
+ *   finish_reason: string | null, error_code: string | null, input_tokens: number | null,
+ *   output_tokens: number | null, started_at: number | null, finished_at: number | null,
+ * }} RequestRow
+ * @typedef {{ id: string, aliases?: string[], loaded?: boolean }} Model
+ */
+
+export {};
