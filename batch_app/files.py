@@ -11,7 +11,6 @@ import os
 import re
 import shutil
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final, Literal
@@ -32,9 +31,10 @@ def sync_folder(folder: Path) -> None:
 
 
 def make_folder(folder: Path) -> None:
-    """Make a folder whose own name is durable too."""
+    """Make a folder, and those on the way to it, so that their names survive a power cut."""
     if not folder.is_dir():
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder.parent)
+        folder.mkdir(exist_ok=True)
         sync_folder(folder.parent)
 
 
@@ -77,6 +77,8 @@ def read_stream(folder: Path, kind: AnswerKind, start: int, end: int) -> Iterato
     if start >= end:
         return
     segments = _segments(folder, kind)
+    if not segments or segments[0].base != 0:
+        raise EOFError(f"the first log of {folder.name}'s {kind} is missing")
     bounds = [segment.base for segment in segments[1:]] + [end]
     for segment, bound in zip(segments, bounds, strict=True):
         first, last = max(start, segment.base), min(end, bound)
@@ -105,21 +107,21 @@ class AnswerLog:
         self._path = folder / f"{kind}-{epoch:06d}-{base}.jsonl"
         self._kind, self._base = kind, base
         self._size = 0
-        self._file: BinaryIO | None = None
+        self._descriptor: int | None = None
 
     @property
     def size(self) -> int:
-        """Bytes appended so far, committed or not."""
+        """Bytes that were appended and not cut off again."""
         return self._size
 
     def append(self, lines: list[bytes]) -> list[Place]:
-        """Write lines and sync them; they are on the disk when this returns.
-
-        After an OSError, `cut_to` the old size."""
-        file = self._file or self._create()
-        file.write(b"".join(lines))
-        file.flush()
-        os.fdatasync(file.fileno())
+        """Write lines and sync them: they are on the disk when this returns. On OSError none of them counts."""
+        descriptor = self._open()
+        if os.fstat(descriptor).st_size != self._size:
+            # What was cut off, or what a full disk took only in part, must not come before these lines.
+            os.ftruncate(descriptor, self._size)
+        _write_all(descriptor, b"".join(lines), self._size)
+        os.fdatasync(descriptor)
         places = []
         for line in lines:
             places.append(Place(self._kind, self._base + self._size, len(line)))
@@ -127,25 +129,28 @@ class AnswerLog:
         return places
 
     def cut_to(self, size: int) -> None:
-        """Forget what was appended past `size`, also what a full disk took only in part."""
-        if self._file is not None:
-            self.close()
-            self._file = self._path.open("r+b")
-            self._file.truncate(size)
-            self._file.seek(size)
-            self._size = size
+        """Forget what was appended past `size`; the next append overwrites it."""
+        self._size = size
 
     def close(self) -> None:
-        if self._file is not None:
-            with suppress(OSError):
-                self._file.close()
-            self._file = None
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
 
-    def _create(self) -> BinaryIO:
-        make_folder(self._path.parent)
-        self._file = self._path.open("wb")
-        sync_folder(self._path.parent)
-        return self._file
+    def _open(self) -> int:
+        if self._descriptor is None:
+            make_folder(self._path.parent)
+            self._descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT, 0o644)
+            sync_folder(self._path.parent)
+        return self._descriptor
+
+
+def _write_all(descriptor: int, data: bytes, offset: int) -> None:
+    """A disk that is nearly full takes less than it was given before it says so."""
+    rest = memoryview(data)
+    while rest:
+        written = os.pwrite(descriptor, rest, offset)
+        rest, offset = rest[written:], offset + written
 
 
 @dataclass(frozen=True, slots=True)

@@ -82,23 +82,27 @@ def _nvml() -> Iterator[None]:
 
 def _read(device: object, own: Collection[int]) -> GpuSnapshot:
     memory = pynvml.nvmlDeviceGetMemoryInfo(device)
-    processes = _optional(pynvml.nvmlDeviceGetComputeRunningProcesses, device) or []
+    processes = _optional(pynvml.nvmlDeviceGetComputeRunningProcesses, device)
     utilization = _optional(pynvml.nvmlDeviceGetUtilizationRates, device)
     power = _optional(pynvml.nvmlDeviceGetPowerUsage, device)
-    held = [process.usedGpuMemory for process in processes]
     name = pynvml.nvmlDeviceGetName(device)
     return GpuSnapshot(
         name=name.decode() if isinstance(name, bytes) else str(name),
         memory_used_bytes=int(memory.used),
         memory_total_bytes=int(memory.total),
-        own_memory_bytes=None
-        if None in held
-        else sum(process.usedGpuMemory for process in processes if process.pid in own),
+        own_memory_bytes=_held_by(own, processes),
         temperature_c=_optional(pynvml.nvmlDeviceGetTemperature, device, pynvml.NVML_TEMPERATURE_GPU),
         utilization_percent=utilization.gpu if utilization is not None else None,
         power_w=power / 1000 if power is not None else None,
-        processes=len(processes),
+        processes=len(processes) if processes is not None else None,
     )
+
+
+def _held_by(own: Collection[int], processes: list[Any] | None) -> int | None:
+    """Bytes that our processes hold; None when the driver hides the processes or their amounts."""
+    if processes is None or any(process.usedGpuMemory is None for process in processes):
+        return None
+    return sum(process.usedGpuMemory for process in processes if process.pid in own)
 
 
 def _optional(reading: Any, *arguments: object) -> Any:

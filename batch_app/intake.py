@@ -12,6 +12,7 @@ from batch_app.jsonl import LineError, RequestLine, check_line
 
 MAX_REPORTED_ERRORS = 100
 _BOM = b"\xef\xbb\xbf"
+_AROUND_A_LINE = len(_BOM) + len(b"\r\n")
 _SKIP_BYTES = 1024 * 1024
 
 
@@ -77,7 +78,7 @@ class _Scanner:
         return self._found
 
     def _read(self, limit: int | None = None) -> bytes:
-        raw = self._source.readline(limit or self._rules.max_line_bytes + 3)
+        raw = self._source.readline(limit or self._rules.max_line_bytes + _AROUND_A_LINE)
         self._digest.update(raw)
         self._copy_to.write(raw)
         self._found.bytes += len(raw)

@@ -5,7 +5,7 @@ accepted here is what an engine may ever see, so `ENDPOINTS` is an exact list.
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -23,6 +23,7 @@ ENDPOINTS: Final[dict[str, tuple[str, ...]]] = {
     "/v1/rerank": ("query", "documents"),
 }
 MAX_CUSTOM_ID: Final = 512
+MAX_DEPTH: Final = 100
 _CONTROL_CHARACTERS: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _MEDIA_KEYS: Final = frozenset({"image_url", "audio_url", "video_url", "file_url"})
 
@@ -122,27 +123,35 @@ def _body_problems(
     for name in ENDPOINTS.get(url, ()) if isinstance(url, str) else ():
         if body.get(name) in (None, "", []):
             yield "invalid_request", f"{url} needs 'body.{name}'.", f"body.{name}"
-    if (media := next(_foreign_media(body), None)) is not None:
-        yield (
-            "invalid_request",
-            f"Media must be inline data: URLs; {media[:80]!r} would be fetched from elsewhere.",
-            "body",
-        )
+    if problem := _content_problem(body):
+        yield "invalid_request", problem, "body"
 
 
-def _foreign_media(value: Any) -> Iterator[str]:
-    """Media addresses that the engine would have to fetch: a door into the machine's own network."""
-    waiting = [value]
-    while waiting:
-        item = waiting.pop()
-        if isinstance(item, list):
-            waiting.extend(item)
-        elif isinstance(item, dict):
-            waiting.extend(item.values())
-            for key in _MEDIA_KEYS & item.keys():
-                address = item[key].get("url") if isinstance(item[key], dict) else item[key]
-                if isinstance(address, str) and not address.startswith("data:"):
-                    yield address
+def _content_problem(body: dict[str, Any]) -> str | None:
+    """Bodies nested too deeply for engines, and media that the engine would have to fetch: a door into the
+    machine's own network."""
+    level: list[Any] = [body]
+    for _depth in range(MAX_DEPTH):
+        for item in level:
+            if isinstance(item, dict) and (address := _foreign_media(item)):
+                return f"Media must be inline data: URLs; {address[:80]!r} would be fetched from elsewhere."
+        level = [child for item in level for child in _children(item)]
+        if not level:
+            return None
+    return f"The body is nested more than {MAX_DEPTH} levels deep."
+
+
+def _children(item: Any) -> Iterable[Any]:
+    inner = item.values() if isinstance(item, dict) else item
+    return (child for child in inner if isinstance(child, dict | list))
+
+
+def _foreign_media(item: dict[str, Any]) -> str | None:
+    for key in _MEDIA_KEYS & item.keys():
+        address = item[key].get("url") if isinstance(item[key], dict) else item[key]
+        if isinstance(address, str) and not address.startswith("data:"):
+            return address
+    return None
 
 
 def _kind(value: Any) -> str:

@@ -61,8 +61,10 @@ def load_models(path: Path, *, allow_unlisted: bool) -> Models:
         raise ConfigurationError(
             f"models file {path} does not exist; set BATCH_MODELS_FILE to one that does"
         ) from None
-    except (tomllib.TOMLDecodeError, ValidationError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, ValidationError) as error:
         raise ConfigurationError(f"models file {path} is not valid: {error}") from None
+    except OSError as error:
+        raise ConfigurationError(f"models file {path} cannot be read: {error.strerror}") from None
     words = [word for entry in entries for word in (entry.name, *entry.aliases)]
     if twice := sorted({word for word in words if words.count(word) > 1}):
         raise ConfigurationError(f"models file {path} names {', '.join(twice)} more than once")

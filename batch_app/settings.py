@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 from typing import Literal, Self
 
+from dotenv import dotenv_values
 from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -21,7 +22,7 @@ _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 class Settings(BaseSettings):
     """Defaults suit one machine with one 16 GB GPU; a relative path is relative to the current folder."""
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, env_file=".env", frozen=True, extra="forbid")
+    model_config = SettingsConfigDict(env_prefix=PREFIX, env_file=".env", frozen=True, extra="ignore")
 
     data_dir: Path = Field(Path("data"), description="folder of the database and all files")
     api_host: str = Field("127.0.0.1", description="address the API listens on")
@@ -107,7 +108,9 @@ class Settings(BaseSettings):
 def load_settings() -> Settings:
     """Read the environment. Raises ConfigurationError naming each unknown or malformed BATCH_ variable."""
     known = {PREFIX + name.upper() for name in Settings.model_fields}
-    if unknown := sorted(name for name in os.environ if name.startswith(PREFIX) and name not in known):
+    env_file = Settings.model_config.get("env_file")
+    given = {*os.environ, *(name.upper() for name in (dotenv_values(str(env_file)) if env_file else {}))}
+    if unknown := sorted(name for name in given if name.startswith(PREFIX) and name not in known):
         raise ConfigurationError(f"unknown setting {', '.join(unknown)}; `--check` lists the names there are")
     try:
         return Settings()

@@ -118,7 +118,7 @@ class EngineRoom:
 
     def _wait_before_restart(self, now: float) -> None:
         attempts = self._deaths_in_a_row + self._failed_loads
-        delay = min(2.0 ** (attempts - 1) - 1, _MAX_RESTART_DELAY_SECONDS)
+        delay = min(2.0 ** min(attempts - 1, 10) - 1, _MAX_RESTART_DELAY_SECONDS)
         self.state, self._next_start_at = RoomState.DEAD, now + delay
 
     def is_stalled(self, now: float, *, in_flight: int) -> bool:

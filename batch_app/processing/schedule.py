@@ -11,14 +11,15 @@ def choose_model(
 ) -> str | None:
     """The model to have loaded, from the batches that want work, in the order they deserve it.
 
-    The loaded one stays while it has work and its turn lasts, or nobody else waits; so a swap is rare, and no
-    model waits longer than the turns of those before it.
+    The loaded one stays while it has work and its turn lasts, or nobody else waits; so a swap is rare. Then it is
+    the next one's turn, round and round, so no model waits longer than one turn of each of the others.
     """
     models = list(dict.fromkeys(batch.served_model for batch in waiting))
-    others = [model for model in models if model != loaded]
-    if loaded in models and (not others or now - loaded_since < turn_seconds):
+    if loaded not in models:
+        return models[0] if models else loaded
+    if now - loaded_since < turn_seconds:
         return loaded
-    return others[0] if others else loaded
+    return models[(models.index(loaded) + 1) % len(models)]
 
 
 def next_run(runs: Iterable[Run]) -> Run | None:

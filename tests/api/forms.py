@@ -18,9 +18,20 @@ def file(value: bytes | str, *, name: str = "file", filename: str = "candidates.
 
 def form(*parts: bytes, headers: dict[str, str] | None = None) -> dict[str, Any]:
     """Arguments of a call that sends these parts in this order."""
-    return {"content": b"".join(parts) + b"--" + BOUNDARY + b"--\r\n", "headers": {**HEADERS, **(headers or {})}}
+    return {
+        "content": b"".join(parts) + b"--" + BOUNDARY + b"--\r\n",
+        "headers": {**HEADERS, **(headers or {})},
+    }
 
 
 def _part(disposition: str, value: bytes | str) -> bytes:
     content = value.encode() if isinstance(value, str) else value
-    return b"--" + BOUNDARY + b"\r\nContent-Disposition: " + disposition.encode() + b"\r\n\r\n" + content + b"\r\n"
+    return (
+        b"--"
+        + BOUNDARY
+        + b"\r\nContent-Disposition: "
+        + disposition.encode()
+        + b"\r\n\r\n"
+        + content
+        + b"\r\n"
+    )

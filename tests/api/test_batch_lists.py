@@ -70,7 +70,9 @@ def test_twenty_are_listed_unless_told_otherwise(serve: Callable[..., Api]) -> N
     assert len(listed(api, limit=100)["data"]) == 21
 
 
-@pytest.mark.parametrize("status", ["pending", "in_progress", "completed", "failed", "cancelling", "cancelled"])
+@pytest.mark.parametrize(
+    "status", ["pending", "in_progress", "completed", "failed", "cancelling", "cancelled"]
+)
 def test_a_status_lists_only_its_batches(api: Api, status: str) -> None:
     wanted = batch_in(api, status)
     if status != "pending":

@@ -9,7 +9,16 @@ from tests.api.served import MODEL, Api
 from tests.api.states import batch_in
 from tests.lines import chat_line, chat_lines
 
-MOMENTS = ("in_progress", "expires", "finalizing", "completed", "failed", "expired", "cancelling", "cancelled")
+MOMENTS = (
+    "in_progress",
+    "expires",
+    "finalizing",
+    "completed",
+    "failed",
+    "expired",
+    "cancelling",
+    "cancelled",
+)
 OPENAIS = {
     "id", "object", "endpoint", "model", "errors", "input_file_id", "completion_window", "status",
     "output_file_id", "error_file_id", "created_at", *(f"{word}_at" for word in MOMENTS),

@@ -34,7 +34,9 @@ def test_an_unknown_path_is_told_where_to_look(api: Api) -> None:
     assert "/docs" in error["message"]
 
 
-@pytest.mark.parametrize(("method", "path"), [("PUT", "/v1/batches"), ("DELETE", "/health"), ("PATCH", "/v1/models")])
+@pytest.mark.parametrize(
+    ("method", "path"), [("PUT", "/v1/batches"), ("DELETE", "/health"), ("PATCH", "/v1/models")]
+)
 def test_a_method_that_is_not_possible_says_so(api: Api, method: str, path: str) -> None:
     answer = api.call(method, path)
     assert method in error_of(answer, 405, "method_not_allowed")["message"]
@@ -102,7 +104,9 @@ def test_the_api_goes_on_after_a_crash(api: Api) -> None:
 
 
 def test_every_answer_has_a_request_id_of_its_own(api: Api) -> None:
-    ids = [api.get(path).headers["x-request-id"] for path in ("/livez", "/health", "/v1/batches", "/v1/nothing")]
+    ids = [
+        api.get(path).headers["x-request-id"] for path in ("/livez", "/health", "/v1/batches", "/v1/nothing")
+    ]
     assert len(set(ids)) == 4
     assert all(re.fullmatch(r"req_[0-9a-f]+", request_id) for request_id in ids)
 
@@ -125,7 +129,9 @@ def test_accepting_and_cancelling_are_logged_with_ids_and_without_prompts(
     batch_id = api.submit(headers=headers).json()["batch_id"]
     api.delete(f"/v1/batches/{batch_id}", headers=headers)
 
-    ours = {record.message: vars(record) for record in caplog.records if record.name.startswith("batch_app.api")}
+    ours = {
+        record.message: vars(record) for record in caplog.records if record.name.startswith("batch_app.api")
+    }
     for action in ("batch_accepted", "batch_cancel_requested"):
         assert (ours[action]["batch_id"], ours[action]["request_id"]) == (batch_id, "web-app-42")
     assert "Evaluate" not in str([vars(record) for record in caplog.records])

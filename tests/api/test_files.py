@@ -68,13 +68,16 @@ def test_a_whole_download(api: Api, file_id: str) -> None:
 def test_the_etag_is_of_the_content(api: Api, file_id: str) -> None:
     same, other = api.submit(CONTENT).json(), api.submit(2).json()
 
-    etags = [content(api, i).headers["etag"] for i in (file_id, same["input_file_id"], other["input_file_id"])]
+    etags = [
+        content(api, i).headers["etag"] for i in (file_id, same["input_file_id"], other["input_file_id"])
+    ]
 
     assert etags[0] == etags[1] != etags[2]
 
 
 @pytest.mark.parametrize(
-    ("wanted", "first", "last"), [("0-9", 0, 9), ("10-", 10, len(CONTENT) - 1), ("-5", len(CONTENT) - 5, len(CONTENT) - 1)]
+    ("wanted", "first", "last"),
+    [("0-9", 0, 9), ("10-", 10, len(CONTENT) - 1), ("-5", len(CONTENT) - 5, len(CONTENT) - 1)],
 )
 def test_a_part_can_be_asked_for(api: Api, file_id: str, wanted: str, first: int, last: int) -> None:
     answer = content(api, file_id, range=f"bytes={wanted}")

@@ -31,12 +31,21 @@ def test_this_machine_may_be_called_by_its_own_names_and_by_address(api: Api, ho
 
 
 @pytest.mark.parametrize(
-    "host", ["evil.example", "evil.example:4080", "localhost.evil.example", "127.0.0.1.evil.example", "", "localhost:x"]
+    "host",
+    [
+        "evil.example",
+        "evil.example:4080",
+        "localhost.evil.example",
+        "127.0.0.1.evil.example",
+        "",
+        "localhost:x",
+    ],
 )
 def test_another_host_name_is_refused_whatever_is_asked(api: Api, host: str) -> None:
     """A page whose name was bound to this address must not read anything."""
     for path in ("/health", "/v1/batches", "/livez", "/docs"):
-        assert "BATCH_ALLOWED_HOSTS" in error_of(api.get(path, headers={"host": host}), 403, "host_not_allowed")["message"]
+        error = error_of(api.get(path, headers={"host": host}), 403, "host_not_allowed")
+        assert "BATCH_ALLOWED_HOSTS" in error["message"]
     assert api.submit(headers={"host": host}).status_code == 403
     assert api.has_stored_nothing()
 
@@ -88,9 +97,12 @@ def test_our_pages_may_do_everything(api: Api, origin: str) -> None:
     for answer in answers:
         assert answer.status_code == 200
         assert answer.headers["access-control-allow-origin"] == origin
-        exposed = {name.strip().lower() for name in answer.headers["access-control-expose-headers"].split(",")}
+        exposed = {
+            name.strip().lower() for name in answer.headers["access-control-expose-headers"].split(",")
+        }
         assert exposed >= {
-            "x-request-id", "retry-after", "etag", "content-range", "content-disposition", "x-incomplete", "x-last-line",
+            "x-request-id", "retry-after", "etag", "content-range", "content-disposition",
+            "x-incomplete", "x-last-line",
         }  # fmt: skip
         assert "origin" in answer.headers["vary"].lower()
 
@@ -109,8 +121,12 @@ def test_the_pages_port_is_the_operators(serve: Callable[..., Api]) -> None:
 
 
 def preflight(api: Api, origin: str, method: str) -> tuple[int, dict[str, str]]:
-    asked = {"access-control-request-method": method, "access-control-request-headers": "authorization, idempotency-key"}
-    answer = api.call("OPTIONS", "/v1/batches", headers={"origin": origin, **asked})
+    headers = {
+        "origin": origin,
+        "access-control-request-method": method,
+        "access-control-request-headers": "authorization, idempotency-key",
+    }
+    answer = api.call("OPTIONS", "/v1/batches", headers=headers)
     return answer.status_code, dict(answer.headers)
 
 
@@ -147,7 +163,8 @@ def test_without_the_key_only_liveness_is_told(serve: Callable[..., Api]) -> Non
 
 
 @pytest.mark.parametrize(
-    "authorization", ["secret", "Bearer", "Bearer ", "Bearer wrong", "Bearer secretsecret", "Basic secret", "Bearer sécret"]
+    "authorization",
+    ["secret", "Bearer", "Bearer ", "Bearer wrong", "Bearer secretsecret", "Basic secret", "Bearer sécret"],
 )
 def test_another_key_is_no_key(serve: Callable[..., Api], authorization: str) -> None:
     headers = {"authorization": authorization.encode()}

@@ -40,7 +40,13 @@ def test_sending_at_once_makes_one_batch(api: Api) -> None:
 
 @pytest.mark.parametrize(
     "changed",
-    [{"content": 4}, {"model": "another"}, {"priority": "1"}, {"metadata": '{"a": "b"}'}, {"completion_window": "24h"}],
+    [
+        {"content": 4},
+        {"model": "another"},
+        {"priority": "1"},
+        {"metadata": '{"a": "b"}'},
+        {"completion_window": "24h"},
+    ],
     ids=lambda changed: next(iter(changed)),
 )
 def test_another_submission_under_the_same_key_is_refused(api: Api, changed: dict[str, Any]) -> None:

@@ -103,7 +103,13 @@ def test_rows_are_filtered(api: Api, batch_id: str, wanted: dict[str, Any], foun
 
 @pytest.mark.parametrize(
     ("query", "param"),
-    [("status=done", "status"), ("limit=0", "limit"), ("limit=1001", "limit"), ("after=x", "after"), ("after=-1", "after")],
+    [
+        ("status=done", "status"),
+        ("limit=0", "limit"),
+        ("limit=1001", "limit"),
+        ("after=x", "after"),
+        ("after=-1", "after"),
+    ],
 )
 def test_a_filter_that_makes_no_sense_is_refused(api: Api, batch_id: str, query: str, param: str) -> None:
     assert error_of(api.get(f"/v1/batches/{batch_id}/requests?{query}"), 400)["param"] == param
@@ -117,11 +123,19 @@ def test_errors_are_grouped_by_code_the_most_frequent_first(api: Api, batch_id: 
         ("BadRequestError", 2),
         ("InternalServerError", 1),
     ]
-    assert groups["data"][0]["sample"] == {"line": 5, "custom_id": "bad-1", "message": "The text asked for a 400."}
+    assert groups["data"][0]["sample"] == {
+        "line": 5,
+        "custom_id": "bad-1",
+        "message": "The text asked for a 400.",
+    }
 
 
 def test_a_batch_without_errors_has_no_groups(api: Api) -> None:
-    assert api.get(f"/v1/batches/{api.finished()}/errors").json() == {"object": "list", "data": [], "total": 0}
+    assert api.get(f"/v1/batches/{api.finished()}/errors").json() == {
+        "object": "list",
+        "data": [],
+        "total": 0,
+    }
 
 
 def test_errors_of_a_running_batch_are_seen_at_once(api: Api) -> None:

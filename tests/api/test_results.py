@@ -110,7 +110,7 @@ def test_results_of_an_unknown_batch_are_not_found(api: Api) -> None:
 
 
 def test_an_answer_is_the_engines_word_for_word(api: Api) -> None:
-    text = "Ünïcode 🙂 <script>alert(1)</script> \u2028 \\ \" \x7f"
+    text = 'Ünïcode 🙂 <script>alert(1)</script> \u2028 \\ " \x7f'
     batch_id = api.finished([chat_line("odd", text)])
     [line] = api.results(batch_id)
     assert line["response"]["body"]["choices"][0]["message"]["content"] == text

@@ -23,7 +23,11 @@ def submitted(api: Api, *parts: bytes) -> Any:
 def test_fields_come_in_any_order(api: Api) -> None:
     model, priority = text("model", MODEL), text("priority", "7")
 
-    for parts in ((file(LINES), model, priority), (priority, model, file(LINES)), (model, file(LINES), priority)):
+    for parts in (
+        (file(LINES), model, priority),
+        (priority, model, file(LINES)),
+        (model, file(LINES), priority),
+    ):
         batch = submitted(api, *parts)
         assert (batch["model"], batch["priority"], batch["total_requests"]) == (MODEL, 7, 2)
 
@@ -58,7 +62,9 @@ def test_the_same_filename_twice_is_two_files(api: Api) -> None:
     assert first["input_file_id"] != second["input_file_id"]
 
 
-@pytest.mark.parametrize(("given", "priority"), [("-100", -100), ("100", 100), ("+5", 5), (" 7 ", 7), ("", 0)])
+@pytest.mark.parametrize(
+    ("given", "priority"), [("-100", -100), ("100", 100), ("+5", 5), (" 7 ", 7), ("", 0)]
+)
 def test_priority_is_a_whole_number(api: Api, given: str, priority: int) -> None:
     assert api.batch(api.accepted(priority=given))["priority"] == priority
 
@@ -71,7 +77,13 @@ def test_another_priority_is_refused(api: Api, priority: str) -> None:
 
 @pytest.mark.parametrize(
     "metadata",
-    [{}, {"name": "nightly"}, {f"key-{i}": "x" for i in range(16)}, {"k" * 64: "v" * 512}, {"имя": "значение"}],
+    [
+        {},
+        {"name": "nightly"},
+        {f"key-{i}": "x" for i in range(16)},
+        {"k" * 64: "v" * 512},
+        {"имя": "значение"},
+    ],
 )
 def test_metadata_comes_back_as_it_was_given(api: Api, metadata: dict[str, str]) -> None:
     assert api.batch(api.accepted(metadata=json.dumps(metadata)))["metadata"] == metadata
@@ -153,7 +165,9 @@ def test_a_second_file_is_refused(api: Api) -> None:
     assert api.has_stored_nothing()
 
 
-@pytest.mark.parametrize("content_type", ["application/json", "text/plain", "application/x-www-form-urlencoded", ""])
+@pytest.mark.parametrize(
+    "content_type", ["application/json", "text/plain", "application/x-www-form-urlencoded", ""]
+)
 def test_another_content_type_is_told_how_to_send_a_form(api: Api, content_type: str) -> None:
     answer = api.post("/v1/batches", content=b'{"model": "x"}', headers={"content-type": content_type})
 
@@ -185,7 +199,9 @@ def test_a_broken_form_is_refused(api: Api, content: bytes, content_type: str) -
     assert api.has_stored_nothing()
 
 
-@pytest.mark.parametrize("last", [b"candidate-1", b"--the-boundary\r\nContent-Disposition: form-data; name=\"model\""])
+@pytest.mark.parametrize(
+    "last", [b"candidate-1", b'--the-boundary\r\nContent-Disposition: form-data; name="model"']
+)
 def test_a_form_that_ends_too_early_is_refused(api: Api, last: bytes) -> None:
     """Whether it ends within the file or before a field: without its model the batch would be another one."""
     whole = form(file(LINES), text("model", MODEL))["content"]

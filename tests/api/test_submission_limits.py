@@ -77,7 +77,13 @@ def test_too_many_requests_name_the_limit(serve: Callable[..., Api]) -> None:
 def test_a_line_over_the_limit_is_reported_and_the_others_are_checked(serve: Callable[..., Api]) -> None:
     longest = len(jsonl([chat_line("exact", "x" * 500)]).rstrip())
     api = serve(max_line_bytes=longest)
-    lines = [chat_line("exact", "x" * 500), chat_line("over", "x" * 502), b"x" * 100_000, b"oops", chat_line("y")]
+    lines = [
+        chat_line("exact", "x" * 500),
+        chat_line("over", "x" * 502),
+        b"x" * 100_000,
+        b"oops",
+        chat_line("y"),
+    ]
 
     assert bad_lines(api.submit(lines)) == [
         (2, None, "line_too_long"),
@@ -136,6 +142,17 @@ def test_a_batch_that_ended_makes_room(serve: Callable[..., Api], end: str) -> N
     else:
         api.work()
     assert api.submit(1).status_code == 200
+
+
+def test_many_senders_at_once_keep_to_the_limit_of_requests(serve: Callable[..., Api]) -> None:
+    api = serve(max_active_batches=100, max_queued_requests=10)
+    three = {"files": {"file": jsonl(chat_lines(3))}}
+
+    statuses = [answer.status_code for answer in api.together([("POST", "/v1/batches", three)] * 20)]
+
+    assert (statuses.count(200), statuses.count(429)) == (3, 17)
+    stored = api.stored()
+    assert (stored["batches"], stored["requests"], len(stored["paths"])) == (3, 9, 3)
 
 
 def test_health_says_that_the_queue_is_full(serve: Callable[..., Api]) -> None:

@@ -81,7 +81,12 @@ def test_a_missing_field_is_told_in_openais_words(api: Api) -> None:
 
 
 def test_without_a_model_in_the_form_every_line_must_name_the_same(api: Api) -> None:
-    lines = [chat_line("a"), chat_line("b", model="other"), chat_line("c", model=None), chat_line("d", model=3)]
+    lines = [
+        chat_line("a"),
+        chat_line("b", model="other"),
+        chat_line("c", model=None),
+        chat_line("d", model=3),
+    ]
 
     assert bad_lines(api.submit(lines, model="")) == [
         (2, "body.model", "model_mismatch"),

@@ -59,11 +59,17 @@ def test_a_missing_worker_is_told_how_to_start_one(api: Api) -> None:
     assert seen["status"] == "degraded"
     [problem] = seen["problems"]
     assert "make worker" in problem
-    assert (seen["worker"]["status"], seen["worker"]["heartbeat"], seen["worker"]["id"]) == ("none", "none", None)
+    assert (seen["worker"]["status"], seen["worker"]["heartbeat"], seen["worker"]["id"]) == (
+        "none",
+        "none",
+        None,
+    )
     assert seen["queue"]["accepting"] is True
 
 
-@pytest.mark.parametrize(("age", "word"), [(5, "fresh"), (29, "fresh"), (31, "late"), (59, "late"), (61, "lost")])
+@pytest.mark.parametrize(
+    ("age", "word"), [(5, "fresh"), (29, "fresh"), (31, "late"), (59, "late"), (61, "lost")]
+)
 def test_a_heartbeat_is_late_at_30_seconds_and_lost_at_60(api: Api, age: float, word: str) -> None:
     api.register_worker(age_seconds=age, state="processing", model=MODEL)
 

@@ -101,9 +101,19 @@ def watched(browser: Browser, system: System, **options: object) -> Iterator[tup
     assert watch.remaining() == []
 
 
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+    """Everything runs and echoes at once; for tests of one module that do not mind each other's batches."""
+    system = System(tmp_path_factory.mktemp("shared") / "data")
+    system.start_all()
+    yield system
+    system.stop_all()
+
+
 @pytest.fixture
-def open_page(browser: Browser, system: System) -> Iterator[Callable[[str], Page]]:
-    """Opens a page of the test's own system, with the watch as its attribute `watch`."""
+def open_page(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Callable[[str], Page]]:
+    """Opens a page of the test's system, with the watch as its attribute `watch`."""
+    system = request.getfixturevalue("shared" if "shared" in request.fixturenames else "system")
     with watched(browser, system, viewport={"width": 1280, "height": 900}) as (context, watch):
 
         def open_path(path: str) -> Page:

@@ -80,35 +80,37 @@ def test_focus_selection_and_elements_survive_a_refresh(system: System, open_pag
     assert page.evaluate("window.before === document.activeElement && window.before.isConnected")
 
 
-def test_tabs_are_kept_in_the_address_and_moved_with_arrows(full_system: System, open_page: Open) -> None:
-    full_system.wait_for_end(full_system.submit(jsonl(chat_lines(2)), metadata=json.dumps({"name": "Done"})))
+def test_tabs_are_kept_in_the_address_and_moved_with_arrows(shared: System, open_page: Open) -> None:
+    shared.wait_for_end(shared.submit(jsonl(chat_lines(2)), metadata=json.dumps({"name": "Done"})))
     page = open_page("/dashboard.html?tab=completed")
-    expect(page.get_by_role("tab", selected=True)).to_have_text("Completed1")
-    expect(page.locator("#table tbody tr")).to_have_count(1)
+    expect(page.get_by_role("tab", selected=True)).to_contain_text("Completed")
+    expect(page.locator("#table tbody tr").first).to_contain_text("Done")
     page.get_by_role("tab", selected=True).press("ArrowRight")
-    expect(page).to_have_url(f"{full_system.web_url}/dashboard.html?tab=failed")
+    expect(page).to_have_url(f"{shared.web_url}/dashboard.html?tab=failed")
     expect(page.get_by_role("tab", name="Failed")).to_be_focused()
     expect(page.get_by_role("heading", name="No batch has failed")).to_be_visible()
     page.go_back()
-    expect(page.locator("#table tbody tr")).to_have_count(1)
+    expect(page.locator("#table tbody tr").first).to_contain_text("Done")
 
 
-def test_older_batches_are_a_page_away(full_system: System, open_page: Open) -> None:
-    for i in range(22):
-        full_system.wait_for_end(full_system.submit(jsonl([chat_line(f"only-{i}")])))
+def test_older_batches_are_a_page_away(shared: System, open_page: Open) -> None:
+    for i in range(21):
+        name = json.dumps({"name": f"Number {i}"})
+        shared.wait_for_end(shared.submit(jsonl([chat_line("only")]), metadata=name))
     page = open_page("/dashboard.html?tab=completed")
     expect(page.locator("#table tbody tr")).to_have_count(20)
+    expect(page.locator("#table")).not_to_contain_text("Number 0")
     page.get_by_role("button", name="Older").click()
-    expect(page.locator("#table tbody tr")).to_have_count(2)
+    expect(page.locator("#table tbody tr").first).to_contain_text("Number 0")
     page.get_by_role("button", name="Newest").click()
     expect(page.locator("#table tbody tr")).to_have_count(20)
 
 
-def test_failed_requests_are_retried_as_a_new_batch(full_system: System, open_page: Open) -> None:
+def test_failed_requests_are_retried_as_a_new_batch(shared: System, open_page: Open) -> None:
     lines = [chat_line("good"), chat_line("bad", "[[fail 400]]"), chat_line("worse", "[[fail 422]]")]
-    full_system.wait_for_end(full_system.submit(jsonl(lines), metadata=json.dumps({"name": "Mixed"})))
+    shared.wait_for_end(shared.submit(jsonl(lines), metadata=json.dumps({"name": "Mixed"})))
     page = open_page("/dashboard.html?tab=completed")
-    row = page.locator("#table tbody tr").first
+    row = page.locator("#table tbody tr", has_text="Mixed")
     with page.expect_download() as download:
         row.get_by_role("link", name="Errors of Mixed").click()
     assert len(download.value.path().read_text().splitlines()) == 2
@@ -120,7 +122,7 @@ def test_failed_requests_are_retried_as_a_new_batch(full_system: System, open_pa
     expect(page.locator("#details")).to_contain_text("retries")
 
 
-def test_polling_pauses_while_the_tab_is_hidden(full_system: System, open_page: Open) -> None:
+def test_polling_pauses_while_the_tab_is_hidden(shared: System, open_page: Open) -> None:
     page = open_page("/dashboard.html")
     page.select_option("#interval", "1000")
     expect(page.locator("#worker .state")).to_have_text("idle")
@@ -138,7 +140,7 @@ def test_polling_pauses_while_the_tab_is_hidden(full_system: System, open_page: 
     assert asked
 
 
-def test_the_interval_is_remembered(full_system: System, open_page: Open) -> None:
+def test_the_interval_is_remembered(shared: System, open_page: Open) -> None:
     page = open_page("/dashboard.html")
     page.select_option("#interval", "0")
     page.reload()
@@ -146,13 +148,11 @@ def test_the_interval_is_remembered(full_system: System, open_page: Open) -> Non
     expect(page.locator("#worker .state")).to_have_text("idle")
 
 
-def test_hostile_names_stay_text(full_system: System, open_page: Open) -> None:
+def test_hostile_names_stay_text(shared: System, open_page: Open) -> None:
     for text in HOSTILE[:4]:
-        full_system.wait_for_end(
-            full_system.submit(jsonl([chat_line("a")]), metadata=json.dumps({"name": text}))
-        )
+        shared.wait_for_end(shared.submit(jsonl([chat_line("a")]), metadata=json.dumps({"name": text})))
     page = open_page("/dashboard.html?tab=completed")
     names = page.locator("#table tbody td.name a")
-    expect(names).to_have_count(4)
-    assert names.all_inner_texts() == HOSTILE[3::-1]
+    expect(names.first).to_have_text(HOSTILE[3])
+    assert names.all_inner_texts()[:4] == HOSTILE[3::-1]
     assert page.locator("main img, main iframe, main script, main svg[onload]").count() == 0

@@ -21,12 +21,12 @@ def _file(folder: Path, content: bytes, name: str = "candidates.jsonl") -> Path:
     return path
 
 
-def _batches(system: System) -> list[dict[str, object]]:
-    return list(system.get("/v1/batches")["data"])
+def _count(system: System) -> int:
+    return int(system.get("/v1/batches")["counts"]["all"])
 
 
 def test_a_file_is_chosen_submitted_watched_and_its_results_downloaded(
-    full_system: System, open_page: Open, tmp_path: Path
+    shared: System, open_page: Open, tmp_path: Path
 ) -> None:
     page = open_page("/submit_batch.html")
     page.set_input_files("#file", _file(tmp_path, jsonl(chat_lines(300))))
@@ -41,7 +41,7 @@ def test_a_file_is_chosen_submitted_watched_and_its_results_downloaded(
     page.get_by_role("link", name="Watch it on the dashboard").click()
     expect(page.locator("#recent")).to_contain_text("Spring intake", timeout=30_000)
     page.get_by_role("tab", name="Completed").click()
-    expect(page).to_have_url(f"{full_system.web_url}/dashboard.html?tab=completed")
+    expect(page).to_have_url(f"{shared.web_url}/dashboard.html?tab=completed")
     with page.expect_download() as download:
         page.locator("#table").get_by_role("link", name="Download Results of Spring intake").click()
     rows = [json.loads(line) for line in download.value.path().read_text().splitlines()]
@@ -49,7 +49,7 @@ def test_a_file_is_chosen_submitted_watched_and_its_results_downloaded(
     assert download.value.suggested_filename.endswith("_output.jsonl")
 
 
-def test_a_dropped_file_is_checked_and_a_near_miss_too(full_system: System, open_page: Open) -> None:
+def test_a_dropped_file_is_checked_and_a_near_miss_too(shared: System, open_page: Open) -> None:
     page = open_page("/submit_batch.html")
     data = page.evaluate_handle(
         """(text) => {
@@ -65,12 +65,13 @@ def test_a_dropped_file_is_checked_and_a_near_miss_too(full_system: System, open
 
 
 def test_problems_are_listed_at_their_lines_and_nothing_is_sent(
-    full_system: System, open_page: Open, tmp_path: Path
+    shared: System, open_page: Open, tmp_path: Path
 ) -> None:
     good = chat_line("a")
     content = jsonl(
         [good, b"{broken", chat_line("b", "Hi", stream=True), good, {**good, "custom_id": "c", "url": "/x"}]
     )
+    before = _count(shared)
     page = open_page("/submit_batch.html")
     page.set_input_files("#file", _file(tmp_path, content))
     expect(page.locator("#check-state")).to_have_text("4 problems")
@@ -81,11 +82,11 @@ def test_problems_are_listed_at_their_lines_and_nothing_is_sent(
     expect(shown.nth(2)).to_contain_text("already used on line 1")
     page.get_by_role("button", name="Submit batch").click()
     expect(page.locator("#notices")).to_contain_text("The file has problems")
-    assert _batches(full_system) == []
+    assert _count(shared) == before
 
 
 def test_what_only_the_server_sees_is_shown_at_its_line(
-    full_system: System, open_page: Open, tmp_path: Path
+    shared: System, open_page: Open, tmp_path: Path
 ) -> None:
     deep = jsonl([chat_line("deep")]).replace(b'"Evaluate this candidate"', b"[" * 1100 + b"]" * 1100)
     page = open_page("/submit_batch.html")
@@ -99,18 +100,20 @@ def test_what_only_the_server_sees_is_shown_at_its_line(
     expect(page.locator("#problems li pre")).to_contain_text("[[[[")
 
 
-def test_a_double_click_submits_once(full_system: System, open_page: Open, tmp_path: Path) -> None:
+def test_a_double_click_submits_once(shared: System, open_page: Open, tmp_path: Path) -> None:
+    before = _count(shared)
     page = open_page("/submit_batch.html")
     page.set_input_files("#file", _file(tmp_path, jsonl(chat_lines(5))))
     expect(page.locator("#check-state")).to_have_text("ready")
     page.locator("#send").dblclick()
     expect(page.get_by_role("heading", name="5 requests queued")).to_be_visible()
-    assert len(_batches(full_system)) == 1
+    assert _count(shared) == before + 1
 
 
 def test_trying_again_after_a_lost_answer_counts_once(
-    full_system: System, open_page: Open, tmp_path: Path
+    shared: System, open_page: Open, tmp_path: Path
 ) -> None:
+    before = _count(shared)
     page = open_page("/submit_batch.html")
     page.watch.allow("ERR_FAILED")  # type: ignore[attr-defined]
     content = jsonl(chat_lines(5))
@@ -123,7 +126,7 @@ def test_trying_again_after_a_lost_answer_counts_once(
             return
         key = {"idempotency-key": route.request.headers["idempotency-key"]}
         answer = requests.post(
-            f"{full_system.url}/v1/batches",
+            f"{shared.url}/v1/batches",
             files={"file": ("candidates.jsonl", content)},
             data={"model": "smollm2"},
             headers=key,
@@ -141,10 +144,11 @@ def test_trying_again_after_a_lost_answer_counts_once(
     expect(page.locator("#notices")).to_contain_text("submit again and it counts once")
     page.get_by_role("button", name="Submit batch").click()
     expect(page.locator("#receipt-id")).to_have_text(lost[0])
-    assert len(_batches(full_system)) == 1
+    assert _count(shared) == before + 1
 
 
-def test_an_upload_can_be_cancelled(full_system: System, open_page: Open, tmp_path: Path) -> None:
+def test_an_upload_can_be_cancelled(shared: System, open_page: Open, tmp_path: Path) -> None:
+    before = _count(shared)
     page = open_page("/submit_batch.html")
     page.watch.allow("ERR_")  # type: ignore[attr-defined]
     page.route("**/v1/batches", lambda route: None if route.request.method == "POST" else route.continue_())
@@ -155,12 +159,13 @@ def test_an_upload_can_be_cancelled(full_system: System, open_page: Open, tmp_pa
     page.get_by_role("button", name="Cancel", exact=True).click()
     expect(page.locator("#notices")).to_contain_text("Cancelled.")
     expect(page.locator("#send")).to_be_enabled()
-    assert _batches(full_system) == []
+    assert _count(shared) == before
 
 
 def test_limits_are_named_before_anything_is_sent(system: System, open_page: Open, tmp_path: Path) -> None:
     system.settings |= {"MAX_REQUESTS_PER_BATCH": "3"}
     system.start_all()
+    before = _count(shared)
     page = open_page("/submit_batch.html")
     expect(page.locator("#limits")).to_contain_text("At most 3 lines")
     page.set_input_files("#file", _file(tmp_path, jsonl(chat_lines(4))))
@@ -170,7 +175,7 @@ def test_limits_are_named_before_anything_is_sent(system: System, open_page: Ope
 
 
 def test_the_model_of_the_lines_is_suggested_and_another_can_be_named(
-    full_system: System, open_page: Open, tmp_path: Path
+    shared: System, open_page: Open, tmp_path: Path
 ) -> None:
     page = open_page("/submit_batch.html")
     page.set_input_files("#file", _file(tmp_path, jsonl([chat_line("a", model="smollm2")])))

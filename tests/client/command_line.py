@@ -21,6 +21,7 @@ class Client:
         self.system = System(folder / "data", settings=dict(SMALL))
         self.api = Api(self.system.url)
         self._folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
 
     def run(self, *arguments: str | Path, **environment: str) -> "subprocess.CompletedProcess[str]":
         with self.start(*arguments, **environment) as process:

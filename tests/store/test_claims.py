@@ -6,7 +6,7 @@ import pytest
 
 from batch_app.database import Database
 from batch_app.states import BatchStatus, RequestStatus
-from batch_app.store import batches, claims, requests, workers
+from batch_app.store import batches, claims, requests
 from batch_app.store.claims import Claim
 from tests.factories import (
     ANSWER_BYTES,
@@ -115,54 +115,3 @@ def test_attempts_and_deaths_survive_a_crash(database: Database) -> None:
     lose(database, crashed)
     found = take(database, claim(database, batch))
     assert [(line.attempts, line.engine_deaths) for line in found] == [(1, 0), (0, 1)]
-
-
-class TestRecovery:
-    """Workers found dead or silent lose their claims; the living keep theirs."""
-
-    def release(
-        self, database: Database, *, gone: tuple[str, ...] = (), silent_since: float = 0.0, me: str = ""
-    ) -> set[str]:
-        found = claims.release_lost_workers(
-            database, gone=list(gone), silent_since=silent_since, except_id=me, now=NOW + 100
-        )
-        return set(found)
-
-    def test_a_silent_worker_is_lost_and_one_that_beats_is_not(self, database: Database) -> None:
-        silent, living = claim(database, accept(database)), claim(database, accept(database))
-        workers.beat(database, worker_id=living.worker_id, report=workers.WorkerReport("idle"), now=NOW + 50)
-        assert self.release(database, silent_since=NOW + 50) == {silent.worker_id}
-        assert batches.get_batch(database, batch_id=silent.batch_id).worker_id is None
-        assert batches.get_batch(database, batch_id=living.batch_id).worker_id == living.worker_id
-
-    def test_a_worker_known_to_be_dead_is_lost_however_fresh_its_heartbeat(self, database: Database) -> None:
-        dead = claim(database, accept(database))
-        assert self.release(database, gone=(dead.worker_id,)) == {dead.worker_id}
-        [row] = [
-            row
-            for row in workers._workers(database, workers.select(workers.workers))
-            if row.id == dead.worker_id
-        ]
-        assert (row.state, row.stopped_at) == ("lost", NOW + 100)
-
-    def test_nobody_gives_up_on_himself(self, database: Database) -> None:
-        mine = claim(database, accept(database))
-        assert (
-            self.release(database, gone=(mine.worker_id,), silent_since=NOW + 50, me=mine.worker_id) == set()
-        )
-        assert batches.get_batch(database, batch_id=mine.batch_id).worker_id == mine.worker_id
-
-    def test_what_a_stopped_worker_still_holds_is_released(self, database: Database) -> None:
-        batch = accept(database, lines=1)
-        stopped = claim(database, batch)
-        take(database, stopped)
-        workers.stop_worker(database, worker_id=stopped.worker_id, now=NOW)
-        assert self.release(database) == set()
-        assert ledger(database, batch, "status") == ["pending"]
-        assert claim(database, batch).epoch == 2
-
-    def test_recovery_touches_nothing_of_other_batches(self, database: Database) -> None:
-        other = accept(database, lines=2)
-        take(database, claim(database, other), limit=1)
-        lose(database, claim(database, accept(database)))
-        assert ledger(database, other, "status") == ["running", "pending"]

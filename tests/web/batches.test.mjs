@@ -65,10 +65,11 @@ test("percent, duration and the reason of a failure", () => {
 });
 
 test("details list what is known, with other metadata after it", () => {
-  const rows = detailRows(batch({ metadata: { name: "n", team: "<b>hiring</b>" }, parent_batch_id: "batch_0" }), new Date());
+  const rows = detailRows(batch({ metadata: { name: "n", team: "<b>hiring</b>" }, parent_batch_id: "batch_0", output_file_id: "file-o" }), new Date(), new Map([["file-o", 2048]]));
   const labels = rows.map(({ label }) => label);
   assert.ok(!labels.includes("ended") && !labels.includes("tokens in") && !labels.includes("name"));
-  assert.deepEqual(rows.at(-1), { label: "team", value: "<b>hiring</b>" });
+  assert.equal(rows.find(({ label }) => label === "results")?.value, "2.0 KiB");
+  assert.deepEqual(rows.at(-1), { label: "metadata.team", value: "<b>hiring</b>" });
   assert.equal(rows.find(({ label }) => label === "retries")?.batchId, "batch_0");
 });
 

@@ -1,15 +1,18 @@
 // The facts of one batch in reading order; unknown ones are left out. Pure.
 
 import { finishedAt, tookSeconds } from "./batches.js";
-import { compact, duration, durationRange, integer, utc, when } from "./format.js";
+import { bytes, compact, duration, durationRange, integer, utc, when } from "./format.js";
 
 /** @typedef {{ label: string, value: string, title?: string, batchId?: string }} Detail */
 
-/** @param {import("./wire.js").Batch} batch @param {Date} now @returns {Detail[]} */
-export function detailRows(batch, now) {
+/** @param {import("./wire.js").Batch} batch @param {Date} now @param {Map<string, number>} sizes bytes by file id
+ * @returns {Detail[]} */
+export function detailRows(batch, now, sizes) {
   const { request_counts: counts, usage, progress } = batch;
   /** @param {string} label @param {number | null} at @returns {Detail | null} */
   const moment = (label, at) => (at == null ? null : { label, value: when(at, now), title: utc(at) });
+  /** @param {string} label @param {string | null} fileId @returns {Detail | null} */
+  const size = (label, fileId) => (fileId && sizes.has(fileId) ? { label, value: bytes(sizes.get(fileId)) } : null);
   /** @type {(Detail | null | false)[]} */
   const rows = [
     { label: "answers", value: `${integer(counts.completed)} of ${integer(counts.total)}` },
@@ -27,9 +30,11 @@ export function detailRows(batch, now) {
     progress.eta_seconds && { label: "done in", value: durationRange(progress.eta_seconds) },
     batch.expires_at != null && finishedAt(batch) == null && moment("expires", batch.expires_at),
     batch.filename ? { label: "file", value: batch.filename } : null,
+    size("results", batch.output_file_id),
+    size("errors", batch.error_file_id),
     batch.priority !== 0 && { label: "priority", value: String(batch.priority) },
     batch.parent_batch_id ? { label: "retries", value: batch.parent_batch_id, batchId: batch.parent_batch_id } : null,
-    ...Object.entries(batch.metadata ?? {}).filter(([name]) => name !== "name").map(([label, value]) => ({ label, value })),
+    ...Object.entries(batch.metadata ?? {}).filter(([name]) => name !== "name").map(([name, value]) => ({ label: `metadata.${name}`, value })),
   ];
   return /** @type {Detail[]} */ (rows.filter(Boolean));
 }

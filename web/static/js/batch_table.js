@@ -95,7 +95,7 @@ function updateCells(at, batch) {
   setAttribute(at.failed, "class", batch.request_counts.failed > 0 ? "num bad-text" : "num");
   setText(at.tokens, batch.usage ? compact(batch.usage.total_tokens) : "–");
   const end = finishedAt(batch);
-  setText(at.finished, end === null && isOpen(batch) ? donePercent(batch) : when(end, new Date()));
+  setText(at.finished, end === null && isOpen(batch) ? `${donePercent(batch)} done` : when(end, new Date()));
   setAttribute(at.finished, "title", utc(end) || null);
   setText(at.took, duration(tookSeconds(batch)));
 }

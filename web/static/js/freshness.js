@@ -13,7 +13,8 @@ export function createFreshness({ retryNow }) {
   /** @type {number | null} */
   let updatedAt = null;
   let lost = false;
-  let retryAt = 0;
+  /** @type {number | null} */
+  let retryAt = null;
   const title = el("strong");
   const detail = el("span");
   const hint = el("p", { class: "small muted" }, ...withCommands("Is it running? Start it with make api and look at its terminal."));
@@ -39,6 +40,7 @@ export function createFreshness({ retryNow }) {
   /** @param {number} now */
   function lostDetail(now) {
     const numbers = updatedAt === null ? "Nothing has been read yet." : `The numbers below are ${duration((now - updatedAt) / 1000)} old.`;
+    if (retryAt === null) return numbers;
     const wait = Math.ceil((retryAt - now) / 1000);
     return `${numbers} ${wait > 0 ? `Trying again in ${wait} s.` : "Trying again now."}`;
   }
@@ -61,9 +63,9 @@ export function createFreshness({ retryNow }) {
       tick();
     },
     /** Shown from the second failure in a row, or at once when the API answered but refused.
-     * @param {unknown} error @param {number} failures @param {number} delayMs */
+     * @param {unknown} error @param {number} failures @param {number | null} delayMs */
     failed(error, failures, delayMs) {
-      retryAt = Date.now() + delayMs;
+      retryAt = delayMs === null ? null : Date.now() + delayMs;
       const refused = error instanceof ApiError;
       setText(title, messageOf(error));
       show(keyButton, refused && error.status === 401);

@@ -10,6 +10,7 @@ const THEMES = /** @type {const} */ ({
 });
 
 placeIcons(document);
+document.querySelector("nav [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
 showTheme(currentTheme());
 byId("theme").addEventListener("click", () => setTheme(THEMES[currentTheme()].next));
 

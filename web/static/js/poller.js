@@ -10,7 +10,7 @@ export function nextDelay(intervalMs, failures) {
 
 /**
  * @template T
- * @param {{ work: (signal: AbortSignal) => Promise<T>, onDone: (result: T) => void, onFail: (error: unknown, failures: number, delayMs: number) => void }} parts
+ * @param {{ work: (signal: AbortSignal) => Promise<T>, onDone: (result: T) => void, onFail: (error: unknown, failures: number, delayMs: number | null) => void }} parts `delayMs` null: off, no other turn comes
  */
 export function createPoller({ work, onDone, onFail }) {
   let interval = 5000;
@@ -38,7 +38,7 @@ export function createPoller({ work, onDone, onFail }) {
     } catch (error) {
       if (mine !== turns) return;
       failures += 1;
-      onFail(error, failures, nextDelay(interval || 5000, failures));
+      onFail(error, failures, interval > 0 ? nextDelay(interval, failures) : null);
     }
     schedule();
   }

@@ -5,5 +5,4 @@ import { byId, show } from "./dom.js";
 const batchId = new URLSearchParams(location.search).get("batch");
 show(byId("list"), batchId === null);
 show(byId("one"), batchId !== null);
-if (batchId === null) (await import("./results_list.js")).start();
-else (await import("./results_batch.js")).start(batchId);
+await import(batchId === null ? "./results_list.js" : "./results_batch.js");

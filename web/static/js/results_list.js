@@ -14,60 +14,58 @@ const FINISHED = ["completed", "failed", "cancelled", "expired"];
 
 /** @typedef {import("./wire.js").BatchList} BatchList */
 
-export function start() {
-  const poller = createPoller({
-    work: (signal) => callJson(`/v1/batches?${query()}`, { signal }),
-    onDone: draw,
-    onFail: (...failure) => freshness.failed(...failure),
-  });
-  const freshness = createFreshness({ retryNow: () => void poller.now() });
-  const table = createBatchTable(byId("table"), createBatchActions({ changed: () => void poller.now() }));
-  /** @type {string | null} */
-  let lastId = null;
+const poller = createPoller({
+  work: (signal) => callJson(`/v1/batches?${query()}`, { signal }),
+  onDone: draw,
+  onFail: (...failure) => freshness.failed(...failure),
+});
+const freshness = createFreshness({ retryNow: () => void poller.now() });
+const table = createBatchTable(byId("table"), createBatchActions({ changed: () => void poller.now() }));
+/** @type {string | null} */
+let lastId = null;
 
-  function place() {
-    const asked = new URLSearchParams(location.search);
-    return { status: asked.get("status") ?? "finished", after: asked.get("after") };
-  }
+function place() {
+  const asked = new URLSearchParams(location.search);
+  return { status: asked.get("status") ?? "finished", after: asked.get("after") };
+}
 
-  function query() {
-    const { status, after } = place();
-    const statuses = status === "finished" ? FINISHED : status === "all" ? [] : [status];
-    const asked = new URLSearchParams(statuses.map((one) => ["status", one]));
-    asked.set("limit", String(PAGE_SIZE));
-    if (after) asked.set("after", after);
-    return asked;
-  }
+function query() {
+  const { status, after } = place();
+  const statuses = status === "finished" ? FINISHED : status === "all" ? [] : [status];
+  const asked = new URLSearchParams(statuses.map((one) => ["status", one]));
+  asked.set("limit", String(PAGE_SIZE));
+  if (after) asked.set("after", after);
+  return asked;
+}
 
-  /** @param {string} status @param {string | null} [after] */
-  function go(status, after) {
-    history.pushState(null, "", `?${new URLSearchParams({ status, ...(after ? { after } : {}) })}`);
-    arrive();
-  }
-
-  function arrive() {
-    byId("status").value = place().status;
-    void poller.now();
-  }
-
-  /** @param {BatchList} list */
-  function draw(list) {
-    freshness.updated();
-    const { status, after } = place();
-    table.update(list.data, { oneState: FINISHED.includes(status) });
-    lastId = list.last_id;
-    const total = status === "finished" ? FINISHED.reduce((sum, one) => sum + list.counts[/** @type {"all"} */ (one)], 0) : list.counts[/** @type {"all"} */ (status)];
-    setText(byId("list-count"), plural(total ?? list.data.length, "batch", "batches"));
-    show(byId("empty"), list.data.length === 0);
-    show(byId("pager"), list.has_more || after !== null);
-    byId("older").disabled = !list.has_more;
-    byId("newest").disabled = after === null;
-  }
-
-  byId("status").addEventListener("change", () => go(byId("status").value));
-  byId("older").addEventListener("click", () => go(place().status, lastId));
-  byId("newest").addEventListener("click", () => go(place().status));
-  addEventListener("popstate", arrive);
-  poller.every(EVERY_MS);
+/** @param {string} status @param {string | null} [after] */
+function go(status, after) {
+  history.pushState(null, "", `?${new URLSearchParams({ status, ...(after ? { after } : {}) })}`);
   arrive();
 }
+
+function arrive() {
+  byId("status").value = place().status;
+  void poller.now();
+}
+
+/** @param {BatchList} list */
+function draw(list) {
+  freshness.updated();
+  const { status, after } = place();
+  table.update(list.data, { oneState: FINISHED.includes(status) });
+  lastId = list.last_id;
+  const total = status === "finished" ? FINISHED.reduce((sum, one) => sum + list.counts[/** @type {"all"} */ (one)], 0) : list.counts[/** @type {"all"} */ (status)];
+  setText(byId("list-count"), plural(total ?? list.data.length, "batch", "batches"));
+  show(byId("empty"), list.data.length === 0);
+  show(byId("pager"), list.has_more || after !== null);
+  byId("older").disabled = !list.has_more;
+  byId("newest").disabled = after === null;
+}
+
+byId("status").addEventListener("change", () => go(byId("status").value));
+byId("older").addEventListener("click", () => go(place().status, lastId));
+byId("newest").addEventListener("click", () => go(place().status));
+addEventListener("popstate", arrive);
+poller.every(EVERY_MS);
+arrive();

@@ -1,6 +1,6 @@
 // The four vitals as plain data: what /health says, in words. Pure; `vital_card.js` draws it.
 
-import { bytes, compact, duration, durationRange, integer, NONE, percent, plural, rate, shortModel } from "./format.js";
+import { ago, bytes, compact, duration, durationRange, integer, NONE, percent, plural, rate, shortModel } from "./format.js";
 
 /** @typedef {import("./wire.js").Health} Health */
 /** @typedef {{ label: string, value: string, tone?: string, title?: string }} Row */
@@ -57,7 +57,7 @@ export function workerVital(worker, series) {
     return { state, big: "No worker", unit: "", rows: [], hint: "Batches wait until one runs. Start it with", command: "make worker" };
   }
   const age = worker.heartbeat_age_seconds;
-  const beat = age == null ? NONE : `${duration(age)} ago`;
+  const beat = age == null ? NONE : ago(age);
   const rows = [
     { label: "heartbeat", value: worker.heartbeat === "fresh" ? beat : `${beat}, ${worker.heartbeat}`, tone: worker.heartbeat },
     { label: "model", value: shortModel(worker.model), title: worker.model ?? "" },

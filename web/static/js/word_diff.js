@@ -73,14 +73,30 @@ function middle(a, b) {
   return found;
 }
 
-/** @param {Piece[]} pieces */
+/** Neighbours of one kind become one piece; a space between two changes belongs to the change around it.
+ * @param {Piece[]} pieces */
 function merged(pieces) {
   /** @type {Piece[]} */
   const out = [];
-  for (const { kind, text } of pieces) {
-    const last = out.at(-1);
-    if (last?.kind === kind) last.text += text;
-    else out.push({ kind, text });
+  const change = { removed: "", added: "" };
+  function flush() {
+    for (const kind of /** @type {const} */ (["removed", "added"])) {
+      if (change[kind]) out.push(piece(kind, change[kind]));
+      change[kind] = "";
+    }
   }
+  pieces.forEach(({ kind, text }, index) => {
+    if (kind !== "same") change[kind] += text;
+    else if (change.removed && change.added && !text.trim() && (pieces[index + 1]?.kind ?? "same") !== "same") {
+      change.removed += text;
+      change.added += text;
+    } else {
+      flush();
+      const last = out.at(-1);
+      if (last?.kind === "same") last.text += text;
+      else out.push(piece("same", text));
+    }
+  });
+  flush();
   return out;
 }
