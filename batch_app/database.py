@@ -4,6 +4,7 @@ The ledger in `requests` is the truth about progress; bodies live in JSONL files
 mode with synchronous=FULL: a committed transaction survives a power cut. Moments are Unix seconds (UTC).
 """
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -36,6 +37,7 @@ from batch_app.states import (
 )
 
 BUSY_TIMEOUT_MS = 30_000
+_LOCK_POLL_SECONDS = 0.02
 WAL_LIMIT_BYTES = 64 * 1024 * 1024
 
 
@@ -175,7 +177,8 @@ requests = Table(
         name="final_has_an_answer",
     ),
     CheckConstraint(
-        "answer_kind IS NULL OR (status = 'completed') = (answer_kind = 'output')", name="answer_kind"
+        "answer_kind IS NULL OR answer_kind = CASE status WHEN 'completed' THEN 'output' ELSE 'error' END",
+        name="answer_kind",
     ),
     # Serves the counts by status, the next pending lines in order, and the rates of the last minute.
     Index("ix_requests_progress", "batch_id", "status", "finished_at", "line"),
@@ -278,14 +281,28 @@ def _open(path: Path) -> Engine:
 
 
 def _configure(connection: Any, _record: Any) -> None:
+    connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
+    _switch_to_wal(connection)
     for pragma in (
-        f"busy_timeout = {BUSY_TIMEOUT_MS}",
-        "journal_mode = WAL",
         "synchronous = FULL",
         "foreign_keys = ON",
         f"journal_size_limit = {WAL_LIMIT_BYTES}",
     ):
         connection.execute(f"PRAGMA {pragma}")
+
+
+def _switch_to_wal(connection: Any) -> None:
+    """Once in a database's life. SQLite does not wait for a lock here, whatever the busy timeout."""
+    deadline = time.monotonic() + BUSY_TIMEOUT_MS / 1000
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except dbapi2.OperationalError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(_LOCK_POLL_SECONDS)
+        else:
+            return
 
 
 def _begin(connection: Connection) -> None:

@@ -102,7 +102,7 @@ def _held_by(own: Collection[int], processes: list[Any] | None) -> int | None:
     """Bytes that our processes hold; None when the driver hides the processes or their amounts."""
     if processes is None or any(process.usedGpuMemory is None for process in processes):
         return None
-    return sum(process.usedGpuMemory for process in processes if process.pid in own)
+    return sum(int(process.usedGpuMemory) for process in processes if process.pid in own)
 
 
 def _optional(reading: Any, *arguments: object) -> Any:

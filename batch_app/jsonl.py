@@ -25,6 +25,7 @@ ENDPOINTS: Final[dict[str, tuple[str, ...]]] = {
 MAX_CUSTOM_ID: Final = 512
 MAX_DEPTH: Final = 100
 _CONTROL_CHARACTERS: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+_MOST_TOKENS: Final = 2**53
 _MEDIA_KEYS: Final = frozenset({"image_url", "audio_url", "video_url", "file_url"})
 
 
@@ -190,11 +191,11 @@ def read_facts(body: dict[str, Any]) -> AnswerFacts:
     choices = body.get("choices")
     first = _dict(choices[0]) if isinstance(choices, list) and choices else {}
     return AnswerFacts(
-        input_tokens=int(usage.get("input_tokens") or usage.get("prompt_tokens") or 0),
-        cached_tokens=int(inputs.get("cached_tokens") or 0),
-        output_tokens=int(usage.get("output_tokens") or usage.get("completion_tokens") or 0),
-        reasoning_tokens=int(outputs.get("reasoning_tokens") or 0),
-        finish_reason=first.get("finish_reason") or (body.get("status") if "output" in body else None),
+        input_tokens=_count(usage.get("input_tokens") or usage.get("prompt_tokens")),
+        cached_tokens=_count(inputs.get("cached_tokens")),
+        output_tokens=_count(usage.get("output_tokens") or usage.get("completion_tokens")),
+        reasoning_tokens=_count(outputs.get("reasoning_tokens")),
+        finish_reason=_word(first.get("finish_reason") or (body.get("status") if "output" in body else None)),
         error_code=_error_code(error) if error else None,
         error_message=str(error.get("message") or "") if error else None,
     )
@@ -204,6 +205,14 @@ def _error_code(error: dict[str, Any]) -> str:
     """A word rather than a number: vLLM puts the HTTP status into `code` and the cause into `type`."""
     words = [word for word in (error.get("code"), error.get("type")) if isinstance(word, str) and word]
     return words[0] if words else str(error.get("code") or "unknown_error")
+
+
+def _count(value: Any) -> int:
+    return value if isinstance(value, int) and 0 <= value < _MOST_TOKENS else 0
+
+
+def _word(value: Any) -> str | None:
+    return value if isinstance(value, str) else None
 
 
 def _dict(value: Any) -> dict[str, Any]:

@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 router = APIRouter(prefix="/v1/batches", tags=["batches"])
 
-BatchId = Annotated[str, Path(description="a batch id", pattern=r"^[A-Za-z0-9_-]{1,64}$")]
+BatchId = Annotated[str, Path(description="a batch id, as the receipt has it")]
 _STATUS_WORDS = {"pending": BatchStatus.QUEUED, "validating": BatchStatus.QUEUED}
 _FORM = {
     "requestBody": {
@@ -56,7 +56,7 @@ _FORM = {
 @router.post("", openapi_extra=_FORM)
 async def submit_batch(request: Request, context: Ctx) -> wire.Receipt:
     """Submit a file of requests. It is checked at once; nothing is stored when a line is bad."""
-    if not request.headers.get("content-type", "").startswith("multipart/form-data"):
+    if not request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
         message = "Send a multipart form: curl -F file=@requests.jsonl -F model=MODEL …/v1/batches"
         raise ApiError(415, "unsupported_media_type", message)
     key = idempotency_key(request)
@@ -190,18 +190,20 @@ def _resubmit(context: Context, parent: Batch, places: list[tuple[int, int]]) ->
         return context.submissions.accept(lines, order, now=time.time())
 
 
+@router.head("/{batch_id}/results", include_in_schema=False)
 @router.get("/{batch_id}/results", response_class=Response)
 def download_results(
     batch_id: BatchId,
+    request: Request,
     context: Ctx,
     offset: Annotated[int, Query(ge=0, le=2**62, description="answers already downloaded")] = 0,
 ) -> Response:
     """The answers as JSONL; of an unfinished batch those so far (X-Incomplete, X-Last-Line)."""
     batch = _find(context, batch_id)
     try:
-        return downloads.answers(context, batch, offset=offset)
+        return downloads.answers(context, request, batch, offset=offset)
     except FileNotFoundError:  # it ended between the look and the download
-        return downloads.answers(context, _find(context, batch_id), offset=offset)
+        return downloads.answers(context, request, _find(context, batch_id), offset=offset)
 
 
 @router.get("/{batch_id}/errors")

@@ -1,8 +1,10 @@
 """Answers as downloads: published files, and what is committed of a batch that is not finished yet."""
 
+import re
 from collections.abc import Iterator
 from itertools import chain
 
+from fastapi import Request
 from fastapi.responses import FileResponse, Response, StreamingResponse
 
 from batch_app.api.context import Context
@@ -13,26 +15,44 @@ from batch_app.store import files, progress
 from batch_app.store.batches import Batch
 
 _MEDIA_TYPE = "application/octet-stream"
+_RANGE = re.compile(r"bytes=\s*(?:\d+-\d*|-\d+)(?:\s*,\s*(?:\d+-\d*|-\d+))*\s*", re.ASCII)
 
 
-def published_file(context: Context, file_id: str) -> FileResponse:
-    """A stored file, with Range, ETag and Content-Length. Raises ApiError 404."""
+def published_file(context: Context, request: Request, file_id: str) -> Response:
+    """A stored file, with Range, If-Range, ETag and Content-Length. Raises ApiError 404 or 416."""
     file = files.get_file(context.database, file_id=file_id)
     if file is None:
         raise ApiError(404, "not_found", f"No file found with id '{file_id}'.", param="file_id")
+    etag = f'"{file.sha256}"'
+    if etag in request.headers.get("if-none-match", ""):
+        return Response(status_code=304, headers={"etag": etag})
+    _check_range(request, file.bytes)
     return FileResponse(
         context.settings.data_dir / file.path,
         media_type=_MEDIA_TYPE,
         filename=file.filename,
-        headers={"etag": f'"{file.sha256}"'},
+        headers={"etag": etag},
     )
 
 
-def answers(context: Context, batch: Batch, *, offset: int) -> Response:
+def _check_range(request: Request, size: int) -> None:
+    """A Range that cannot be understood is ignored (RFC 9110, 14.2); one past the end is a 416."""
+    wanted = request.headers.get("range")
+    if wanted is None:
+        return
+    if not _RANGE.fullmatch(wanted):
+        headers = request.scope["headers"]
+        request.scope["headers"] = [(name, value) for name, value in headers if name != b"range"]
+    elif all(int(first) >= size for first in re.findall(r"(\d+)-", wanted) or ["0"]):
+        message = f"The range {wanted[:80]!r} lies behind the end; the file has {size} bytes."
+        raise ApiError(416, "range_not_satisfiable", message, headers={"content-range": f"bytes */{size}"})
+
+
+def answers(context: Context, request: Request, batch: Batch, *, offset: int) -> Response:
     """The answers of a batch, from behind line `offset`: all of them, or those committed so far."""
     if batch.status in FINAL_BATCH_STATES:
         if batch.output_file_id is not None and offset == 0:
-            return published_file(context, batch.output_file_id)
+            return published_file(context, request, batch.output_file_id)
         return _stream(context, batch, "output", offset, complete=True)
     return _stream(context, batch, "output", offset, complete=False)
 

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path
+from fastapi import APIRouter, Path, Request
 from fastapi.responses import Response
 
 from batch_app.api import downloads, wire
@@ -13,7 +13,7 @@ from batch_app.store import files
 
 router = APIRouter(prefix="/v1/files", tags=["files"])
 
-FileId = Annotated[str, Path(description="a file id", pattern=r"^[A-Za-z0-9_-]{1,64}$")]
+FileId = Annotated[str, Path(description="a file id, as a batch has it")]
 
 
 @router.get("/{file_id}")
@@ -32,9 +32,10 @@ def get_file(file_id: FileId, context: Ctx) -> wire.FileObject:
     )
 
 
+@router.head("/{file_id}/content", include_in_schema=False)
 @router.get("/{file_id}/content", response_class=Response)
-def download_file(file_id: FileId, context: Ctx) -> Response:
+def download_file(file_id: FileId, request: Request, context: Ctx) -> Response:
     """The bytes, as a download; Range is understood."""
     if not FILE_ID.fullmatch(file_id):
         raise ApiError(404, "not_found", f"No file found with id '{file_id}'.", param="file_id")
-    return downloads.published_file(context, file_id)
+    return downloads.published_file(context, request, file_id)

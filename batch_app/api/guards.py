@@ -14,7 +14,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from batch_app.api.errors import error_body
+from batch_app.api.errors import crash, error_body
 from batch_app.settings import Settings
 
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -53,13 +53,22 @@ class Guards:
         request_id = given if _REQUEST_ID.fullmatch(given) else f"req_{secrets.token_hex(12)}"
         scope["request_id"] = request_id
 
+        has_started = False
+
         async def send_with_id(message: Message) -> None:
+            nonlocal has_started
             if message["type"] == "http.response.start":
+                has_started = True
                 MutableHeaders(scope=message)["x-request-id"] = request_id
             await send(message)
 
-        refusal = self._refusal(scope, headers)
-        await (refusal or self._app)(scope, receive, send_with_id)
+        answer = self._refusal(scope, headers) or self._app
+        try:
+            await answer(scope, receive, send_with_id)
+        except Exception as error:  # one request's bug is that request's answer
+            if has_started:
+                raise
+            await crash(error, request_id=request_id, path=scope["path"])(scope, receive, send_with_id)
 
     def _refusal(self, scope: Scope, headers: Headers) -> JSONResponse | None:
         host = _host_name(headers.get("host", ""))
@@ -85,8 +94,11 @@ class Guards:
         """One of the listed origins, or a page served by this very machine under the name the caller uses."""
         if self._origins.fullmatch(origin):
             return True
-        parts = urlsplit(origin)
-        return parts.hostname == host.strip("[]") and _port(parts.netloc) in self._ports
+        try:
+            parts = urlsplit(origin)
+            return parts.hostname == host.strip("[]") and parts.port in self._ports
+        except ValueError:
+            return False
 
     def _has_key(self, headers: Headers) -> bool:
         scheme, _, key = headers.get("authorization", "").partition(" ")
@@ -105,8 +117,3 @@ def _is_address(host: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _port(netloc: str) -> int | None:
-    _, _, port = netloc.rpartition(":")
-    return int(port) if port.isdigit() else None

@@ -16,7 +16,6 @@ from typing import BinaryIO
 from batch_app import ids
 from batch_app.api.errors import ApiError, retry_later
 from batch_app.database import Database
-from batch_app.errors import BatchAppError
 from batch_app.files import make_folder, publish
 from batch_app.gpu import GpuLimits, GpuSnapshot, unfit_reason
 from batch_app.intake import Rules, Scan, scan
@@ -78,13 +77,13 @@ class Submissions:
         self._check_order(order)
         found, file = self._store(source, order)
         path = self._settings.data_dir / file.path
+        is_needed = False
         try:
             batch = self._accept_stored(order, found, file, now)
-        except BatchAppError:
-            path.unlink(missing_ok=True)
-            raise
-        if batch.input_file_id != file.id:  # the Idempotency-Key is known: this is the batch it made
-            path.unlink(missing_ok=True)
+            is_needed = batch.input_file_id == file.id  # else the Idempotency-Key is known: the batch it made
+        finally:
+            if not is_needed:
+                path.unlink(missing_ok=True)
         return batch
 
     def _check_order(self, order: Order) -> None:

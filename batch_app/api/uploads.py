@@ -3,13 +3,14 @@
 A form that is too large is refused at the limit, not after it. Starlette parses; this file bounds and names things.
 """
 
-import json
 import re
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from typing import BinaryIO
 
+import orjson
 from fastapi import Request
+from python_multipart.multipart import parse_options_header
 from starlette.datastructures import FormData, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect
@@ -37,23 +38,27 @@ class BatchForm:
 
 async def read_batch_form(request: Request, *, max_file_bytes: int) -> BatchForm:
     """Raises ApiError: 413 past the limit, 400 for a form that is not as described in the README."""
-    form = await _parse(request, max_file_bytes)
+    limit = max_file_bytes + _FORM_OVERHEAD_BYTES
+    length = request.headers.get("content-length", "")
+    if length.isdecimal() and int(length) > limit:
+        raise _too_large(max_file_bytes)
+    _, options = parse_options_header(request.headers.get("content-type"))
+    if options.get(b"charset", b"utf-8").lower() != b"utf-8":
+        raise ApiError(400, "invalid_form", "The form must be in UTF-8.")
+    parser = MultiPartParser(request.headers, _counted(request, limit), max_files=1, max_fields=10)
     try:
-        return _check(form, max_file_bytes)
+        return _check(await _parse(parser, max_file_bytes), max_file_bytes)
     except ApiError:
-        await form.close()
+        for file in parser._files_to_close_on_error:  # noqa: SLF001  # Starlette forgets a part that broke off
+            file.close()
         raise
 
 
-async def _parse(request: Request, max_file_bytes: int) -> FormData:
-    limit = max_file_bytes + _FORM_OVERHEAD_BYTES
-    if int(request.headers.get("content-length") or 0) > limit:
-        raise _too_large(max_file_bytes)
-    parser = MultiPartParser(
-        request.headers, _counted(request, limit, max_file_bytes), max_files=1, max_fields=10
-    )
+async def _parse(parser: MultiPartParser, max_file_bytes: int) -> FormData:
     try:
         return await parser.parse()
+    except _TooLargeError:
+        raise _too_large(max_file_bytes) from None
     except MultiPartException as error:
         message = f"The form cannot be read: {error.message} Send it as multipart/form-data with 'file' and 'model'."
         raise ApiError(400, "invalid_form", message) from None
@@ -61,12 +66,16 @@ async def _parse(request: Request, max_file_bytes: int) -> FormData:
         raise ApiError(400, "upload_interrupted", "The upload ended before the form did.") from None
 
 
-async def _counted(request: Request, limit: int, max_file_bytes: int) -> AsyncGenerator[bytes, None]:
+class _TooLargeError(MultiPartException):
+    """Of the parser's own kind, so that it cleans up."""
+
+
+async def _counted(request: Request, limit: int) -> AsyncGenerator[bytes, None]:
     received = 0
     async for piece in request.stream():
         received += len(piece)
         if received > limit:
-            raise _too_large(max_file_bytes)
+            raise _TooLargeError("too large")
         yield piece
 
 
@@ -119,8 +128,8 @@ def _metadata(text: str | None) -> dict[str, str] | None:
     if text is None:
         return None
     try:
-        value = json.loads(text)
-    except (json.JSONDecodeError, RecursionError):
+        value = orjson.loads(text)
+    except orjson.JSONDecodeError:
         raise ApiError(400, "invalid_value", "'metadata' must be a JSON object.", param="metadata") from None
     if not isinstance(value, dict):
         raise ApiError(400, "invalid_type", "'metadata' must be a JSON object of strings.", param="metadata")

@@ -38,7 +38,7 @@ class _Surroundings:
 def receipt(batch: Batch) -> wire.Receipt:
     return wire.Receipt(
         batch_id=batch.id,
-        status=wire_status(batch.status, batch.dialect),
+        status=wire_status(BatchStatus.QUEUED, batch.dialect),  # as it was when it was accepted
         model=batch.model,
         total_requests=batch.total_requests,
         created_at=wire.iso(batch.created_at),

@@ -5,10 +5,11 @@ Ctrl-C, and whoever signals a process group, must reach the worker alone: it end
 KillMode=mixed.) The mark is an environment variable, so that processes which outlive their worker can be found.
 """
 
+import multiprocessing
 import os
 import shutil
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from multiprocessing import resource_tracker, spawn
 from pathlib import Path
@@ -61,13 +62,26 @@ def owned(owner: str) -> list[psutil.Process]:
     return [process for process in psutil.process_iter() if _owner(process) == owner]
 
 
-def kill_owned(owner: str) -> bool:
-    """SIGKILL every process that carries the owner's mark; whether there were any."""
+def kill_owned(owner: str) -> list[psutil.Process]:
+    """SIGKILL every process that carries the owner's mark. They may take a while to end: see `have_ended`."""
     processes = owned(owner)
     for process in processes:
         with suppress(psutil.NoSuchProcess):
             process.kill()
-    return bool(processes)
+    return processes
+
+
+def have_ended(processes: Collection[psutil.Process]) -> bool:
+    """Whether all are gone. The mark is gone sooner, when a process still holds its device."""
+    multiprocessing.active_children()  # collects the exit status of those that are ours
+    return not any(map(_is_alive, processes))
+
+
+def _is_alive(process: psutil.Process) -> bool:
+    try:
+        return bool(process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
 
 
 def _owner(process: psutil.Process) -> str | None:

@@ -8,7 +8,6 @@ loads or a hundred answers are decoded. Its engine core is a child process, mark
 import asyncio
 import gc
 import logging
-import multiprocessing
 import os
 import tempfile
 from collections.abc import Coroutine, Iterator
@@ -31,7 +30,7 @@ from batch_app.inference.engine import (
     EngineRequest,
     ModelLoadError,
 )
-from batch_app.inference.engine_processes import kill_owned, launching, variables
+from batch_app.inference.engine_processes import have_ended, kill_owned, launching, owned, variables
 from batch_app.models import ModelSpec
 
 _ABORT_SECONDS = 5.0
@@ -48,6 +47,7 @@ _COUNTERS = {
     "vllm:prefix_cache_queries_total": "prefix_cache_queries",
     "vllm:prefix_cache_hits_total": "prefix_cache_hits",
 }
+_CLOSED = "it was closed meanwhile"
 _KV_CACHE_USAGE = "vllm:kv_cache_usage_perc"
 
 _T = TypeVar("_T")
@@ -68,11 +68,10 @@ class VllmEngine:
     def __init__(self, spec: ModelSpec, *, owner: str) -> None:
         self._spec = spec
         self._owner = owner
-        self._loop = asyncio.new_event_loop()
-        self._thread = Thread(target=self._live, name="vllm", daemon=True)
         self._closing: Future[None] = Future()
         self._ended: Future[None] = Future()
         self._resources = AsyncExitStack()
+        self._may_have_processes = False
         self._loaded: _Loaded | None = None
 
     @property
@@ -83,13 +82,16 @@ class VllmEngine:
 
     async def start(self) -> None:
         """Load the model. Raises ModelLoadError; after that or a cancellation only `close` may be called."""
-        self._thread.start()
+        self._loop = asyncio.new_event_loop()
+        Thread(target=self._live, name="vllm", daemon=True).start()
         with tempfile.TemporaryDirectory(prefix="vllm-load-") as folder:
             failures = vllm_failures.FailureLog(Path(folder))
             loading = self._on_thread(self._load(failures))
             await asyncio.wait({loading})
-            if error := loading.exception():
-                raise ModelLoadError(f"model {self._spec.name}: {failures.reason(error)}") from error
+            error = ModelLoadError(_CLOSED) if loading.cancelled() else loading.exception()
+            if error is not None:
+                reason = failures.reason(error)
+                raise ModelLoadError(f"model {self._spec.name} could not be loaded: {reason}") from error
         self._loaded = loading.result()
 
     async def answer(self, request: EngineRequest) -> EngineAnswer:
@@ -126,23 +128,24 @@ class VllmEngine:
         self._loaded = None
         if not self._closing.done():
             self._closing.set_result(None)
+        if not self._may_have_processes:  # and will find out that it is closing before it starts any
+            return
         try:
             async with asyncio.timeout(_CLOSE_SECONDS):
                 await self._end(patience)
         except TimeoutError:
             _log.error("engine_close_timed_out", extra={"owner": self._owner})
-        multiprocessing.active_children()  # collects the exit status of those that ended
         gc.unfreeze()
         gc.collect()
 
     async def _end(self, patience_seconds: float) -> None:
         """Let vLLM end by itself for a while, then kill until the thread and all processes have ended."""
-        if self._thread.ident is None:
-            return
         ended = asyncio.wrap_future(self._ended)
+        processes = set(await asyncio.to_thread(owned, self._owner))
         await asyncio.wait({ended}, timeout=patience_seconds)
-        while await asyncio.to_thread(kill_owned, self._owner) or not ended.done():
-            await asyncio.wait({ended}, timeout=_POLL_SECONDS)
+        while not (ended.done() and have_ended(processes)):
+            processes.update(await asyncio.to_thread(kill_owned, self._owner))
+            await asyncio.sleep(_POLL_SECONDS)
 
     def _on_thread(self, work: Coroutine[Any, Any, _T]) -> asyncio.Future[_T]:
         future = asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, self._loop))
@@ -167,8 +170,9 @@ class VllmEngine:
             vllm_arguments.require_folder(self._spec)
             self._resources.enter_context(_offline())
         arguments = _arguments(self._spec, failures)
+        self._may_have_processes = True
         if self._closing.done():
-            raise ModelLoadError("closed while loading")
+            raise ModelLoadError(_CLOSED)
         return await self._build(arguments)
 
     async def _build(self, arguments: Any) -> _Loaded:

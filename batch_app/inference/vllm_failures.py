@@ -22,7 +22,7 @@ _GENERIC = ("Engine core initialization failed", "WorkerProc initialization fail
 _NOTHING_MORE = "the engine process ended while loading; its log above says more"
 _KILLED = "the engine process was killed while loading, most likely because memory ran out"
 _REMOTE_CODE = "the model needs code from its own repository (trust_remote_code), which is refused here"
-_OUT_OF_MEMORY = re.compile(r"out of memory|available memory|KV cache|OutOfMemory", re.IGNORECASE)
+_OUT_OF_MEMORY = re.compile(r"out of memory|OutOfMemory", re.IGNORECASE)
 _MEMORY_HINT = "; use a smaller max_model_len, max_num_seqs or model, or free memory"
 
 
@@ -90,5 +90,7 @@ def _said(error: BaseException) -> str:
     innermost = error
     while inner := innermost.__cause__ or innermost.__context__:
         innermost = inner
-    said, root = str(error) or type(error).__name__, str(innermost)
+    said, root = str(error), str(innermost)
+    if not isinstance(error, ModelLoadError):
+        said = f"{type(error).__name__}: {said}"
     return said if root in said else f"{said} ({root})"

@@ -166,7 +166,8 @@ def _postpone(
             {"its_line": p.line, "its_attempts": p.attempts, "its_retry_at": p.retry_at}
             for p in postponements
         ]
-        connection.execute(statement, rows)
+        if connection.execute(statement, rows).rowcount != len(rows):
+            raise ClaimLostError(f"a line of batch {claim.batch_id} was not running when it was postponed")
 
 
 def _bury(connection: Connection, claim: Claim, outcomes: Sequence[Outcome], now: float) -> None:

@@ -18,9 +18,9 @@ def upgrade() -> None:
         sa.Column("path", sa.String(), nullable=False),
         sa.Column("created_at", sa.Float(), nullable=False),
         sa.Column("expires_at", sa.Float(), nullable=True),
-        sa.CheckConstraint("purpose IN ('batch', 'batch_output')", name="ck_files_purpose"),
-        sa.CheckConstraint("bytes >= 0", name="ck_files_bytes_not_negative"),
-        sa.PrimaryKeyConstraint("id", name="pk_files"),
+        sa.CheckConstraint("purpose IN ('batch', 'batch_output')", name=op.f("ck_files_purpose")),
+        sa.CheckConstraint("bytes >= 0", name=op.f("ck_files_bytes_not_negative")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_files")),
     )
     op.create_table(
         "samples",
@@ -33,7 +33,7 @@ def upgrade() -> None:
         sa.Column("gpu_utilization_percent", sa.Float(), nullable=True),
         sa.Column("gpu_temperature_c", sa.Float(), nullable=True),
         sa.Column("gpu_power_w", sa.Float(), nullable=True),
-        sa.PrimaryKeyConstraint("at", name="pk_samples"),
+        sa.PrimaryKeyConstraint("at", name=op.f("pk_samples")),
     )
     op.create_table(
         "workers",
@@ -54,13 +54,13 @@ def upgrade() -> None:
         sa.Column("heartbeat_at", sa.Float(), nullable=False),
         sa.Column("stopped_at", sa.Float(), nullable=True),
         sa.CheckConstraint(
-            "(state IN ('stopped', 'lost')) = (stopped_at IS NOT NULL)", name="ck_workers_stopped_at"
+            "(state IN ('stopped', 'lost')) = (stopped_at IS NOT NULL)", name=op.f("ck_workers_stopped_at")
         ),
         sa.CheckConstraint(
             "state IN ('idle', 'loading', 'processing', 'draining', 'stopped', 'lost')",
-            name="ck_workers_state",
+            name=op.f("ck_workers_state"),
         ),
-        sa.PrimaryKeyConstraint("id", name="pk_workers"),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_workers")),
     )
     op.create_index("ix_workers_heartbeat_at", "workers", ["heartbeat_at"], unique=False)
     op.create_table(
@@ -102,37 +102,41 @@ def upgrade() -> None:
         sa.Column("output_tokens", sa.Integer(), nullable=True),
         sa.Column("reasoning_tokens", sa.Integer(), nullable=True),
         sa.CheckConstraint(
-            "(status = 'cancelled') = (cancelled_at IS NOT NULL)", name="ck_batches_cancelled_at"
+            "(status = 'cancelled') = (cancelled_at IS NOT NULL)", name=op.f("ck_batches_cancelled_at")
         ),
         sa.CheckConstraint(
-            "(status = 'completed') = (completed_at IS NOT NULL)", name="ck_batches_completed_at"
+            "(status = 'completed') = (completed_at IS NOT NULL)", name=op.f("ck_batches_completed_at")
         ),
-        sa.CheckConstraint("(status = 'expired') = (expired_at IS NOT NULL)", name="ck_batches_expired_at"),
-        sa.CheckConstraint("(status = 'failed') = (failed_at IS NOT NULL)", name="ck_batches_failed_at"),
+        sa.CheckConstraint(
+            "(status = 'expired') = (expired_at IS NOT NULL)", name=op.f("ck_batches_expired_at")
+        ),
+        sa.CheckConstraint(
+            "(status = 'failed') = (failed_at IS NOT NULL)", name=op.f("ck_batches_failed_at")
+        ),
         sa.CheckConstraint(
             "(status IN ('cancelled', 'completed', 'expired', 'failed')) = (completed_requests IS NOT NULL AND failed_requests IS NOT NULL AND cancelled_requests IS NOT NULL AND expired_requests IS NOT NULL AND input_tokens IS NOT NULL AND cached_tokens IS NOT NULL AND output_tokens IS NOT NULL AND reasoning_tokens IS NOT NULL)",
-            name="ck_batches_counts_frozen_when_final",
+            name=op.f("ck_batches_counts_frozen_when_final"),
         ),
         sa.CheckConstraint(
             "NOT (status IN ('cancelled', 'completed', 'expired', 'failed')) OR completed_requests + failed_requests + cancelled_requests + expired_requests = total_requests",
-            name="ck_batches_every_line_accounted_for",
+            name=op.f("ck_batches_every_line_accounted_for"),
         ),
-        sa.CheckConstraint("dialect IN ('simple', 'openai')", name="ck_batches_dialect"),
+        sa.CheckConstraint("dialect IN ('simple', 'openai')", name=op.f("ck_batches_dialect")),
         sa.CheckConstraint(
             "status IN ('queued', 'in_progress', 'finalizing', 'completed', 'failed', 'expired', 'cancelling', 'cancelled')",
-            name="ck_batches_status",
+            name=op.f("ck_batches_status"),
         ),
         sa.CheckConstraint(
             "worker_id IS NULL OR NOT (status IN ('cancelled', 'completed', 'expired', 'failed'))",
-            name="ck_batches_final_has_no_claim",
+            name=op.f("ck_batches_final_has_no_claim"),
         ),
-        sa.CheckConstraint("total_requests >= 0", name="ck_batches_total_not_negative"),
-        sa.ForeignKeyConstraint(["error_file_id"], ["files.id"], name="fk_batches_error_file_id"),
-        sa.ForeignKeyConstraint(["output_file_id"], ["files.id"], name="fk_batches_output_file_id"),
-        sa.ForeignKeyConstraint(["parent_batch_id"], ["batches.id"], name="fk_batches_parent_batch_id"),
-        sa.ForeignKeyConstraint(["worker_id"], ["workers.id"], name="fk_batches_worker_id"),
-        sa.PrimaryKeyConstraint("id", name="pk_batches"),
-        sa.UniqueConstraint("idempotency_key", name="uq_batches_idempotency_key"),
+        sa.CheckConstraint("total_requests >= 0", name=op.f("ck_batches_total_not_negative")),
+        sa.ForeignKeyConstraint(["error_file_id"], ["files.id"], name=op.f("fk_batches_error_file_id")),
+        sa.ForeignKeyConstraint(["output_file_id"], ["files.id"], name=op.f("fk_batches_output_file_id")),
+        sa.ForeignKeyConstraint(["parent_batch_id"], ["batches.id"], name=op.f("fk_batches_parent_batch_id")),
+        sa.ForeignKeyConstraint(["worker_id"], ["workers.id"], name=op.f("fk_batches_worker_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_batches")),
+        sa.UniqueConstraint("idempotency_key", name=op.f("uq_batches_idempotency_key")),
     )
     op.create_index("ix_batches_created_at", "batches", ["created_at", "id"], unique=False)
     op.create_index("ix_batches_status", "batches", ["status", "created_at"], unique=False)
@@ -148,9 +152,9 @@ def upgrade() -> None:
         sa.Column("last_failed_at", sa.Float(), nullable=False),
         sa.Column("retried_by_batch_id", sa.String(), nullable=True),
         sa.ForeignKeyConstraint(
-            ["retried_by_batch_id"], ["batches.id"], name="fk_dead_letters_retried_by_batch_id"
+            ["retried_by_batch_id"], ["batches.id"], name=op.f("fk_dead_letters_retried_by_batch_id")
         ),
-        sa.PrimaryKeyConstraint("batch_id", "line", name="pk_dead_letters"),
+        sa.PrimaryKeyConstraint("batch_id", "line", name=op.f("pk_dead_letters")),
     )
     op.create_index("ix_dead_letters_last_failed_at", "dead_letters", ["last_failed_at"], unique=False)
     op.create_table(
@@ -179,26 +183,26 @@ def upgrade() -> None:
         sa.Column("finished_at", sa.Float(), nullable=True),
         sa.CheckConstraint(
             "(status IN ('cancelled', 'completed', 'expired', 'failed')) = (answer_kind IS NOT NULL AND answer_offset IS NOT NULL AND answer_length > 0)",
-            name="ck_requests_final_has_an_answer",
+            name=op.f("ck_requests_final_has_an_answer"),
         ),
         sa.CheckConstraint(
             "(status IN ('cancelled', 'completed', 'expired', 'failed')) = (finished_at IS NOT NULL)",
-            name="ck_requests_finished_at",
+            name=op.f("ck_requests_finished_at"),
         ),
         sa.CheckConstraint(
-            "answer_kind IS NULL OR (status = 'completed') = (answer_kind = 'output')",
-            name="ck_requests_answer_kind",
+            "answer_kind IS NULL OR answer_kind = CASE status WHEN 'completed' THEN 'output' ELSE 'error' END",
+            name=op.f("ck_requests_answer_kind"),
         ),
         sa.CheckConstraint(
             "status IN ('pending', 'running', 'completed', 'failed', 'cancelled', 'expired')",
-            name="ck_requests_status",
+            name=op.f("ck_requests_status"),
         ),
         sa.CheckConstraint(
-            "line > 0 AND input_offset >= 0 AND input_length > 0", name="ck_requests_input_place"
+            "line > 0 AND input_offset >= 0 AND input_length > 0", name=op.f("ck_requests_input_place")
         ),
-        sa.ForeignKeyConstraint(["batch_id"], ["batches.id"], name="fk_requests_batch_id"),
-        sa.PrimaryKeyConstraint("batch_id", "line", name="pk_requests"),
-        sa.UniqueConstraint("batch_id", "custom_id", name="uq_requests_batch_id_custom_id"),
+        sa.ForeignKeyConstraint(["batch_id"], ["batches.id"], name=op.f("fk_requests_batch_id")),
+        sa.PrimaryKeyConstraint("batch_id", "line", name=op.f("pk_requests")),
+        sa.UniqueConstraint("batch_id", "custom_id", name=op.f("uq_requests_batch_id_custom_id")),
         sqlite_with_rowid=False,
     )
     op.create_index(

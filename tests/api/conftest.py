@@ -1,12 +1,16 @@
 """An API per test, on a data folder of its own."""
 
+import functools
 import shutil
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from fastapi import FastAPI
 
+from batch_app.api_server import create_app
 from batch_app.database import Database
 from batch_app.migrate import migrate
 from batch_app.settings import Settings
@@ -24,12 +28,12 @@ def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def serve(settings: Settings, empty_database: Path) -> Iterator[Callable[..., Api]]:
-    """Makes an API with other settings: `serve(max_file_bytes=1000)`. Two of them share a data folder."""
-    settings.data_dir.mkdir()
-    shutil.copy(empty_database, settings.database_path)
+    """Makes an API with other settings: `serve(max_file_bytes=1000)`."""
     made: list[Api] = []
 
     def make(**changes: Any) -> Api:
+        settings.data_dir.mkdir()
+        shutil.copy(empty_database, settings.database_path)
         made.append(Api(Settings(**{**settings.model_dump(exclude_unset=True), **changes})))
         return made[-1]
 
@@ -38,7 +42,20 @@ def serve(settings: Settings, empty_database: Path) -> Iterator[Callable[..., Ap
         api.close()
 
 
+@functools.cache
+def default_app() -> FastAPI:
+    """Routes and guards with the default settings, made once: tests move in with data folders of their own."""
+    with tempfile.TemporaryDirectory() as folder:
+        app = create_app(Settings(data_dir=Path(folder), engine="echo"))
+        app.state.context.database.close()
+    return app
+
+
 @pytest.fixture
-def api(serve: Callable[..., Api]) -> Api:
+def api(settings: Settings, empty_database: Path) -> Iterator[Api]:
     """An API with the default settings, an empty database and no worker."""
-    return serve()
+    settings.data_dir.mkdir()
+    shutil.copy(empty_database, settings.database_path)
+    api = Api(settings, default_app())
+    yield api
+    api.close()

@@ -7,10 +7,14 @@ from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 import httpx
+from fastapi import FastAPI
 
 from batch_app import ids
-from batch_app.api_server import create_app
-from batch_app.database import metadata
+from batch_app.api.context import Context
+from batch_app.api.submission import Submissions
+from batch_app.api_server import create_app, open_database
+from batch_app.database import Database, metadata
+from batch_app.files import make_folder
 from batch_app.gpu import GpuSnapshot
 from batch_app.inference.echo_engine import EchoEngine
 from batch_app.inference.engine import Engine, EngineAnswer, EngineRequest
@@ -23,7 +27,8 @@ from batch_app.store.workers import WorkerReport
 from tests.lines import chat_lines, jsonl
 
 MODEL = "HuggingFaceTB/SmolLM2-135M-Instruct"
-_MOST_TURNS = 500
+_MOST_TURNS = 200
+_TURN_SECONDS = 0.25  # on the worker's clock, which runs faster than the real one
 T = TypeVar("T")
 
 
@@ -56,15 +61,26 @@ class HoldingEngine(EchoEngine):
 class Api:
     """One API on one data folder. Calls never raise: a crash is an answer with status 500."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, app: FastAPI | None = None) -> None:
+        """`app`: one that was made with the same settings, save the data folder, and is not in use."""
         self.settings = settings
         self.gpu = ScriptedGpu()
-        self.app = create_app(settings, gpu_reader=self.gpu)
-        self.database = self.app.state.context.database
+        self.app = app or create_app(settings, gpu_reader=self.gpu)
+        if app is not None:
+            app.state.context = self._own_context()
+        self.database: Database = self.app.state.context.database
         transport = httpx.ASGITransport(self.app, raise_app_exceptions=False)
         self._client = httpx.AsyncClient(transport=transport, base_url="http://localhost:4080")
         self._runner = asyncio.Runner()
         self._worker_id: str | None = None
+
+    def _own_context(self) -> Context:
+        for folder in (self.settings.files_dir, self.settings.work_dir, self.settings.temp_dir):
+            make_folder(folder)
+        models = load_models(self.settings.models_file, allow_unlisted=True)
+        database = open_database(self.settings)
+        submissions = Submissions(database, self.settings, models, self.gpu)
+        return Context(self.settings, database, models, submissions)
 
     def close(self) -> None:
         self._wait_for(self._client.aclose())
@@ -172,8 +188,8 @@ class Api:
         heartbeat = Heartbeat(self.database, worker_id, interval_seconds=10)
         wanted = None if answers is None else self._answered() + answers
         worker = Worker(self.database, self.settings, models, make_engine, heartbeat, worker_id=worker_id)
-        for _ in range(_MOST_TURNS):
-            await worker.run_once(time.time() + after)
+        for turn in range(_MOST_TURNS):
+            await worker.run_once(time.time() + after + turn * _TURN_SECONDS)
             await asyncio.sleep(0)
             if self._is_far_enough(wanted):
                 heartbeat.beat(time.time(), with_sample=True)

@@ -128,11 +128,11 @@ def test_an_unknown_status_names_those_there_are(api: Api) -> None:
     assert "in_progress" in error["message"]
 
 
-@pytest.mark.parametrize("limit", ["0", "101", "-1", "many", "1e9"])
-def test_a_limit_outside_1_to_100_is_refused(api: Api, limit: str) -> None:
-    assert error_of(api.get(f"/v1/batches?limit={limit}"), 400)["param"] == "limit"
+def test_a_limit_outside_1_to_100_is_refused(api: Api) -> None:
+    for limit in ("0", "101", "-1", "many", "1e9"):
+        assert error_of(api.get(f"/v1/batches?limit={limit}"), 400)["param"] == "limit"
 
 
-@pytest.mark.parametrize("after", ["batch_" + "0" * 24, "../../etc/passwd", "%00", "'"])
-def test_a_page_after_an_unknown_batch_is_not_found(api: Api, after: str) -> None:
-    error_of(api.get(f"/v1/batches?after={after}"), 404, "not_found")
+def test_a_page_after_an_unknown_batch_is_not_found(api: Api) -> None:
+    for after in ("batch_" + "0" * 24, "../../etc/passwd", "%00", "'"):
+        error_of(api.get(f"/v1/batches?after={after}"), 404, "not_found")

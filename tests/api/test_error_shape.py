@@ -34,9 +34,7 @@ def test_an_unknown_path_is_told_where_to_look(api: Api) -> None:
     assert "/docs" in error["message"]
 
 
-@pytest.mark.parametrize(
-    ("method", "path"), [("PUT", "/v1/batches"), ("DELETE", "/health"), ("PATCH", "/v1/models")]
-)
+@pytest.mark.parametrize(("method", "path"), [("PUT", "/v1/batches"), ("DELETE", "/health")])
 def test_a_method_that_is_not_possible_says_so(api: Api, method: str, path: str) -> None:
     answer = api.call(method, path)
     assert method in error_of(answer, 405, "method_not_allowed")["message"]
@@ -111,14 +109,14 @@ def test_every_answer_has_a_request_id_of_its_own(api: Api) -> None:
     assert all(re.fullmatch(r"req_[0-9a-f]+", request_id) for request_id in ids)
 
 
-@pytest.mark.parametrize("path", ["/health", "/v1/nothing", "/v1/batches?limit=0"])
-def test_a_request_id_that_is_given_comes_back(api: Api, path: str) -> None:
-    assert api.get(path, headers={"x-request-id": "web-app-42"}).headers["x-request-id"] == "web-app-42"
+def test_a_request_id_that_is_given_comes_back(api: Api) -> None:
+    for path in ("/health", "/v1/nothing", "/v1/batches?limit=0"):
+        assert api.get(path, headers={"x-request-id": "web-app-42"}).headers["x-request-id"] == "web-app-42"
 
 
-@pytest.mark.parametrize("given", ["x" * 129, "two words", b"b\xc3\xa4d", ""])
-def test_a_request_id_that_would_spoil_a_log_is_replaced(api: Api, given: str | bytes) -> None:
-    assert api.get("/livez", headers={"x-request-id": given}).headers["x-request-id"].startswith("req_")
+def test_a_request_id_that_would_spoil_a_log_is_replaced(api: Api) -> None:
+    for given in (b"x" * 129, b"two words", b"b\xc3\xa4d", b""):
+        assert api.get("/livez", headers={"x-request-id": given}).headers["x-request-id"].startswith("req_")
 
 
 def test_accepting_and_cancelling_are_logged_with_ids_and_without_prompts(

@@ -23,30 +23,18 @@ EVERYTHING = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    "host", ["localhost", "localhost:4080", "LOCALHOST:1", "127.0.0.1:4080", "[::1]:4080", "192.168.1.5:4080"]
-)
-def test_this_machine_may_be_called_by_its_own_names_and_by_address(api: Api, host: str) -> None:
-    assert api.get("/health", headers={"host": host}).status_code == 200
+def test_this_machine_may_be_called_by_its_own_names_and_by_address(api: Api) -> None:
+    own = ["localhost", "localhost:4080", "LOCALHOST:1", "127.0.0.1:4080", "[::1]:4080", "192.168.1.5:4080"]
+    assert {api.get("/livez", headers={"host": host}).status_code for host in own} == {200}
 
 
-@pytest.mark.parametrize(
-    "host",
-    [
-        "evil.example",
-        "evil.example:4080",
-        "localhost.evil.example",
-        "127.0.0.1.evil.example",
-        "",
-        "localhost:x",
-    ],
-)
-def test_another_host_name_is_refused_whatever_is_asked(api: Api, host: str) -> None:
+@pytest.mark.parametrize("path", ["/health", "/v1/batches", "/livez", "/docs"])
+def test_another_host_name_is_refused_whatever_is_asked(api: Api, path: str) -> None:
     """A page whose name was bound to this address must not read anything."""
-    for path in ("/health", "/v1/batches", "/livez", "/docs"):
+    for host in ("evil.example", "localhost.evil.example:4080", "127.0.0.1.evil.example", "", "localhost:x"):
         error = error_of(api.get(path, headers={"host": host}), 403, "host_not_allowed")
         assert "BATCH_ALLOWED_HOSTS" in error["message"]
-    assert api.submit(headers={"host": host}).status_code == 403
+        assert api.submit(headers={"host": host}).status_code == 403
     assert api.has_stored_nothing()
 
 
@@ -162,13 +150,18 @@ def test_without_the_key_only_liveness_is_told(serve: Callable[..., Api]) -> Non
     assert api.has_stored_nothing()
 
 
-@pytest.mark.parametrize(
-    "authorization",
-    ["secret", "Bearer", "Bearer ", "Bearer wrong", "Bearer secretsecret", "Basic secret", "Bearer sécret"],
-)
-def test_another_key_is_no_key(serve: Callable[..., Api], authorization: str) -> None:
-    headers = {"authorization": authorization.encode()}
-    error_of(serve(api_key="secret").get("/health", headers=headers), 401, "invalid_api_key")
+def test_another_key_is_no_key(serve: Callable[..., Api]) -> None:
+    api = serve(api_key="secret")
+    for given in (
+        "secret",
+        "Bearer",
+        "Bearer ",
+        "Bearer wrong",
+        "Bearer secretsecret",
+        "Basic secret",
+        "Bearer é",
+    ):
+        error_of(api.get("/health", headers={"authorization": given.encode()}), 401, "invalid_api_key")
 
 
 def test_the_key_opens_everything(serve: Callable[..., Api]) -> None:

@@ -2,6 +2,7 @@
 
 import gc
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -45,16 +46,21 @@ def test_the_forms_model_may_be_other_than_the_lines_and_theirs_may_differ(api: 
     assert submitted(api, file(lines), text("model", MODEL))["model"] == MODEL
 
 
-@pytest.mark.parametrize(
-    "filename", ["upload", "кандидаты.txt", "../../etc/passwd", "no extension", "x" * 300, "bell\x07.jsonl"]
-)
-def test_any_filename_is_taken_as_a_label_only(api: Api, filename: str) -> None:
-    batch = submitted(api, file(LINES, filename=filename), text("model", MODEL))
-
-    assert batch["filename"].isprintable()
-    assert len(batch["filename"]) <= 255
-    [path] = api.stored()["paths"]
-    assert path == str(api.settings.files_dir / f"{batch['input_file_id']}.jsonl")
+def test_any_filename_is_taken_as_a_label_only(serve: Callable[..., Api]) -> None:
+    api = serve(max_active_batches=10)
+    for filename in (
+        "upload",
+        "кандидаты.txt",
+        "../../etc/passwd",
+        "no extension",
+        "x" * 300,
+        "bell\x07.jsonl",
+    ):
+        batch = submitted(api, file(LINES, filename=filename), text("model", MODEL))
+        assert batch["filename"].isprintable()
+        assert len(batch["filename"]) <= 255
+        assert str(api.settings.files_dir / f"{batch['input_file_id']}.jsonl") in api.stored()["paths"]
+    assert len(api.stored()["paths"]) == 6
 
 
 def test_the_same_filename_twice_is_two_files(api: Api) -> None:
@@ -62,50 +68,48 @@ def test_the_same_filename_twice_is_two_files(api: Api) -> None:
     assert first["input_file_id"] != second["input_file_id"]
 
 
+def test_priority_is_a_whole_number(serve: Callable[..., Api]) -> None:
+    api, given = serve(max_active_batches=10), {"-100": -100, "100": 100, "+5": 5, " 7 ": 7, "": 0}
+    assert {text: api.batch(api.accepted(priority=text))["priority"] for text in given} == given
+
+
 @pytest.mark.parametrize(
-    ("given", "priority"), [("-100", -100), ("100", 100), ("+5", 5), (" 7 ", 7), ("", 0)]
+    ("field", "values"),
+    [
+        ("priority", ["101", "-101", "1.5", "high", "1e2", "9" * 5000]),
+        ("completion_window", ["7d", "24", "24H", "forever", "0h"]),
+    ],
 )
-def test_priority_is_a_whole_number(api: Api, given: str, priority: int) -> None:
-    assert api.batch(api.accepted(priority=given))["priority"] == priority
-
-
-@pytest.mark.parametrize("priority", ["101", "-101", "1.5", "high", "1e2", "9" * 5000])
-def test_another_priority_is_refused(api: Api, priority: str) -> None:
-    assert error_of(api.submit(priority=priority), 400, "invalid_value")["param"] == "priority"
+def test_a_field_says_what_it_can_be(api: Api, field: str, values: list[str]) -> None:
+    for value in values:
+        error = error_of(api.submit(**{field: value}), 400, "invalid_value")
+        assert error["param"] == field
+        assert {"priority": "100", "completion_window": "24h"}[field] in error["message"]
     assert api.has_stored_nothing()
 
 
-@pytest.mark.parametrize(
-    "metadata",
-    [
-        {},
-        {"name": "nightly"},
-        {f"key-{i}": "x" for i in range(16)},
-        {"k" * 64: "v" * 512},
-        {"имя": "значение"},
-    ],
-)
-def test_metadata_comes_back_as_it_was_given(api: Api, metadata: dict[str, str]) -> None:
-    assert api.batch(api.accepted(metadata=json.dumps(metadata)))["metadata"] == metadata
+def test_metadata_comes_back_as_it_was_given(api: Api) -> None:
+    for metadata in ({}, {f"key-{i}": "x" for i in range(16)}, {"k" * 64: "v" * 512}, {"имя": "значение"}):
+        assert api.batch(api.accepted(metadata=json.dumps(metadata)))["metadata"] == metadata
 
 
-@pytest.mark.parametrize(
-    ("metadata", "code", "param"),
-    [
-        ('{"tags": ["a"]}', "invalid_type", "metadata.tags"),
-        ('{"count": 3}', "invalid_type", "metadata.count"),
-        ('{"nothing": null}', "invalid_type", "metadata.nothing"),
-        (json.dumps({f"key-{i}": "x" for i in range(17)}), "invalid_value", "metadata"),
-        (json.dumps({"k" * 65: "v"}), "invalid_value", "metadata." + "k" * 65),
-        (json.dumps({"k": "v" * 513}), "invalid_value", "metadata.k"),
-        ("[]", "invalid_type", "metadata"),
-        ('"text"', "invalid_type", "metadata"),
-        ("not json", "invalid_value", "metadata"),
-        ("[" * 100_000, "invalid_value", "metadata"),
-    ],
-)
-def test_metadata_is_up_to_16_pairs_of_short_strings(api: Api, metadata: str, code: str, param: str) -> None:
-    assert error_of(api.submit(metadata=metadata), 400, code)["param"] == param
+BAD_METADATA = [
+    ('{"tags": ["a"]}', "invalid_type", "metadata.tags"),
+    ('{"count": 3}', "invalid_type", "metadata.count"),
+    ('{"nothing": null}', "invalid_type", "metadata.nothing"),
+    (json.dumps({f"key-{i}": "x" for i in range(17)}), "invalid_value", "metadata"),
+    (json.dumps({"k" * 65: "v"}), "invalid_value", "metadata." + "k" * 65),
+    (json.dumps({"k": "v" * 513}), "invalid_value", "metadata.k"),
+    ("[]", "invalid_type", "metadata"),
+    ('"text"', "invalid_type", "metadata"),
+    ("not json", "invalid_value", "metadata"),
+    ("[" * 100_000, "invalid_value", "metadata"),
+]
+
+
+def test_metadata_is_up_to_16_pairs_of_short_strings(api: Api) -> None:
+    for metadata, code, param in BAD_METADATA:
+        assert error_of(api.submit(metadata=metadata), 400, code)["param"] == param
     assert api.has_stored_nothing()
 
 
@@ -122,14 +126,6 @@ def test_metadata_that_is_no_text_is_refused_and_spoils_no_list(api: Api, metada
     assert api.has_stored_nothing()
 
 
-@pytest.mark.parametrize("window", ["7d", "24", "24H", "forever", "0h"])
-def test_a_window_that_is_not_offered_names_those_that_are(api: Api, window: str) -> None:
-    error = error_of(api.submit(completion_window=window), 400, "invalid_value")
-    assert error["param"] == "completion_window"
-    assert "24h" in error["message"]
-    assert api.has_stored_nothing()
-
-
 def test_an_operator_may_offer_other_windows(serve: Any) -> None:
     api = serve(completion_windows="24h, 7d")
     batch = api.batch(api.accepted(completion_window="7d"))
@@ -143,20 +139,15 @@ def test_an_unknown_field_is_named(api: Api) -> None:
     assert api.has_stored_nothing()
 
 
-@pytest.mark.parametrize(
-    ("parts", "param"),
-    [
+def test_a_missing_file_or_a_field_of_the_wrong_kind_is_named(api: Api) -> None:
+    broken = [
         ((text("model", MODEL),), "file"),
         ((text("model", MODEL), text("file", LINES)), "file"),
-        ((file(LINES), file(MODEL, name="model")), "model"),
-        ((file(LINES), file("5", name="priority")), None),
-    ],
-)
-def test_a_missing_file_or_a_field_of_the_wrong_kind_is_named(
-    api: Api, parts: tuple[bytes, ...], param: str | None
-) -> None:
-    error = error_of(api.post("/v1/batches", **form(*parts)), 400)
-    assert param is None or error["param"] == param or error["code"] == "invalid_form"
+        ((file(MODEL, name="model"), text("priority", "1")), "file"),
+        ((file(MODEL, name="model"), text("file", LINES)), "file"),
+    ]
+    for parts, param in broken:
+        assert error_of(api.post("/v1/batches", **form(*parts)), 400)["param"] == param
     assert api.has_stored_nothing()
 
 
@@ -165,14 +156,11 @@ def test_a_second_file_is_refused(api: Api) -> None:
     assert api.has_stored_nothing()
 
 
-@pytest.mark.parametrize(
-    "content_type", ["application/json", "text/plain", "application/x-www-form-urlencoded", ""]
-)
-def test_another_content_type_is_told_how_to_send_a_form(api: Api, content_type: str) -> None:
-    answer = api.post("/v1/batches", content=b'{"model": "x"}', headers={"content-type": content_type})
-
-    assert answer.status_code in {400, 415}
-    assert error_of(answer, answer.status_code)["message"]
+def test_another_content_type_is_told_how_to_send_a_form(api: Api) -> None:
+    for content_type in ("application/json", "text/plain", "application/x-www-form-urlencoded", ""):
+        answer = api.post("/v1/batches", content=b'{"model": "x"}', headers={"content-type": content_type})
+        assert answer.status_code in {400, 415}
+        assert error_of(answer, answer.status_code)["message"]
     assert api.has_stored_nothing()
 
 
@@ -184,18 +172,17 @@ def test_a_content_type_is_read_in_any_case(api: Api) -> None:
 WHOLE = form(text("model", MODEL), file(LINES))["content"]
 
 
-@pytest.mark.parametrize(
-    ("content", "content_type"),
-    [
+def test_a_broken_form_is_refused(api: Api) -> None:
+    nameless = b"--" + BOUNDARY + b"\r\n\r\nno name\r\n--" + BOUNDARY + b"--\r\n"
+    broken = [
         (WHOLE, "multipart/form-data"),
         (WHOLE, "multipart/form-data; boundary=another"),
         (b"not a form at all", HEADERS["content-type"]),
         (b"", HEADERS["content-type"]),
-        (b"--" + BOUNDARY + b"\r\n\r\nno name\r\n--" + BOUNDARY + b"--\r\n", HEADERS["content-type"]),
-    ],
-)
-def test_a_broken_form_is_refused(api: Api, content: bytes, content_type: str) -> None:
-    error_of(api.post("/v1/batches", content=content, headers={"content-type": content_type}), 400)
+        (nameless, HEADERS["content-type"]),
+    ]
+    for content, content_type in broken:
+        error_of(api.post("/v1/batches", content=content, headers={"content-type": content_type}), 400)
     assert api.has_stored_nothing()
 
 

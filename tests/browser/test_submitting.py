@@ -151,7 +151,11 @@ def test_an_upload_can_be_cancelled(shared: System, open_page: Open, tmp_path: P
     before = _count(shared)
     page = open_page("/submit_batch.html")
     page.watch.allow("ERR_")  # type: ignore[attr-defined]
-    page.route("**/v1/batches", lambda route: None if route.request.method == "POST" else route.continue_())
+    held: list[Route] = []
+    page.route(
+        "**/v1/batches",
+        lambda route: held.append(route) if route.request.method == "POST" else route.continue_(),
+    )
     page.set_input_files("#file", _file(tmp_path, jsonl(chat_lines(5))))
     expect(page.locator("#check-state")).to_have_text("ready")
     page.get_by_role("button", name="Submit batch").click()
@@ -159,13 +163,13 @@ def test_an_upload_can_be_cancelled(shared: System, open_page: Open, tmp_path: P
     page.get_by_role("button", name="Cancel", exact=True).click()
     expect(page.locator("#notices")).to_contain_text("Cancelled.")
     expect(page.locator("#send")).to_be_enabled()
+    held[0].abort()
     assert _count(shared) == before
 
 
 def test_limits_are_named_before_anything_is_sent(system: System, open_page: Open, tmp_path: Path) -> None:
     system.settings |= {"MAX_REQUESTS_PER_BATCH": "3"}
     system.start_all()
-    before = _count(shared)
     page = open_page("/submit_batch.html")
     expect(page.locator("#limits")).to_contain_text("At most 3 lines")
     page.set_input_files("#file", _file(tmp_path, jsonl(chat_lines(4))))

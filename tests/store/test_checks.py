@@ -1,13 +1,11 @@
 """The database itself refuses what cannot be true, whoever writes it."""
 
-from typing import Any
-
 import pytest
 from sqlalchemy.exc import IntegrityError
 
 from batch_app.database import Database
 from batch_app.states import BatchStatus
-from tests.factories import accept, answer, claim, complete, end, postpone, start_worker, take
+from tests.factories import accept, answer, claim, complete, end, start_worker, take
 
 FINAL = [BatchStatus.COMPLETED, BatchStatus.FAILED, BatchStatus.EXPIRED, BatchStatus.CANCELLED]
 COUNTS = (
@@ -140,14 +138,3 @@ def test_a_worker_is_gone_if_and_only_if_its_moment_is_known(
 def test_a_file_that_cannot_be_is_refused(database: Database, changes: str, by: str) -> None:
     accept(database)
     refused(database, "files", changes, by=by)
-
-
-def test_a_line_put_back_keeps_nothing_of_an_answer(database: Database) -> None:
-    batch = accept(database, lines=1)
-    held = claim(database, batch)
-    take(database, held)
-    postpone(database, held, 1, retry_at=5)
-    values: Any
-    with database.read() as connection:
-        values = connection.exec_driver_sql("SELECT answer_kind, finished_at, started_at FROM requests").one()
-    assert tuple(values) == (None, None, None)

@@ -1,7 +1,6 @@
 """The migrations make exactly the tables that the code knows, checks and indexes included."""
 
 import re
-from pathlib import Path
 
 import pytest
 from sqlalchemy import Connection
@@ -30,14 +29,6 @@ def schema(connection: Connection) -> dict[str, tuple[str, list[str]]]:
     return {name: parts_of(sql) for name, sql in connection.exec_driver_sql(query)}
 
 
-@pytest.fixture
-def fresh(tmp_path: Path) -> Database:
-    """A database that nobody has migrated."""
-    database = Database(tmp_path / "fresh.db")
-    yield database
-    database.close()
-
-
 def test_the_migrations_make_exactly_the_schema_of_the_code(database: Database, fresh: Database) -> None:
     with fresh.write() as connection:
         metadata.create_all(connection)
@@ -49,11 +40,12 @@ def test_alembic_finds_no_difference_either(database: Database) -> None:
     assert migrate.differences(database) == []
 
 
-def test_a_difference_would_be_found(database: Database) -> None:
-    with database.write() as connection:
+def test_a_difference_would_be_found(fresh: Database) -> None:
+    migrate.migrate(fresh)
+    with fresh.write() as connection:
         connection.exec_driver_sql("DROP INDEX ix_batches_status")
         connection.exec_driver_sql("ALTER TABLE samples ADD COLUMN surplus INTEGER")
-    assert len(migrate.differences(database)) == 2
+    assert len(migrate.differences(fresh)) == 2
 
 
 def test_a_fresh_database_has_no_schema_and_a_migrated_one_the_current(fresh: Database) -> None:
@@ -71,12 +63,13 @@ def test_migrating_again_changes_nothing(database: Database) -> None:
         assert schema(connection) == before
 
 
-def test_a_schema_of_another_version_is_refused_with_what_to_do(database: Database) -> None:
-    with database.write() as connection:
+def test_a_schema_of_another_version_is_refused_with_what_to_do(fresh: Database) -> None:
+    migrate.migrate(fresh)
+    with fresh.write() as connection:
         connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
-    assert migrate.schema_of(database) is Schema.OTHER
+    assert migrate.schema_of(fresh) is Schema.OTHER
     with pytest.raises(SchemaError, match=r"has schema 9999.*make migrate"):
-        migrate.require_current_schema(database)
+        migrate.require_current_schema(fresh)
 
 
 def test_a_migration_that_fails_leaves_nothing_behind(fresh: Database) -> None:

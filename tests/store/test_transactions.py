@@ -23,9 +23,9 @@ def counted(database: Database) -> int:
         return int(connection.exec_driver_sql(HOW_MANY).scalar_one())
 
 
-def test_a_committed_change_survives_a_power_cut(database: Database) -> None:
+def test_a_committed_change_survives_a_power_cut(fresh: Database) -> None:
     pragmas = ["journal_mode", "synchronous", "foreign_keys", "busy_timeout"]
-    with database.read() as connection:
+    with fresh.read() as connection:
         values = [connection.exec_driver_sql(f"PRAGMA {name}").scalar_one() for name in pragmas]
     assert values == ["wal", 2, 1, BUSY_TIMEOUT_MS]
 

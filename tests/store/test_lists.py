@@ -1,0 +1,134 @@
+"""What is listed, in which order, and page by page: batches, ledger rows, dead letters, errors."""
+
+from typing import Any
+
+import pytest
+
+from batch_app.database import Database
+from batch_app.errors import BatchNotFoundError
+from batch_app.states import BatchStatus, RequestStatus
+from batch_app.store import batches, files, progress
+from batch_app.store.batches import Batch
+from batch_app.store.progress import ErrorGroup, RowFilter
+from tests.factories import ANSWER_BYTES, NOW, accept, answer, claim, complete, take
+
+FAILED = RequestStatus.FAILED
+
+
+def troubled(database: Database) -> Batch:
+    """Six lines: 1 and 4 answered, 2 and 5 refused, 3 crashed, 6 still pending."""
+    batch = accept(database, lines=6)
+    held = claim(database, batch)
+    take(database, held, limit=5)
+    answer(database, held, 1, 4)
+    answer(
+        database, held, 5, 2, status=FAILED, status_code=400, error_code="BadRequestError", dead_letter="bad"
+    )
+    answer(
+        database, held, 3, status=FAILED, status_code=None, error_code="engine_crashed", dead_letter="crash"
+    )
+    return batch
+
+
+def rows(
+    database: Database, batch: Batch, *, after: int = 0, limit: int = 10, **wanted: Any
+) -> tuple[list[int], int]:
+    found, total = progress.list_rows(
+        database, batch_id=batch.id, wanted=RowFilter(**wanted), after=after, limit=limit
+    )
+    return [row["line"] for row in found], total
+
+
+def test_batches_are_listed_newest_first_also_those_of_the_same_moment(database: Database) -> None:
+    made = [accept(database, id=f"batch_{n}", now=NOW + (n > 2)) for n in (1, 3, 2, 4)]
+    listed = [batch.id for batch in batches.list_batches(database, limit=10)]
+    assert listed == ["batch_4", "batch_3", "batch_2", "batch_1"]
+    assert len(made) == len(listed)
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3, 5, 10])
+def test_pages_give_every_batch_exactly_once(database: Database, limit: int) -> None:
+    made = {accept(database, lines=1, now=NOW + n // 2).id for n in range(5)}
+    seen: list[str] = []
+    while page := batches.list_batches(database, limit=limit, after=seen[-1] if seen else None):
+        seen += [batch.id for batch in page]
+    assert sorted(seen) == sorted(made)
+
+
+def test_a_list_may_ask_for_states_and_a_page_behind_an_unknown_batch_is_an_error(database: Database) -> None:
+    done, waiting = complete(database, accept(database)), accept(database)
+    assert batches.list_batches(database, limit=10, statuses=[BatchStatus.COMPLETED]) == [done]
+    assert batches.list_batches(database, limit=10, statuses=[BatchStatus.QUEUED]) == [waiting]
+    with pytest.raises(BatchNotFoundError):
+        batches.list_batches(database, limit=10, after="batch_nobody")
+
+
+def test_open_batches_come_by_priority_and_then_by_age(database: Database) -> None:
+    old, young = accept(database, now=NOW), accept(database, now=NOW + 1)
+    urgent = accept(database, now=NOW + 2, priority=1)
+    complete(database, accept(database, priority=9))
+    cancelling = accept(database, now=NOW + 3)
+    batches.request_cancel(database, batch_id=cancelling.id, now=NOW)
+    listed = [batch.id for batch in batches.list_open_batches(database)]
+    assert listed == [urgent.id, old.id, young.id, cancelling.id]
+
+
+def test_rows_come_in_input_order_page_by_page(database: Database) -> None:
+    batch = troubled(database)
+    assert rows(database, batch, limit=4) == ([1, 2, 3, 4], 6)
+    assert rows(database, batch, limit=4, after=4) == ([5, 6], 6)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "lines"),
+    [
+        ({"status": "completed"}, [1, 4]),
+        ({"error_code": "BadRequestError"}, [2, 5]),
+        ({"status": "failed", "error_code": "engine_crashed"}, [3]),
+        ({"custom_id_prefix": "candidate-6"}, [6]),
+        ({"custom_id_prefix": "candidate-"}, [1, 2, 3, 4, 5, 6]),
+        ({"custom_id_prefix": "candidate_"}, []),
+        ({"custom_id_prefix": "%"}, []),
+    ],
+)
+def test_rows_are_filtered_and_counted(database: Database, wanted: dict[str, str], lines: list[int]) -> None:
+    assert rows(database, troubled(database), limit=10, **wanted) == (lines, len(lines))
+
+
+def test_errors_are_grouped_with_the_first_line_as_a_sample(database: Database) -> None:
+    assert progress.error_groups(database, batch_id=troubled(database).id) == [
+        ErrorGroup("BadRequestError", 2, 2, "candidate-2", "bad"),
+        ErrorGroup("engine_crashed", 1, 3, "candidate-3", "crash"),
+    ]
+
+
+def test_dead_letters_come_in_input_order_page_by_page(database: Database) -> None:
+    batch = troubled(database)
+    letters = progress.list_dead_letters(database, batch_id=batch.id, after=2, limit=1)
+    assert [(letter["line"], letter["code"]) for letter in letters] == [(3, "engine_crashed")]
+
+
+def test_a_retry_takes_the_lines_that_ended_without_an_answer(database: Database) -> None:
+    assert progress.unsuccessful_inputs(database, batch_id=troubled(database).id) == [
+        (100, 99),
+        (200, 99),
+        (400, 99),
+    ]
+
+
+def test_the_committed_end_is_where_the_last_recorded_answer_ends(database: Database) -> None:
+    batch = troubled(database)
+
+    def end(kind: Any, lines: int | None = None) -> tuple[int, int]:
+        return progress.committed_end(database, batch_id=batch.id, kind=kind, lines=lines)
+
+    assert (end("output"), end("error")) == ((2, 2 * ANSWER_BYTES), (3, 3 * ANSWER_BYTES))
+    assert [end("output", lines) for lines in (0, 1, 2, 9)] == [(0, 0), (1, 10), (2, 20), (2, 20)]
+    assert progress.committed_end(database, batch_id="batch_nobody", kind="output") == (0, 0)
+
+
+def test_files_are_found_by_their_ids(database: Database) -> None:
+    batch = accept(database)
+    assert files.get_file(database, file_id="file-nobody") is None
+    known = files.filenames(database, file_ids=[batch.input_file_id, "file-nobody"])
+    assert known == {batch.input_file_id: "in.jsonl"}
