@@ -49,7 +49,7 @@ class Demo:
     """The services and the sample's way through them."""
 
     def __init__(self, settings: Settings, model: str, deadline: float) -> None:
-        self._settings, self._model, self._deadline = settings, model, deadline
+        self._settings, self.model, self._deadline = settings, model, deadline
         self.services = Services(settings.data_dir / "demo.log")
         key = settings.api_key.get_secret_value() if settings.api_key else None
         self._api = Api(settings.api_url, key)
@@ -84,11 +84,11 @@ class Demo:
         shutil.rmtree(self._folder, ignore_errors=True)
         self._folder.mkdir(parents=True)
         source = self._folder / "candidates.jsonl"
-        source.write_text("".join(f"{line}\n" for line in sample_candidates.requests(COUNT, self._model)))
+        source.write_text("".join(f"{line}\n" for line in sample_candidates.requests(COUNT, self.model)))
         path = states.state_path(source, self._folder)
-        order = Order(source=source, model=self._model, name="demo", fresh=True)
+        order = Order(source=source, model=self.model, name="demo", fresh=True)
         submission = Submission(self._api, prepare(order, self._api, quiet=True), path)
-        say(f"sending {COUNT} invented candidates to {self._model}")
+        say(f"sending {COUNT} invented candidates to {self.model}")
         run_to_end(_Guarded(submission, self), Progress(), interval_seconds=0.5, patience=Patience(30))
         return finish(submission, path)
 
@@ -158,13 +158,13 @@ def show(demo: Demo, *, once: bool) -> int:
     say(f"starting the services; what they print goes to {demo.services.log}")
     demo.wait_until_ready()
     summary = demo.run_sample()
-    print_answers(summary)
+    print_answers(summary, demo.model)
     if not once:
         keep_running(demo)
     return EXIT_DONE if summary.answered == COUNT else EXIT_ERROR
 
 
-def print_answers(summary: Summary) -> None:
+def print_answers(summary: Summary, model: str) -> None:
     say(f"{summary.answered} of {summary.requests} answered in {summary.seconds:.0f} s")
     with Path(summary.results).open() as results:
         for line in islice(results, 3):
@@ -172,6 +172,8 @@ def print_answers(summary: Summary) -> None:
             number = int(answer["custom_id"].removeprefix("candidate-"))
             text = " ".join(answer["response"]["body"]["choices"][0]["message"]["content"].split())
             print(f"\n  {sample_candidates.candidate_name(number)} ({answer['custom_id']})\n    {text[:200]}")
+    if model == sample_candidates.DEFAULT_MODEL:
+        print("\nA model this small shows that it works, not how well it judges.")
     print(f"\nresults    {summary.results}")
     if summary.failed:
         print(f"failures   {summary.errors}")

@@ -20,6 +20,27 @@ RUBRIC: Final = (
     'Answer with one JSON object and nothing else: {"score": 1 to 10, "recommendation": "strong", "maybe" '
     'or "weak", "reason": one sentence}.'
 )
+# Two worked examples: without them a very small model talks instead of answering in JSON.
+_EXAMPLES: Final = (
+    (
+        (
+            "Wanda Specimen, backend engineer, 11 years. Skills: Python, PostgreSQL, Kafka. "
+            "Highlight: ran a payment system in production for six years."
+        ),
+        {
+            "score": 9,
+            "recommendation": "strong",
+            "reason": "Eleven years, Python and a system in production.",
+        },
+    ),
+    (
+        (
+            "Ludo Dummy, full-stack developer, 2 years. Skills: React, Terraform, Go. "
+            "Highlight: has not yet run a system in production."
+        ),
+        {"score": 3, "recommendation": "weak", "reason": "Two years, no Python and no system in production."},
+    ),
+)
 _FIRST: Final = ("Ambra", "Bodo", "Cosima", "Dario", "Edda", "Fenno", "Gala", "Hilmar", "Isolde", "Jorin")
 _LAST: Final = ("Testerton", "Sampleby", "Mockridge", "Fixturelli", "Placeholm", "Exampleton", "Stubbs-Demo")
 _ROLES: Final = ("backend engineer", "data engineer", "site reliability engineer", "full-stack developer")
@@ -61,11 +82,16 @@ def _profile(number: int) -> str:
     return f"{chance.choice(_ROLES)}, {years} years. Skills: {skills}. Highlight: {chance.choice(_DEEDS)}."
 
 
+def _question(candidate: str) -> dict[str, str]:
+    return {"role": "user", "content": f"Evaluate this candidate. {candidate}"}
+
+
 def _request(number: int, model: str, max_tokens: int) -> str:
-    messages = [
-        {"role": "system", "content": RUBRIC},
-        {"role": "user", "content": f"Evaluate this candidate. {candidate_name(number)}, {_profile(number)}"},
-    ]
+    messages = [{"role": "system", "content": RUBRIC}]
+    for candidate, verdict in _EXAMPLES:
+        messages.append(_question(candidate))
+        messages.append({"role": "assistant", "content": json.dumps(verdict)})
+    messages.append(_question(f"{candidate_name(number)}, {_profile(number)}"))
     body = {"model": model, "messages": messages, "max_tokens": max_tokens, "temperature": 0}
     line = {"custom_id": f"candidate-{number}", "method": "POST", "url": "/v1/chat/completions", "body": body}
     return json.dumps(line)

@@ -202,7 +202,7 @@ def download_results(
     batch = _find(context, batch_id)
     try:
         return downloads.answers(context, request, batch, offset=offset)
-    except FileNotFoundError:  # it ended between the look and the download
+    except (FileNotFoundError, EOFError):  # it ended between the look and the download
         return downloads.answers(context, request, _find(context, batch_id), offset=offset)
 
 

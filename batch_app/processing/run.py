@@ -49,7 +49,8 @@ class Run:
         self.last_fed = 0  # the feeder's count when it last took a line from here
         self.refill_at = 0.0  # no sooner: the ledger had no line to give
         self.end_at = 0.0  # no sooner: a line was still without an answer
-        self._source = os.open(source, os.O_RDONLY)
+        self._source_path = source
+        self._source: int | None = None
         ends: dict[AnswerKind, int] = {"output": claim.output_end, "error": claim.error_end}
         self.logs = {kind: AnswerLog(work_folder, kind, epoch=claim.epoch, base=ends[kind]) for kind in KINDS}
 
@@ -67,6 +68,9 @@ class Run:
         return not self.ready and self.held == 0
 
     def read_line(self, line: TakenLine) -> bytes:
+        """Raises OSError when the input file is gone; that is then each line's own error."""
+        if self._source is None:
+            self._source = os.open(self._source_path, os.O_RDONLY)
         return os.pread(self._source, line.input_length, line.input_offset)
 
     def abandon_in_flight(self) -> list[int]:
@@ -79,6 +83,8 @@ class Run:
 
     def close(self) -> None:
         self.abandon_in_flight()
-        os.close(self._source)
+        if self._source is not None:
+            os.close(self._source)
+            self._source = None
         for log in self.logs.values():
             log.close()

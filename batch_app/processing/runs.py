@@ -22,6 +22,7 @@ from batch_app.settings import Settings
 from batch_app.states import RequestStatus
 from batch_app.store import batches, claims, files, requests
 from batch_app.store.batches import Batch
+from batch_app.store.claims import Claim
 from batch_app.store.requests import TakenLine
 
 log = logging.getLogger(__name__)
@@ -95,6 +96,11 @@ class Runs:
             else:
                 log.warning("claim_lost", extra={"batch_id": run.id})
                 await self.release(run)
+        for row in waiting:
+            if row.worker_id == self._worker_id and row.id not in self._runs:
+                # Something failed between the claim and the run; without this nobody would ever take it up.
+                claim = Claim(row.id, self._worker_id, row.claim_epoch, output_end=0, error_end=0)
+                await asyncio.to_thread(claims.release_claim, self._database, claim=claim)
 
     async def refill(self, run: Run, *, below: int, now: float) -> None:
         """Take the next chunk from the ledger before the last one is used up."""

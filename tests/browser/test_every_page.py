@@ -34,7 +34,7 @@ def lived_in(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     system.wait_for_end(second)
     worker = system.processes[1]
     system.stop(worker)
-    system.settings["ECHO_LATENCY_MS"] = "100000"
+    system.settings["ECHO_LATENCY_MS"] = "3600000"
     system.start_worker()
     system.wait_for_worker()
     system.submit(jsonl(chat_lines(40)), metadata=json.dumps({"name": "Running"}))

@@ -86,18 +86,29 @@ def test_problems_are_listed_at_their_lines_and_nothing_is_sent(
 
 
 def test_what_only_the_server_sees_is_shown_at_its_line(
-    shared: System, open_page: Open, tmp_path: Path
+    system: System, open_page: Open, tmp_path: Path
 ) -> None:
-    deep = jsonl([chat_line("deep")]).replace(b'"Evaluate this candidate"', b"[" * 1100 + b"]" * 1100)
+    system.settings["MAX_LINE_BYTES"] = "300"
+    system.start_all()
     page = open_page("/submit_batch.html")
     page.watch.allow("status of 400")  # type: ignore[attr-defined]
-    page.set_input_files("#file", _file(tmp_path, jsonl([chat_line("fine")]) + deep))
+    page.route("**/health", _with_the_default_line_limit)
+    page.reload()
+    page.set_input_files("#file", _file(tmp_path, jsonl([chat_line("fine"), chat_line("long", "x" * 300)])))
     expect(page.locator("#check-state")).to_have_text("ready")
     page.get_by_role("button", name="Submit batch").click()
     expect(page.locator("#check-state")).to_have_text("1 problem")
     expect(page.locator("#problems li .at")).to_have_text("2")
-    expect(page.locator("#problems li")).to_contain_text("not parseable as valid JSON")
-    expect(page.locator("#problems li pre")).to_contain_text("[[[[")
+    expect(page.locator("#problems li")).to_contain_text("longer than 300 bytes")
+    expect(page.locator("#problems li pre")).to_contain_text("xxxx")
+
+
+def _with_the_default_line_limit(route: Route) -> None:
+    """So that the page lets pass what the server will refuse."""
+    answer = route.fetch()
+    health = answer.json()
+    health["queue"].pop("max_line_bytes", None)
+    route.fulfill(response=answer, json=health)
 
 
 def test_a_double_click_submits_once(shared: System, open_page: Open, tmp_path: Path) -> None:

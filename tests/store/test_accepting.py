@@ -167,6 +167,19 @@ def test_a_batch_refused_before_it_began_is_final_and_says_why(database: Databas
     ]
 
 
+def test_a_refused_request_sent_twice_makes_one_failed_batch(database: Database) -> None:
+    error = LineError(0, "invalid_request", "no such file", "file_id")
+    made = [
+        batches.create_failed_batch(
+            database, batch=new_batch(idempotency_key="k", request_digest="d"), errors=[error], now=NOW
+        )
+        for _ in range(2)
+    ]
+    assert made[0] == made[1]
+    with pytest.raises(IdempotencyKeyReusedError):
+        accept(database, idempotency_key="k", request_digest="other")
+
+
 def test_an_unknown_batch_is_named(database: Database) -> None:
     with pytest.raises(BatchNotFoundError, match="batch_nobody"):
         batches.get_batch(database, batch_id="batch_nobody")

@@ -1,6 +1,8 @@
 """The migrations make exactly the tables that the code knows, checks and indexes included."""
 
 import re
+import sys
+from pathlib import Path
 
 import pytest
 from sqlalchemy import Connection
@@ -80,3 +82,38 @@ def test_a_migration_that_fails_leaves_nothing_behind(fresh: Database) -> None:
     with fresh.read() as connection:
         assert list(schema(connection)) == ["requests"]
     assert migrate.schema_of(fresh) is Schema.MISSING
+
+
+def run_command(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
+    monkeypatch.setattr(sys, "argv", ["migrate", *arguments])
+    return migrate.main()
+
+
+def test_the_command_migrates_and_says_from_what_to_what(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("BATCH_DATA_DIR", str(tmp_path))
+    head = migrate.known_revision()
+    for before in ("none", head):
+        assert run_command(monkeypatch) == 0
+        assert capsys.readouterr().out.strip().endswith(f"schema {before} -> {head}")
+
+
+def test_the_command_can_check_without_touching_the_database(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BATCH_DATA_DIR", str(tmp_path / "untouched"))
+    assert run_command(monkeypatch, "--check") == 0
+    assert not (tmp_path / "untouched").exists()
+
+
+def test_the_command_tells_of_a_difference_and_of_wrong_settings(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with monkeypatch.context() as changed:
+        changed.setattr(migrate, "differences", lambda _database: ["a column too many"])
+        assert run_command(monkeypatch, "--check") == 1
+    assert "a column too many" in capsys.readouterr().err
+    monkeypatch.setenv("BATCH_API_PORT", "http")
+    assert run_command(monkeypatch) == 1
+    assert "error: BATCH_API_PORT" in capsys.readouterr().err

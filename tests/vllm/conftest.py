@@ -3,7 +3,7 @@
 import asyncio
 import itertools
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,7 @@ class Driver:
     runner: asyncio.Runner
     engine: VllmEngine
     turns_while_loading: int = 0
-    _numbers: Iterator[int] = itertools.count()
+    _numbers: Iterator[int] = field(default_factory=itertools.count)
 
     def load(self) -> None:
         async def load() -> None:

@@ -24,8 +24,18 @@ _IMAGES = [
     "http://169.254.169.254/",
     {"url": "file:///etc/passwd"},
     {"url": "data:image/png;base64,AA"},
+    "",
     5,
 ]
+
+
+def _nested(depth: int) -> list[Any]:
+    inside: list[Any] = [1]
+    for _ in range(depth - 1):
+        inside = [inside]
+    return inside
+
+
 _LINES = [
     _GOOD,
     {},
@@ -54,6 +64,7 @@ _LINES = [
     {**_GOOD, "body": [1]},
     {**_GOOD, "body": {}},
     {**_GOOD, "body": {"messages": []}},
+    *({**_GOOD, "body": {"messages": _nested(depth)}} for depth in (98, 99, 100, 101)),
     {**_GOOD, "body": {"messages": None, "stream": True}},
     *(
         {**_GOOD, "body": {**_GOOD["body"], "stream": stream}}
@@ -114,14 +125,15 @@ _values = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
     max_leaves=6,
 )
-_FIELDS = ["messages", "prompt", "input", "query", "documents", "stream", "image_url"]
+_media = st.fixed_dictionaries({"image_url": st.sampled_from(_IMAGES), "input": _values})
+_FIELDS = ["messages", "prompt", "input", "query", "documents", "stream"]
 _requests = st.fixed_dictionaries(
     {},
     optional={
         "custom_id": st.text(max_size=4) | _values,
         "method": st.sampled_from(["POST", "GET"]) | _values,
         "url": st.sampled_from(list(ENDPOINTS)) | _values,
-        "body": st.dictionaries(st.sampled_from(_FIELDS), _values) | _values,
+        "body": st.dictionaries(st.sampled_from(_FIELDS), _values) | _media | _values,
     },
 )
 

@@ -17,6 +17,7 @@ export const ENDPOINTS = new Map([
   ["/v1/rerank", ["query", "documents"]],
 ]);
 const MAX_CUSTOM_ID = 512;
+const MAX_DEPTH = 100;
 const MEDIA_KEYS = ["image_url", "audio_url", "video_url", "file_url"];
 const CONTROL_CHARACTERS = /\p{Cc}/u;
 
@@ -113,10 +114,8 @@ function bodyProblems(body, url) {
     const nothing = given === null || given === "" || (Array.isArray(given) && given.length === 0);
     if (nothing) found.push(["invalid_request", `${url} needs 'body.${name}'.`, `body.${name}`]);
   }
-  const media = foreignMedia(body);
-  if (media !== null) {
-    found.push(["invalid_request", `Media must be inline data: URLs; '${media.slice(0, 80)}' would be fetched from elsewhere.`, "body"]);
-  }
+  const problem = contentProblem(body);
+  if (problem !== null) found.push(["invalid_request", problem, "body"]);
   return found;
 }
 
@@ -126,20 +125,26 @@ function asksToStream(value) {
   return Boolean(value) && !empty;
 }
 
-/** Media addresses that the engine would have to fetch.
+/** Bodies nested too deeply for engines, and media that the engine would have to fetch.
  * @param {any} body @returns {string | null} */
-function foreignMedia(body) {
-  const waiting = [body];
-  while (waiting.length > 0) {
-    const item = waiting.pop();
-    if (Array.isArray(item)) for (const part of item) waiting.push(part);
-    else if (isObject(item)) {
-      for (const part of Object.values(item)) waiting.push(part);
-      for (const key of MEDIA_KEYS) {
-        const address = isObject(item[key]) ? item[key].url : item[key];
-        if (typeof address === "string" && !address.startsWith("data:")) return address;
-      }
+function contentProblem(body) {
+  let level = [body];
+  for (let depth = 0; depth < MAX_DEPTH; depth += 1) {
+    for (const item of level) {
+      const address = Array.isArray(item) ? null : foreignMedia(item);
+      if (address) return `Media must be inline data: URLs; '${address.slice(0, 80)}' would be fetched from elsewhere.`;
     }
+    level = level.flatMap((item) => Object.values(item).filter((child) => typeof child === "object" && child !== null));
+    if (level.length === 0) return null;
+  }
+  return `The body is nested more than ${MAX_DEPTH} levels deep.`;
+}
+
+/** @param {any} item @returns {string | null} */
+function foreignMedia(item) {
+  for (const key of MEDIA_KEYS) {
+    const address = isObject(item[key]) ? item[key].url : item[key];
+    if (typeof address === "string" && !address.startsWith("data:")) return address;
   }
   return null;
 }
