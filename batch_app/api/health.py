@@ -145,6 +145,7 @@ def _queue(state: QueueState, settings: Settings, gpu_refusal: str | None, now: 
         "oldest_waiting_seconds": round(now - oldest, 1) if oldest is not None else None,
         "max_requests_per_batch": settings.max_requests_per_batch,
         "max_file_bytes": settings.max_file_bytes,
+        "max_line_bytes": settings.max_line_bytes,
     }
 
 

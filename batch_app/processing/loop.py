@@ -197,8 +197,11 @@ class Worker:
                 room.refused = (wanted, f"The model {wanted!r} is no longer in the models file.")
 
     async def _claim(self, working: Sequence[Batch], now: float) -> None:
+        """Claim what the loaded model can answer: a batch is in progress when it really is."""
+        if self.room.engine is None or self._swapping:
+            return
         for batch in working:
-            fits = batch.served_model == self.room.model and not self._swapping
+            fits = batch.served_model == self.room.model
             if fits and batch.worker_id is None and self.runs.get(batch.id) is None:
                 await self.runs.open(batch, now)
 

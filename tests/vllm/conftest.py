@@ -16,7 +16,7 @@ from batch_app.models import ModelSpec
 from batch_app.settings import PROJECT_DIR
 
 FOLDER = PROJECT_DIR / "models" / "SmolLM2-135M-Instruct"
-ENGINE = {"dtype": "bfloat16", "max_model_len": 1024, "max_num_seqs": 64}
+ENGINE = {"dtype": "bfloat16", "max_model_len": 1024, "max_num_seqs": 64, "kv_cache_memory_bytes": 2**30}
 OWNER = "worker-of-the-engine-tests"
 
 
