@@ -19,7 +19,9 @@ def set_up_logging(log_format: str) -> None:
 
 def _fields(record: logging.LogRecord) -> dict[str, object]:
     return {
-        name: value for name, value in vars(record).items() if name not in _OWN and value not in (None, "")
+        name: value
+        for name, value in vars(record).items()
+        if name not in _OWN and not name.startswith("vllm_") and value not in (None, "")
     }
 
 

@@ -10,6 +10,7 @@ import socket
 from hmac import compare_digest
 from urllib.parse import urlsplit
 
+import psutil
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -29,8 +30,17 @@ def host_names(settings: Settings) -> set[str]:
 
 def origin_pattern(settings: Settings) -> str:
     """A regular expression for the origins whose pages may use this API: our pages', and the API's own."""
-    hosts = "|".join(re.escape(name) for name in sorted(host_names(settings) | {"127.0.0.1", "[::1]"}))
+    names = host_names(settings) | {"127.0.0.1", "[::1]"}
+    if settings.api_host not in ("127.0.0.1", "::1", "localhost"):
+        names |= own_addresses()
+    hosts = "|".join(re.escape(name) for name in sorted(names))
     return rf"https?://({hosts}):({settings.web_port}|{settings.api_port})"
+
+
+def own_addresses() -> set[str]:
+    """The IP addresses of this machine, as they stand in a URL."""
+    addresses = {address.address for found in psutil.net_if_addrs().values() for address in found}
+    return {f"[{a}]" if ":" in a else a for a in addresses if _is_address(a)}
 
 
 class Guards:

@@ -17,7 +17,7 @@ _CONFIG_FILES = ("config.json", "params.json")
 _KV_CACHE_DIVISOR = 4
 _PLAIN_DEFAULTS = {
     "VLLM_NO_USAGE_STATS": "1",
-    "VLLM_LOGGING_LEVEL": "WARNING",
+    "VLLM_LOGGING_LEVEL": "ERROR",  # its warnings are about its own choices, nothing to act on
     "VLLM_WORKER_MULTIPROC_METHOD": "spawn",  # forking a process with threads can deadlock the child
 }
 _REFUSED = {

@@ -16,11 +16,9 @@ from typing import Any
 from batch_app.inference.engine import ModelLoadError
 
 _LONGEST_REASON = 600
-_SIGNALLED = re.compile(r"Failed core proc\(s\): \{'\w+': -9\}")
 _NOISE = re.compile(r"\[type=\w+, input_value=.*?\]|For further information visit \S+", re.DOTALL)
-_GENERIC = ("Engine core initialization failed", "WorkerProc initialization failed")
-_NOTHING_MORE = "the engine process ended while loading; its log above says more"
-_KILLED = "the engine process was killed while loading, most likely because memory ran out"
+_GENERIC = re.compile("(Engine core|WorkerProc) initialization failed")
+_NOTHING_MORE = "a process of the engine ended without saying why, most likely because memory ran out"
 _REMOTE_CODE = "the model needs code from its own repository (trust_remote_code), which is refused here"
 _OUT_OF_MEMORY = re.compile(r"out of memory|OutOfMemory", re.IGNORECASE)
 _MEMORY_HINT = "; use a smaller max_model_len, max_num_seqs or model, or free memory"
@@ -69,18 +67,16 @@ class FailureLog:
         text = self._first_cause() or _said(error)
         if "trust_remote_code" in text and not isinstance(error, ModelLoadError):
             return _REMOTE_CODE
-        if _SIGNALLED.search(text):
-            return _KILLED
-        if text.startswith(_GENERIC):
+        if _GENERIC.search(text):
             return _NOTHING_MORE
-        line = " ".join(_NOISE.sub("", text).split())
+        line = " ".join(_NOISE.sub("", text).split()).rstrip(".")
         short = line if len(line) <= _LONGEST_REASON else line[:_LONGEST_REASON] + "…"
         return short + _MEMORY_HINT if _OUT_OF_MEMORY.search(line) else short
 
     def _first_cause(self) -> str | None:
         for line in self._causes.read_text().splitlines():
             kind, message = json.loads(line)
-            if not message.startswith(_GENERIC):
+            if not _GENERIC.search(message):
                 return f"{kind}: {message}"
         return None
 

@@ -186,13 +186,11 @@ def test_a_broken_form_is_refused(api: Api) -> None:
     assert api.has_stored_nothing()
 
 
-@pytest.mark.parametrize(
-    "last", [b"candidate-1", b'--the-boundary\r\nContent-Disposition: form-data; name="model"']
-)
-def test_a_form_that_ends_too_early_is_refused(api: Api, last: bytes) -> None:
-    """Whether it ends within the file or before a field: without its model the batch would be another one."""
+@pytest.mark.parametrize("last", ["candidate-1", 'name="model"', MODEL[-4:]], ids=["file", "field", "value"])
+def test_a_form_that_ends_too_early_is_refused(api: Api, last: str) -> None:
+    """In whatever part it breaks off: without its model, for one, the batch would be another one."""
     whole = form(file(LINES), text("model", MODEL))["content"]
-    cut = whole[: whole.index(last)]
+    cut = whole[: whole.index(last.encode())]
 
     error_of(api.post("/v1/batches", content=cut, headers=HEADERS), 400)
     gc.collect()  # an upload that is not closed is noticed now

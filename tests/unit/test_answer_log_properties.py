@@ -38,26 +38,24 @@ class AnswerLogs(RuleBasedStateMachine):
         }
         self.appended: dict[str, list[tuple[Place, bytes]]] = {kind: [] for kind in KINDS}
 
-    @rule(kind=kinds, lines=answers)
-    def append(self, kind: str, lines: list[bytes]) -> None:
-        self.appended[kind] += zip(self.logs[kind].append(lines), lines, strict=True)
+    @rule(kind=kinds, lines=answers, then=st.sampled_from(["recorded", "cut off", "left"]))
+    def append(self, kind: str, lines: list[bytes], then: str) -> None:
+        """Answers are recorded together with what was left before them, or the disk refuses and they are cut off."""
+        log = self.logs[kind]
+        size = log.size
+        places = log.append(lines)
+        if then == "cut off":
+            log.cut_to(size)
+            return
+        self.appended[kind] += zip(places, lines, strict=True)
+        if then == "recorded":
+            self.recorded[kind] += b"".join(line for _place, line in self.appended[kind])
+            self.places += self.appended[kind]
+            self.appended[kind].clear()
 
-    @rule()
-    def record(self) -> None:
-        for kind, appended in self.appended.items():
-            self.recorded[kind] += b"".join(line for _place, line in appended)
-            self.places += appended
-            appended.clear()
-
-    @rule(kind=kinds)
-    def cut(self, kind: str) -> None:
-        """The disk refused: what was not recorded is taken back."""
-        unrecorded = sum(len(line) for _place, line in self.appended[kind])
-        self.logs[kind].cut_to(self.logs[kind].size - unrecorded)
-        self.appended[kind].clear()
-
-    @rule(at=st.integers(0, 5), lines=answers)
+    @rule(at=st.integers(0, 3), lines=answers)
     def append_late(self, at: int, lines: list[bytes]) -> None:
+        """A worker that was paused past its lease goes on as if nothing had happened."""
         if at < len(self.late):
             self.late[-1 - at].append(lines)
 
@@ -73,14 +71,15 @@ class AnswerLogs(RuleBasedStateMachine):
             found = read_stream(self.folder, place.kind, place.offset, place.offset + place.length)
             assert b"".join(found) == line
 
-    @rule(kind=kinds)
-    def publish(self, kind: str) -> None:
-        temporary, final = Path(self.home.name) / "part", Path(self.home.name) / "published"
+    def is_published_as_recorded(self, kind: str) -> None:
+        temporary, final = self.folder.parent / "part", self.folder.parent / "published"
         end = len(self.recorded[kind])
         published = publish_stream(self.folder, kind, end, temporary=temporary, final=final)
         assert (published.bytes, final.read_bytes()) == (end, self.recorded[kind])
 
     def teardown(self) -> None:
+        for kind in KINDS:
+            self.is_published_as_recorded(kind)
         for log in (*self.late, *self.logs.values()):
             log.close()
         self.home.cleanup()

@@ -36,7 +36,12 @@ def test_a_killed_worker_on_real_vllm_loses_nothing_and_leaves_no_engine_behind(
     ]
     too_long = chat_line("too-long", "word " * 4000)
     batch_id = system.submit(jsonl([*lines, too_long]))
-    wait_until(lambda: system.answered(batch_id) >= LINES // 4, what="a quarter of the answers", timeout=180)
+    wait_until(
+        lambda: system.answered(batch_id) >= LINES // 4,
+        what="a quarter of the answers",
+        timeout=180,
+        every=0.2,
+    )
     answered = system.answered(batch_id)
     assert answered < LINES
     system.kill(worker)
