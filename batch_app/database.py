@@ -69,6 +69,8 @@ files = Table(
     Column("path", String, nullable=False),  # relative to the data folder
     Column("created_at", Float, nullable=False),
     Column("expires_at", Float),
+    Column("deleted_at", Float),  # the row stays, so that what refers to it does not dangle; the bytes go
+    Index("ix_files_created_at", "created_at", "id"),
     CheckConstraint("bytes >= 0", name="bytes_not_negative"),
     CheckConstraint(_one_of("purpose", ["batch", "batch_output"]), name="purpose"),
 )
@@ -84,6 +86,7 @@ batches = Table(
     Column("endpoint", String, nullable=False),
     Column("priority", Integer, nullable=False, default=0),
     Column("completion_window", String),
+    Column("output_expires_after_seconds", Integer),
     Column("metadata", String),  # JSON object of strings
     Column("errors", String),  # JSON list of {code, message, param, line}
     Column("total_requests", Integer, nullable=False),

@@ -20,6 +20,17 @@ class BatchNotFoundError(BatchAppError):
         super().__init__(f"No batch found with id '{batch_id}'.")
 
 
+class FileMissingError(BatchAppError):
+    """No file has this id, or it was deleted."""
+
+    def __init__(self, file_id: str) -> None:
+        super().__init__(f"No file found with id '{file_id}'.")
+
+
+class FileInUseError(BatchAppError):
+    """An unfinished batch needs the file."""
+
+
 class QueueFullError(BatchAppError):
     """One more batch would exceed a limit of the queue."""
 

@@ -45,6 +45,7 @@ class Settings(BaseSettings):
     window: int = Field(0, ge=0, description="requests in flight at once; 0 lets the engine say")
     model_turn_seconds: float = Field(900, gt=0, description="longest a loaded model keeps others waiting")
 
+    expire_batches: bool = Field(True, description="0 lets no batch expire, whatever its completion window")
     completion_windows: str = Field("24h", description="completion windows clients may ask for, as 24h or 7d")
     chunk_size: int = Field(5000, ge=1, description="lines a worker takes from the ledger at a time")
     max_requests_per_batch: int = Field(50_000, ge=1, description="lines in one batch")

@@ -11,9 +11,11 @@ from fastapi.responses import Response
 
 from batch_app.api import downloads, views, wire
 from batch_app.api.context import Context, Ctx
+from batch_app.api.creation import CREATION_SCHEMA, read_creation
 from batch_app.api.errors import ApiError
 from batch_app.api.submission import Order
-from batch_app.api.uploads import idempotency_key, read_batch_form
+from batch_app.api.uploads import BATCH_FIELDS, batch_fields, idempotency_key, read_form
+from batch_app.errors import FileMissingError
 from batch_app.files import read_range
 from batch_app.ids import BATCH_ID
 from batch_app.states import FINAL_BATCH_STATES, OPEN_BATCH_STATES, BatchStatus, RequestStatus
@@ -27,53 +29,73 @@ router = APIRouter(prefix="/v1/batches", tags=["batches"])
 
 BatchId = Annotated[str, Path(description="a batch id, as the receipt has it")]
 _STATUS_WORDS = {"pending": BatchStatus.QUEUED, "validating": BatchStatus.QUEUED}
-_FORM = {
+_FORM_SCHEMA = {
+    "type": "object",
+    "required": ["file"],
+    "properties": {
+        "file": {"type": "string", "format": "binary", "description": "JSONL, one request a line"},
+        "model": {"type": "string", "description": "overrides the model in the lines"},
+        "priority": {"type": "integer", "minimum": -100, "maximum": 100, "default": 0},
+        "metadata": {"type": "string", "description": "JSON object of strings"},
+        "completion_window": {"type": "string", "description": "for example 24h"},
+    },
+}
+_BODIES = {
     "requestBody": {
         "required": True,
         "content": {
-            "multipart/form-data": {
-                "schema": {
-                    "type": "object",
-                    "required": ["file"],
-                    "properties": {
-                        "file": {
-                            "type": "string",
-                            "format": "binary",
-                            "description": "JSONL, one request a line",
-                        },
-                        "model": {"type": "string", "description": "overrides the model in the lines"},
-                        "priority": {"type": "integer", "minimum": -100, "maximum": 100, "default": 0},
-                        "metadata": {"type": "string", "description": "JSON object of strings"},
-                        "completion_window": {"type": "string", "description": "for example 24h"},
-                    },
-                }
-            }
+            "multipart/form-data": {"schema": _FORM_SCHEMA},
+            "application/json": {"schema": CREATION_SCHEMA},
         },
     }
 }
 
 
-@router.post("", openapi_extra=_FORM)
-async def submit_batch(request: Request, context: Ctx) -> wire.Receipt:
-    """Submit a file of requests. It is checked at once; nothing is stored when a line is bad."""
-    if not request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
-        message = "Send a multipart form: curl -F file=@requests.jsonl -F model=MODEL …/v1/batches"
-        raise ApiError(415, "unsupported_media_type", message)
+@router.post("", openapi_extra=_BODIES)
+async def submit_batch(request: Request, context: Ctx) -> wire.Receipt | wire.BatchObject:
+    """Submit a file of requests as a form, checked at once; or, as OpenAI's clients do, name an uploaded file."""
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind == "multipart/form-data":
+        return await _submit_form(request, context)
+    if kind == "application/json":
+        return await _create_from_file(request, context)
+    message = "Send a multipart form: curl -F file=@requests.jsonl -F model=MODEL …/v1/batches"
+    raise ApiError(415, "unsupported_media_type", message)
+
+
+async def _create_from_file(request: Request, context: Context) -> wire.BatchObject:
+    creation = await read_creation(request)
+    await asyncio.to_thread(context.submissions.require_fit_gpu)
+    batch = await asyncio.to_thread(
+        context.submissions.create,
+        creation.order,
+        file_id=creation.input_file_id,
+        endpoint=creation.endpoint,
+        now=time.time(),
+    )
+    _log_accepted(batch, request)
+    view = await asyncio.to_thread(_view, context, batch)
+    # OpenAI answers so whatever comes of the check: a client learns that by asking again.
+    return view.model_copy(update={"status": "validating", "errors": None, "failed_at": None})
+
+
+async def _submit_form(request: Request, context: Context) -> wire.Receipt:
     key = idempotency_key(request)
     await asyncio.to_thread(context.submissions.require_fit_gpu)
-    form = await read_batch_form(request, max_file_bytes=context.settings.max_file_bytes)
-    order = Order(
-        model=form.model,
-        filename=form.filename,
-        priority=form.priority,
-        metadata=form.metadata,
-        completion_window=form.completion_window,
-        idempotency_key=key,
-    )
+    form = await read_form(request, fields=BATCH_FIELDS, max_file_bytes=context.settings.max_file_bytes)
     try:
+        asked = batch_fields(form)
+        order = Order(
+            model=asked.model,
+            filename=form.filename,
+            priority=asked.priority,
+            metadata=asked.metadata,
+            completion_window=asked.completion_window,
+            idempotency_key=key,
+        )
         batch = await asyncio.to_thread(context.submissions.accept, form.file, order, now=time.time())
     finally:
-        await form.form.close()
+        await form.close()
     _log_accepted(batch, request)
     return views.receipt(batch)
 
@@ -170,9 +192,11 @@ def retry_batch(batch_id: BatchId, request: Request, context: Ctx) -> wire.Recei
 
 def _resubmit(context: Context, parent: Batch, places: list[tuple[int, int]]) -> Batch:
     """Copy the lines out of the parent's input, and take the same way as any upload."""
-    source = files.get_file(context.database, file_id=parent.input_file_id)
-    if source is None:
-        raise ApiError(409, "input_file_deleted", f"The input file of batch '{parent.id}' is gone.")
+    try:
+        source = files.get_file(context.database, file_id=parent.input_file_id)
+    except FileMissingError:
+        message = f"The input file of batch '{parent.id}' was deleted: its lines cannot be sent again."
+        raise ApiError(409, "input_file_deleted", message, headers={"x-should-retry": "false"}) from None
     order = Order(
         model=parent.model,
         filename=source.filename,

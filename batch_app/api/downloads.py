@@ -19,10 +19,8 @@ _RANGE = re.compile(r"bytes=\s*(?:\d+-\d*|-\d+)(?:\s*,\s*(?:\d+-\d*|-\d+))*\s*",
 
 
 def published_file(context: Context, request: Request, file_id: str) -> Response:
-    """A stored file, with Range, If-Range, ETag and Content-Length. Raises ApiError 404 or 416."""
+    """A stored file, with Range, If-Range, ETag and Content-Length. Raises FileMissingError, ApiError 416."""
     file = files.get_file(context.database, file_id=file_id)
-    if file is None:
-        raise ApiError(404, "not_found", f"No file found with id '{file_id}'.", param="file_id")
     etag = f'"{file.sha256}"'
     if etag in request.headers.get("if-none-match", ""):
         return Response(status_code=304, headers={"etag": etag})
@@ -82,6 +80,5 @@ def _pieces(context: Context, batch: Batch, kind: AnswerKind, start: int, end: i
         return iter(())
     if batch.output_file_id is not None:
         file = files.get_file(context.database, file_id=batch.output_file_id)
-        assert file is not None
         return read_range(context.settings.data_dir / file.path, start, end - start)
     return read_stream(context.settings.work_dir / batch.id, kind, start, end)

@@ -60,12 +60,16 @@ def retry_later(status: int, code: str, message: str) -> ApiError:
     return ApiError(status, code, message, headers={"retry-after": str(RETRY_AFTER_SECONDS)})
 
 
-def from_cause(error: errors.BatchAppError) -> ApiError:
+def from_cause(error: errors.BatchAppError) -> ApiError:  # noqa: PLR0911  # one branch per cause
     """What a cause looks like over HTTP."""
     message = str(error)
     match error:
         case errors.BatchNotFoundError():
             return ApiError(404, "not_found", message, param="batch_id")
+        case errors.FileMissingError():
+            return ApiError(404, "not_found", message, param="file_id")
+        case errors.FileInUseError():
+            return ApiError(409, "file_in_use", message, param="file_id", headers={"x-should-retry": "false"})
         case errors.QueueFullError():
             return retry_later(429, "queue_full", message)
         case errors.BatchNotCancellableError():

@@ -6,25 +6,28 @@ are decided again, for good, in the transaction that accepts the batch.
 
 import hashlib
 import json
+import os
 import re
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
 
 from batch_app import ids
 from batch_app.api.errors import ApiError, retry_later
 from batch_app.database import Database
+from batch_app.errors import FileMissingError
 from batch_app.files import make_folder, publish
 from batch_app.gpu import GpuLimits, GpuSnapshot, unfit_reason
 from batch_app.intake import Rules, Scan, scan
+from batch_app.jsonl import LineError
 from batch_app.models import Models
 from batch_app.settings import Settings
 from batch_app.states import Dialect
-from batch_app.store import batches, workers
+from batch_app.store import batches, files, workers
 from batch_app.store.batches import Batch, NewBatch, QueueLimits
-from batch_app.store.files import NewFile
+from batch_app.store.files import NewFile, StoredFile
 
 GpuReader = Callable[..., GpuSnapshot | None]
 _WINDOW = re.compile(r"(\d{1,6})([hd])")
@@ -41,6 +44,7 @@ class Order:
     priority: int = 0
     metadata: dict[str, str] | None = None
     completion_window: str | None = None
+    output_expires_after_seconds: int | None = None
     idempotency_key: str | None = None
     parent_batch_id: str | None = None
 
@@ -75,16 +79,65 @@ class Submissions:
     def accept(self, source: BinaryIO, order: Order, *, now: float) -> Batch:
         """Scan, store and accept. Raises ApiError or a cause; then nothing is stored."""
         self._check_order(order)
-        found, file = self._store(source, order)
-        path = self._settings.data_dir / file.path
+        found, file = self._store(source, order.filename, self._rules(model=order.model), self._require_valid)
         is_needed = False
         try:
-            batch = self._accept_stored(order, found, file, now)
+            batch = self._accept_scanned(order, found, file, now, is_stored=False)
             is_needed = batch.input_file_id == file.id  # else the Idempotency-Key is known: the batch it made
         finally:
             if not is_needed:
-                path.unlink(missing_ok=True)
+                (self._settings.data_dir / file.path).unlink(missing_ok=True)
         return batch
+
+    def upload(self, source: BinaryIO, filename: str, *, expires_at: float | None, now: float) -> StoredFile:
+        """Keep a file for batches to come. Raises ApiError 400 when it cannot be one of requests."""
+        rules = self._rules(model=None)
+        _found, file = self._store(source, filename, rules, _require_some_json)
+        return files.add_file(self._database, file=replace(file, expires_at=expires_at), now=now)
+
+    def create(self, order: Order, *, file_id: str, endpoint: str, now: float) -> Batch:
+        """A batch of an uploaded file. What is wrong with the file makes a failed batch that says so, as OpenAI's
+        clients expect. Raises ApiError for what is wrong with the order, and causes."""
+        self._check_order(order)
+        try:
+            stored = files.get_file(self._database, file_id=file_id)
+        except FileMissingError as error:
+            problem = LineError(0, "invalid_request", str(error), "file_id")
+            return self._fail(order, file_id, endpoint, "", [problem], now)
+        with (
+            (self._settings.data_dir / stored.path).open("rb") as source,
+            Path(os.devnull).open("wb") as nowhere,
+        ):
+            found = scan(source, self._rules(model=None, endpoint=endpoint), copy_to=nowhere)
+        problems = self._file_problems(found)
+        if problems:
+            return self._fail(order, file_id, endpoint, found.model or "", problems, now)
+        file = NewFile(stored.id, stored.purpose, stored.filename, stored.bytes, stored.sha256, stored.path)
+        return self._accept_scanned(order, found, file, now, is_stored=True)
+
+    def _fail(
+        self, order: Order, file_id: str, endpoint: str, model: str, problems: list[LineError], now: float
+    ) -> Batch:
+        new = self._new_batch(order, model, model, endpoint, file_id, digest_of=file_id, now=now)
+        return batches.create_failed_batch(self._database, batch=new, errors=problems, now=now)
+
+    def _file_problems(self, found: Scan) -> list[LineError]:
+        limit = self._settings.max_requests_per_batch
+        if found.total_lines > limit:
+            message = f"The file has {found.total_lines} requests; a batch may have {limit}: split it."
+            return [LineError(0, "too_many_requests_in_file", message)]
+        if not found.lines and not found.errors:
+            return [LineError(0, "empty_file", "The file has no requests.")]
+        return found.errors
+
+    def _rules(self, *, model: str | None, endpoint: str | None = None) -> Rules:
+        return Rules(
+            max_requests=self._settings.max_requests_per_batch,
+            max_line_bytes=self._settings.max_line_bytes,
+            endpoint=endpoint,
+            model=model,
+            is_known_model=lambda name: self._models.resolve(name) is not None,
+        )
 
     def _check_order(self, order: Order) -> None:
         if order.model is not None and self._models.resolve(order.model) is None:
@@ -93,28 +146,24 @@ class Submissions:
         check_metadata(order.metadata)
         window_seconds(order.completion_window, self._settings)
 
-    def _store(self, source: BinaryIO, order: Order) -> tuple[Scan, NewFile]:
-        """Copy the upload into the files folder while checking it; an invalid one leaves nothing behind."""
+    def _store(
+        self, source: BinaryIO, filename: str, rules: Rules, require: Callable[[Scan], None]
+    ) -> tuple[Scan, NewFile]:
+        """Copy an upload into the files folder while scanning it; one that is refused leaves nothing behind."""
         file_id = ids.new_file_id()
         temporary = self._settings.temp_dir / f"{file_id}.part"
         final = self._settings.files_dir / f"{file_id}.jsonl"
         make_folder(temporary.parent)
-        rules = Rules(
-            max_requests=self._settings.max_requests_per_batch,
-            max_line_bytes=self._settings.max_line_bytes,
-            model=order.model,
-            is_known_model=lambda name: self._models.resolve(name) is not None,
-        )
         try:
             with temporary.open("wb") as target:
                 found = scan(source, rules, copy_to=target)
-                self._require_valid(found)
+                require(found)
                 publish(target, temporary, final)
         finally:
             with suppress(FileNotFoundError):
                 temporary.unlink()
         path = str(Path(final).relative_to(self._settings.data_dir))
-        return found, NewFile(file_id, "batch", order.filename, found.bytes, found.sha256, path)
+        return found, NewFile(file_id, "batch", filename, found.bytes, found.sha256, path)
 
     def _require_valid(self, found: Scan) -> None:
         limit = self._settings.max_requests_per_batch
@@ -144,40 +193,73 @@ class Submissions:
             message = "The file has no requests: send one JSON object per line, as in the README."
             raise ApiError(400, "empty_file", message, param="file")
 
-    def _accept_stored(self, order: Order, found: Scan, file: NewFile, now: float) -> Batch:
+    def _accept_scanned(
+        self, order: Order, found: Scan, file: NewFile, now: float, *, is_stored: bool
+    ) -> Batch:
         model = order.model or found.model or ""
         spec = self._models.resolve(model)
         assert spec is not None  # the scan has seen to both
         assert found.endpoint is not None
+        new = self._new_batch(
+            order, model, spec.name, found.endpoint, file.id, digest_of=file.sha256, now=now
+        )
+        return batches.accept_batch(
+            self._database,
+            batch=new,
+            file=None if is_stored else file,
+            lines=found.lines,
+            limits=self.limits,
+            now=now,
+        )
+
+    def _new_batch(
+        self,
+        order: Order,
+        model: str,
+        served_model: str,
+        endpoint: str,
+        file_id: str,
+        *,
+        digest_of: str,
+        now: float,
+    ) -> NewBatch:
         window = window_seconds(order.completion_window, self._settings)
-        new = NewBatch(
+        expires = window is not None and self._settings.expire_batches
+        return NewBatch(
             id=ids.new_batch_id(),
             dialect=order.dialect,
             model=model,
-            served_model=spec.name,
-            endpoint=found.endpoint,
-            input_file_id=file.id,
+            served_model=served_model,
+            endpoint=endpoint,
+            input_file_id=file_id,
             priority=order.priority,
             completion_window=order.completion_window,
-            expires_at=now + window if window is not None else None,
+            expires_at=now + (window or 0) if expires else None,
+            output_expires_after_seconds=order.output_expires_after_seconds,
             metadata=order.metadata,
             parent_batch_id=order.parent_batch_id,
             idempotency_key=order.idempotency_key,
-            request_digest=_digest(order, file.sha256),
-        )
-        return batches.accept_batch(
-            self._database, batch=new, file=file, lines=found.lines, limits=self.limits, now=now
+            request_digest=_digest(order, endpoint, digest_of),
         )
 
 
-def _digest(order: Order, sha256: str) -> str:
+def _require_some_json(found: Scan) -> None:
+    """Raises ApiError for an upload in which no line could be a request; the rest is said when it is used."""
+    if not found.lines and all(error.code == "invalid_json_line" for error in found.errors):
+        message = "Invalid file format for Batch API. Must be .jsonl"
+        raise ApiError(400, "invalid_file_format", message, param="file")
+
+
+def _digest(order: Order, endpoint: str, content: str) -> str:
     """Identifies what was asked for: the same request sent twice has the same one."""
     asked = [
-        sha256,
+        content,
+        endpoint,
         order.model,
         order.priority,
         order.metadata,
         order.completion_window,
+        order.output_expires_after_seconds,
         order.parent_batch_id,
     ]
     return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()

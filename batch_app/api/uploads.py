@@ -18,26 +18,47 @@ from starlette.requests import ClientDisconnect
 from batch_app.api.errors import ApiError
 
 _FORM_OVERHEAD_BYTES = 64 * 1024  # boundaries, part headers and the small fields
-_PRIORITIES = range(-100, 101)
+PRIORITIES = range(-100, 101)
 _IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,255}")
-FIELDS = frozenset({"file", "model", "priority", "metadata", "completion_window"})
+BATCH_FIELDS = frozenset({"file", "model", "priority", "metadata", "completion_window"})
+FILE_FIELDS = frozenset({"file", "purpose", "expires_after[anchor]", "expires_after[seconds]"})
 
 
 @dataclass(frozen=True)
-class BatchForm:
-    """The owner's form, each field of the right type. Close it when done."""
+class Form:
+    """A form with one file, and text fields among those that were asked for. Close it when done."""
 
     file: BinaryIO
     filename: str
+    texts: dict[str, str]
+    data: FormData
+
+    async def close(self) -> None:
+        await self.data.close()
+
+
+@dataclass(frozen=True)
+class BatchFields:
+    """The owner's form beside its file, each field of the right type."""
+
     model: str | None
     priority: int
     metadata: dict[str, str] | None
     completion_window: str | None
-    form: FormData
 
 
-async def read_batch_form(request: Request, *, max_file_bytes: int) -> BatchForm:
-    """Raises ApiError: 413 past the limit, 400 for a form that is not as described in the README."""
+def batch_fields(form: Form) -> BatchFields:
+    """Raises ApiError."""
+    return BatchFields(
+        model=form.texts.get("model"),
+        priority=_priority(form.texts.get("priority")),
+        metadata=_metadata(form.texts.get("metadata")),
+        completion_window=form.texts.get("completion_window"),
+    )
+
+
+async def read_form(request: Request, *, fields: frozenset[str], max_file_bytes: int) -> Form:
+    """Raises ApiError: 413 past the limit, 400 for a form with other fields or without a file."""
     limit = max_file_bytes + _FORM_OVERHEAD_BYTES
     length = request.headers.get("content-length", "")
     if length.isdecimal() and int(length) > limit:
@@ -47,7 +68,7 @@ async def read_batch_form(request: Request, *, max_file_bytes: int) -> BatchForm
         raise ApiError(400, "invalid_form", "The form must be in UTF-8.")
     parser = MultiPartParser(request.headers, _counted(request, limit), max_files=1, max_fields=10)
     try:
-        return _check(await _parse(parser, max_file_bytes), max_file_bytes)
+        return _check(await _parse(parser, max_file_bytes), fields, max_file_bytes)
     except ApiError:
         for file in parser._files_to_close_on_error:  # noqa: SLF001  # Starlette forgets a part that broke off
             file.close()
@@ -60,7 +81,9 @@ async def _parse(parser: MultiPartParser, max_file_bytes: int) -> FormData:
     except _TooLargeError:
         raise _too_large(max_file_bytes) from None
     except MultiPartException as error:
-        message = f"The form cannot be read: {error.message} Send it as multipart/form-data with 'file' and 'model'."
+        message = (
+            f"The form cannot be read: {error.message} Send it as multipart/form-data with a 'file' part."
+        )
         raise ApiError(400, "invalid_form", message) from None
     except ClientDisconnect:
         raise ApiError(400, "upload_interrupted", "The upload ended before the form did.") from None
@@ -86,29 +109,22 @@ def _too_large(max_file_bytes: int) -> ApiError:
     return ApiError(413, "file_too_large", message, param="file", headers={"connection": "close"})
 
 
-def _check(form: FormData, max_file_bytes: int) -> BatchForm:
-    if unknown := sorted(set(form) - FIELDS):
-        message = f"Unknown form field {unknown[0]!r}; there are {', '.join(sorted(FIELDS))}."
+def _check(data: FormData, fields: frozenset[str], max_file_bytes: int) -> Form:
+    if unknown := sorted(set(data) - fields):
+        message = f"Unknown form field {unknown[0]!r}; there are {', '.join(sorted(fields))}."
         raise ApiError(400, "unknown_parameter", message, param=unknown[0])
-    file = form.get("file")
+    file = data.get("file")
     if not isinstance(file, UploadFile):
         message = "Missing required parameter: 'file' (a JSONL file, sent as a file part of the form)."
         raise ApiError(400, "missing_required_parameter", message, param="file")
     if (file.size or 0) > max_file_bytes:
         raise _too_large(max_file_bytes)
-    return BatchForm(
-        file=file.file,
-        filename=_printable(file.filename or "upload"),
-        model=_text(form, "model"),
-        priority=_priority(_text(form, "priority")),
-        metadata=_metadata(_text(form, "metadata")),
-        completion_window=_text(form, "completion_window"),
-        form=form,
-    )
+    texts = {name: text for name in sorted(fields - {"file"}) if (text := _text(data, name))}
+    return Form(file.file, _printable(file.filename or "upload"), texts, data)
 
 
-def _text(form: FormData, name: str) -> str | None:
-    value = form.get(name)
+def _text(data: FormData, name: str) -> str | None:
+    value = data.get(name)
     if isinstance(value, UploadFile):
         raise ApiError(400, "invalid_type", f"'{name}' must be a text field, not a file.", param=name)
     return value.strip() or None if value is not None else None
@@ -117,7 +133,7 @@ def _text(form: FormData, name: str) -> str | None:
 def _priority(text: str | None) -> int:
     if text is None:
         return 0
-    if re.fullmatch(r"[+-]?\d{1,3}", text) and int(text) in _PRIORITIES:
+    if re.fullmatch(r"[+-]?\d{1,3}", text) and int(text) in PRIORITIES:
         return int(text)
     message = f"'priority' must be a whole number from -100 to 100, got {text[:40]!r}."
     raise ApiError(400, "invalid_value", message, param="priority")

@@ -163,6 +163,20 @@ class FileObject(BaseModel):
     status: str = "processed"
 
 
+class FileList(BaseModel):
+    object: str = "list"
+    data: list[FileObject]
+    first_id: str | None
+    last_id: str | None
+    has_more: bool
+
+
+class FileDeleted(BaseModel):
+    id: str
+    object: str = "file"
+    deleted: bool = True
+
+
 class ModelObject(BaseModel):
     id: str
     object: str = "model"

@@ -79,8 +79,8 @@ def _publish(database: Database, settings: Settings, run: Run, verdict: Verdict,
         database,
         claim=run.claim,
         status=verdict.status,
-        output=_publish_kind(database, settings, run, "output"),
-        errors=_publish_kind(database, settings, run, "error"),
+        output=_publish_kind(database, settings, run, "output", now=now),
+        errors=_publish_kind(database, settings, run, "error", now=now),
         reasons=[reason] if verdict.status is BatchStatus.FAILED else [],
         now=now,
     )
@@ -88,7 +88,9 @@ def _publish(database: Database, settings: Settings, run: Run, verdict: Verdict,
     log.info("batch_ended", extra={"batch_id": run.id, "status": str(verdict.status), "code": verdict.code})
 
 
-def _publish_kind(database: Database, settings: Settings, run: Run, kind: AnswerKind) -> NewFile | None:
+def _publish_kind(
+    database: Database, settings: Settings, run: Run, kind: AnswerKind, *, now: float
+) -> NewFile | None:
     _lines, end = progress.committed_end(database, batch_id=run.id, kind=kind)
     if end == 0:
         return None
@@ -107,4 +109,5 @@ def _publish_kind(database: Database, settings: Settings, run: Run, kind: Answer
         bytes=published.bytes,
         sha256=published.sha256,
         path=str(published.path.relative_to(settings.data_dir)),
+        expires_at=now + lifetime if (lifetime := run.batch.output_expires_after_seconds) else None,
     )

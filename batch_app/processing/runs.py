@@ -70,7 +70,6 @@ class Runs:
             return None
         log.info("batch_claimed", extra={"batch_id": batch.id, "epoch": claim.epoch})
         source = files.get_file(self._database, file_id=batch.input_file_id)
-        assert source is not None  # stored in the transaction that accepted the batch
         claimed = batches.get_batch(self._database, batch_id=batch.id)
         run = Run(
             claimed,

@@ -35,6 +35,7 @@ class Batch:
     endpoint: str
     priority: int
     completion_window: str | None
+    output_expires_after_seconds: int | None
     metadata: dict[str, str] | None
     errors: list[dict[str, Any]] | None
     total_requests: int
@@ -88,6 +89,7 @@ class NewBatch:
     priority: int = 0
     completion_window: str | None = None
     expires_at: float | None = None
+    output_expires_after_seconds: int | None = None
     metadata: dict[str, str] | None = None
     parent_batch_id: str | None = None
     idempotency_key: str | None = None
@@ -123,11 +125,13 @@ def accept_batch(
         _check_room(connection, limits, len(lines))
         if file is not None:
             insert_file(connection, file, now)
-        values = {name: getattr(batch, name) for name in NewBatch.__dataclass_fields__}
-        values["metadata"] = json.dumps(batch.metadata) if batch.metadata is not None else None
         connection.execute(
             insert(batches).values(
-                **values, status=BatchStatus.QUEUED, total_requests=len(lines), created_at=now, claim_epoch=0
+                **_columns_of(batch),
+                status=BatchStatus.QUEUED,
+                total_requests=len(lines),
+                created_at=now,
+                claim_epoch=0,
             )
         )
         connection.execute(insert(requests), [_ledger_row(batch.id, line) for line in lines])
@@ -195,21 +199,35 @@ def _mark_retried(connection: Connection, batch: NewBatch) -> None:
     connection.execute(letters.values(retried_by_batch_id=batch.id))
 
 
+FROZEN_COLUMNS = (
+    "completed_requests",
+    "failed_requests",
+    "cancelled_requests",
+    "expired_requests",
+    "input_tokens",
+    "cached_tokens",
+    "output_tokens",
+    "reasoning_tokens",
+)
+
+
 def create_failed_batch(
     database: Database, *, batch: NewBatch, errors: Sequence[LineError], now: float
 ) -> Batch:
-    """A batch that was refused before it began: OpenAI's clients learn of a bad input file this way."""
-    values = {name: getattr(batch, name) for name in NewBatch.__dataclass_fields__}
-    values["metadata"] = json.dumps(batch.metadata) if batch.metadata is not None else None
-    zero = dict.fromkeys(FROZEN_COLUMNS, 0)
+    """A batch that fails before it begins: OpenAI's clients learn of a bad input file this way.
+
+    Raises IdempotencyKeyReusedError; a known key with the same digest gives the batch it made.
+    """
     listed = [
         {"code": e.code, "message": e.message, "param": e.param, "line": e.line or None} for e in errors
     ]
     with database.write() as connection:
+        if earlier := _earlier_with_key(connection, batch, now):
+            return earlier
         connection.execute(
             insert(batches).values(
-                **values,
-                **zero,
+                **_columns_of(batch),
+                **dict.fromkeys(FROZEN_COLUMNS, 0),
                 status=BatchStatus.FAILED,
                 total_requests=0,
                 created_at=now,
@@ -221,16 +239,9 @@ def create_failed_batch(
         return _get(connection, batch.id)
 
 
-FROZEN_COLUMNS = (
-    "completed_requests",
-    "failed_requests",
-    "cancelled_requests",
-    "expired_requests",
-    "input_tokens",
-    "cached_tokens",
-    "output_tokens",
-    "reasoning_tokens",
-)
+def _columns_of(batch: NewBatch) -> dict[str, Any]:
+    columns = {name: getattr(batch, name) for name in NewBatch.__dataclass_fields__}
+    return {**columns, "metadata": json.dumps(batch.metadata) if batch.metadata is not None else None}
 
 
 def get_batch(database: Database, *, batch_id: str) -> Batch:

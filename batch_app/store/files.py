@@ -2,9 +2,11 @@
 
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import ColumnElement, Connection, Select, and_, insert, literal, select, tuple_, update
 
-from batch_app.database import Database, files
+from batch_app.database import Database, batches, files
+from batch_app.errors import FileInUseError, FileMissingError
+from batch_app.states import OPEN_BATCH_STATES
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,17 +36,85 @@ class StoredFile:
     expires_at: float | None
 
 
+_COLUMNS = [files.c[name] for name in StoredFile.__dataclass_fields__]
+_PRESENT = files.c.deleted_at.is_(None)
+
+
 def insert_file(connection: Connection, file: NewFile, now: float) -> None:
     """Part of the transaction that makes something refer to the file."""
     values = {name: getattr(file, name) for name in NewFile.__dataclass_fields__}
     connection.execute(insert(files).values(**values, created_at=now))
 
 
-def get_file(database: Database, *, file_id: str) -> StoredFile | None:
-    columns = [files.c[name] for name in StoredFile.__dataclass_fields__]
+def add_file(database: Database, *, file: NewFile, now: float) -> StoredFile:
+    """Name a durable file that nothing refers to yet."""
+    with database.write() as connection:
+        insert_file(connection, file, now)
+        return _get(connection, file.id)
+
+
+def get_file(database: Database, *, file_id: str) -> StoredFile:
+    """Raises FileMissingError."""
     with database.read() as connection:
-        row = connection.execute(select(*columns).where(files.c.id == file_id)).one_or_none()
-    return StoredFile(**row._mapping) if row else None
+        return _get(connection, file_id)
+
+
+def _get(connection: Connection, file_id: str) -> StoredFile:
+    row = connection.execute(select(*_COLUMNS).where(files.c.id == file_id, _PRESENT)).one_or_none()
+    if row is None:
+        raise FileMissingError(file_id)
+    return StoredFile(**row._mapping)
+
+
+def list_files(
+    database: Database,
+    *,
+    limit: int,
+    newest_first: bool,
+    after: str | None = None,
+    purpose: str | None = None,
+) -> list[StoredFile]:
+    """Files in the order of their upload, behind file `after`. Raises FileMissingError when there is none."""
+    age = tuple_(files.c.created_at, files.c.id)
+    query = select(*_COLUMNS).where(_PRESENT).limit(limit)
+    query = query.order_by(*(column.desc() if newest_first else column.asc() for column in age.clauses))
+    if purpose is not None:
+        query = query.where(files.c.purpose == purpose)
+    with database.read() as connection:
+        if after is not None:
+            last = _get(connection, after)
+            bound = tuple_(literal(last.created_at), literal(last.id))
+            query = query.where(age < bound if newest_first else age > bound)
+        return [StoredFile(**row._mapping) for row in connection.execute(query)]
+
+
+def delete_file(database: Database, *, file_id: str, now: float) -> StoredFile:
+    """Mark a file deleted; its bytes may go once this returns. Raises FileMissingError, FileInUseError."""
+    with database.write() as connection:
+        file = _get(connection, file_id)
+        if needed_by := connection.execute(_open_batch_with(files.c.id == file_id)).scalars().first():
+            raise FileInUseError(
+                f"File '{file_id}' is the input of batch '{needed_by}', which is not finished."
+            )
+        connection.execute(update(files).where(files.c.id == file_id).values(deleted_at=now))
+        return file
+
+
+def delete_expired_files(database: Database, *, now: float) -> list[StoredFile]:
+    """Mark every file deleted that is past its expiry and that no unfinished batch needs."""
+    due = and_(_PRESENT, files.c.expires_at <= now, ~_open_batch_with(literal(True)).exists())
+    with database.write() as connection:
+        found = [StoredFile(**row._mapping) for row in connection.execute(select(*_COLUMNS).where(due))]
+        connection.execute(
+            update(files).where(files.c.id.in_([file.id for file in found])).values(deleted_at=now)
+        )
+    return found
+
+
+def _open_batch_with(condition: ColumnElement[bool]) -> Select[tuple[str]]:
+    """The unfinished batches whose input is the file in question."""
+    needs = and_(batches.c.input_file_id == files.c.id, batches.c.status.in_(OPEN_BATCH_STATES))
+    return select(batches.c.id).where(needs, condition)
 
 
 def filenames(database: Database, *, file_ids: list[str]) -> dict[str, str]:

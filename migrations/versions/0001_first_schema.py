@@ -18,10 +18,12 @@ def upgrade() -> None:
         sa.Column("path", sa.String(), nullable=False),
         sa.Column("created_at", sa.Float(), nullable=False),
         sa.Column("expires_at", sa.Float(), nullable=True),
+        sa.Column("deleted_at", sa.Float(), nullable=True),
         sa.CheckConstraint("purpose IN ('batch', 'batch_output')", name=op.f("ck_files_purpose")),
         sa.CheckConstraint("bytes >= 0", name=op.f("ck_files_bytes_not_negative")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_files")),
     )
+    op.create_index("ix_files_created_at", "files", ["created_at", "id"], unique=False)
     op.create_table(
         "samples",
         sa.Column("at", sa.Float(), nullable=False),
@@ -73,6 +75,7 @@ def upgrade() -> None:
         sa.Column("endpoint", sa.String(), nullable=False),
         sa.Column("priority", sa.Integer(), nullable=False),
         sa.Column("completion_window", sa.String(), nullable=True),
+        sa.Column("output_expires_after_seconds", sa.Integer(), nullable=True),
         sa.Column("metadata", sa.String(), nullable=True),
         sa.Column("errors", sa.String(), nullable=True),
         sa.Column("total_requests", sa.Integer(), nullable=False),

@@ -54,12 +54,12 @@ class System:
         }
         return {**clean, "PYTHONUNBUFFERED": "1", **{PREFIX + name: value for name, value in own.items()}}
 
-    def start(self, *arguments: str) -> subprocess.Popen[bytes]:
+    def start(self, *arguments: str, cwd: Path = PROJECT_DIR) -> subprocess.Popen[bytes]:
         """Any of our processes, its output appended to `output.log` beside the data folder."""
         with self.log.open("ab") as output:
             process = subprocess.Popen(
                 [sys.executable, *arguments],
-                cwd=PROJECT_DIR,
+                cwd=cwd,
                 env=self.environment(),
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -85,7 +85,9 @@ class System:
 
     def start_web(self) -> subprocess.Popen[bytes]:
         process = self.start("serve_results.py")
-        wait_until(lambda: self._answers(f"{self.web_url}/dashboard.html", process), what="the pages to answer")
+        wait_until(
+            lambda: self._answers(f"{self.web_url}/dashboard.html", process), what="the pages to answer"
+        )
         return process
 
     def start_all(self) -> None:

@@ -100,7 +100,9 @@ def test_the_worker_goes_on_while_the_api_is_dead(system: System) -> None:
     journal = system.data_dir / "batch.db"
     with sqlite3.connect(journal) as connection:
         status = "SELECT status FROM batches"
-        wait_until(lambda: connection.execute(status).fetchone() == ("completed",), what="the batch to complete")
+        wait_until(
+            lambda: connection.execute(status).fetchone() == ("completed",), what="the batch to complete"
+        )
     system.start_api()
     _assert_exactly_once(system, batch_id)
 

@@ -1,0 +1,127 @@
+"""The JSON form of `POST /v1/batches`, as OpenAI's clients send it: an uploaded file is named, not sent."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+from fastapi import Request
+
+from batch_app.api.errors import ApiError
+from batch_app.api.submission import Order
+from batch_app.api.uploads import PRIORITIES, idempotency_key
+from batch_app.jsonl import ENDPOINTS
+
+_MAX_BODY_BYTES = 64 * 1024
+OUTPUT_LIFETIME_SECONDS = range(3600, 2_592_000 + 1)
+
+CREATION_SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "required": ["input_file_id", "endpoint", "completion_window"],
+    "additionalProperties": False,
+    "properties": {
+        "input_file_id": {"type": "string", "description": "a file uploaded with purpose batch"},
+        "endpoint": {"type": "string", "enum": list(ENDPOINTS)},
+        "completion_window": {"type": "string", "description": "for example 24h"},
+        "metadata": {"type": ["object", "null"], "additionalProperties": {"type": "string"}},
+        "output_expires_after": {
+            "type": ["object", "null"],
+            "required": ["anchor", "seconds"],
+            "properties": {
+                "anchor": {"const": "created_at"},
+                "seconds": {"type": "integer", "minimum": 3600, "maximum": 2_592_000},
+            },
+        },
+        "priority": {"type": "integer", "minimum": -100, "maximum": 100, "default": 0},
+    },
+}
+
+
+@dataclass(frozen=True)
+class Creation:
+    """What a client asks for: a batch of the requests in a file that is here already."""
+
+    input_file_id: str
+    endpoint: str
+    order: Order
+
+
+async def read_creation(request: Request) -> Creation:
+    """Raises ApiError 400 naming the parameter."""
+    body = await _read_object(request)
+    if unknown := sorted(set(body) - set(CREATION_SCHEMA["properties"])):
+        raise ApiError(
+            400, "unknown_parameter", f"Unknown parameter: '{unknown[0][:80]}'.", param=unknown[0][:80]
+        )
+    input_file_id, endpoint, window = (
+        _required_text(body, name) for name in ("input_file_id", "endpoint", "completion_window")
+    )
+    if endpoint not in ENDPOINTS:
+        message = f"'endpoint' must be one of {', '.join(ENDPOINTS)}; got {endpoint[:80]!r}."
+        raise ApiError(400, "invalid_value", message, param="endpoint")
+    order = Order(
+        model=None,
+        filename="",
+        dialect="openai",
+        priority=_priority(body.get("priority")),
+        metadata=body.get("metadata"),
+        completion_window=window,
+        output_expires_after_seconds=_lifetime(body.get("output_expires_after")),
+        idempotency_key=idempotency_key(request),
+    )
+    return Creation(input_file_id, endpoint, order)
+
+
+async def _read_object(request: Request) -> dict[str, Any]:
+    body = bytearray()
+    async for piece in request.stream():
+        body += piece
+        if len(body) > _MAX_BODY_BYTES:
+            raise ApiError(413, "body_too_large", f"The body is larger than {_MAX_BODY_BYTES} bytes.")
+    try:
+        value = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise ApiError(400, "invalid_json", f"The body is not valid JSON: {error}.") from None
+    if not isinstance(value, dict):
+        raise ApiError(400, "invalid_type", "The body must be a JSON object.")
+    return value
+
+
+def _required_text(body: dict[str, Any], name: str) -> str:
+    value = body.get(name)
+    if value is None:
+        raise ApiError(
+            400, "missing_required_parameter", f"Missing required parameter: '{name}'.", param=name
+        )
+    if not isinstance(value, str):
+        message = f"Invalid type for '{name}': expected a string, got {type(value).__name__}."
+        raise ApiError(400, "invalid_type", message, param=name)
+    return value
+
+
+def _priority(value: Any) -> int:
+    if value is None:
+        return 0
+    if isinstance(value, int) and not isinstance(value, bool) and value in PRIORITIES:
+        return value
+    raise ApiError(
+        400, "invalid_value", "'priority' must be a whole number from -100 to 100.", param="priority"
+    )
+
+
+def _lifetime(value: Any) -> int | None:
+    """`{"anchor": "created_at", "seconds": N}` to N."""
+    if value is None:
+        return None
+    if not isinstance(value, dict) or value.get("anchor") != "created_at":
+        message = '\'output_expires_after\' must be {"anchor": "created_at", "seconds": N}.'
+        raise ApiError(400, "invalid_value", message, param="output_expires_after.anchor")
+    return check_lifetime(value.get("seconds"), param="output_expires_after.seconds")
+
+
+def check_lifetime(seconds: Any, *, param: str) -> int:
+    """OpenAI's bounds for the life of a file: an hour to thirty days. Raises ApiError."""
+    if isinstance(seconds, int) and not isinstance(seconds, bool) and seconds in OUTPUT_LIFETIME_SECONDS:
+        return seconds
+    raise ApiError(
+        400, "invalid_value", f"'{param}' must be a whole number from 3600 to 2592000.", param=param
+    )
