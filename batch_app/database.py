@@ -300,8 +300,8 @@ def _switch_to_wal(connection: Any) -> None:
     while True:
         try:
             connection.execute("PRAGMA journal_mode = WAL")
-        except dbapi2.OperationalError:
-            if time.monotonic() > deadline:
+        except dbapi2.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > deadline:
                 raise
             time.sleep(_LOCK_POLL_SECONDS)
         else:

@@ -11,6 +11,7 @@ import os
 import re
 import shutil
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final, Literal
@@ -73,29 +74,43 @@ def _segments(folder: Path, kind: AnswerKind) -> list[_Segment]:
 
 
 def read_stream(folder: Path, kind: AnswerKind, start: int, end: int) -> Iterator[bytes]:
-    """The logical stream from `start` to `end`, which must be committed, in pieces of at most 1 MiB."""
+    """The logical stream from `start` to `end`, which must be committed, in pieces of at most 1 MiB.
+
+    Every log is opened before the first piece is given, so a batch that ends meanwhile does not break it off.
+    Raises EOFError when bytes are missing.
+    """
     if start >= end:
         return
     segments = _segments(folder, kind)
     if not segments or segments[0].base != 0:
         raise EOFError(f"the first log of {folder.name}'s {kind} is missing")
     bounds = [segment.base for segment in segments[1:]] + [end]
-    for segment, bound in zip(segments, bounds, strict=True):
-        first, last = max(start, segment.base), min(end, bound)
-        if first < last:
-            yield from read_range(segment.path, first - segment.base, last - first)
+    with ExitStack() as opened:
+        parts = []
+        for segment, bound in zip(segments, bounds, strict=True):
+            first, last = max(start, segment.base), min(end, bound)
+            if first < last:
+                parts.append(
+                    (opened.enter_context(segment.path.open("rb")), first - segment.base, last - first)
+                )
+        for source, offset, length in parts:
+            yield from _pieces(source, offset, length)
 
 
 def read_range(path: Path, offset: int, length: int) -> Iterator[bytes]:
     """`length` bytes of a file from `offset`, in pieces of at most 1 MiB. Raises EOFError when they are not there."""
     with path.open("rb") as source:
-        source.seek(offset)
-        while length > 0:
-            piece = source.read(min(length, _COPY_BYTES))
-            if not piece:
-                raise EOFError(f"{path.name} ends {length} bytes before what the ledger says it holds")
-            length -= len(piece)
-            yield piece
+        yield from _pieces(source, offset, length)
+
+
+def _pieces(source: BinaryIO, offset: int, length: int) -> Iterator[bytes]:
+    source.seek(offset)
+    while length > 0:
+        piece = source.read(min(length, _COPY_BYTES))
+        if not piece:
+            raise EOFError(f"{source.name} ends {length} bytes before what the ledger says it holds")
+        length -= len(piece)
+        yield piece
 
 
 class AnswerLog:
@@ -117,9 +132,6 @@ class AnswerLog:
     def append(self, lines: list[bytes]) -> list[Place]:
         """Write lines and sync them: they are on the disk when this returns. On OSError none of them counts."""
         descriptor = self._open()
-        if os.fstat(descriptor).st_size != self._size:
-            # What was cut off, or what a full disk took only in part, must not come before these lines.
-            os.ftruncate(descriptor, self._size)
         _write_all(descriptor, b"".join(lines), self._size)
         os.fdatasync(descriptor)
         places = []
@@ -129,7 +141,7 @@ class AnswerLog:
         return places
 
     def cut_to(self, size: int) -> None:
-        """Forget what was appended past `size`; the next append overwrites it."""
+        """Forget what was appended past `size`: the next append overwrites it, and what is left of it nobody reads."""
         self._size = size
 
     def close(self) -> None:
@@ -140,8 +152,13 @@ class AnswerLog:
     def _open(self) -> int:
         if self._descriptor is None:
             make_folder(self._path.parent)
-            self._descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT, 0o644)
-            sync_folder(self._path.parent)
+            descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT, 0o644)
+            try:
+                sync_folder(self._path.parent)
+            except OSError:
+                os.close(descriptor)
+                raise
+            self._descriptor = descriptor
         return self._descriptor
 
 

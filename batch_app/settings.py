@@ -81,6 +81,16 @@ class Settings(BaseSettings):
             )
         return self
 
+    @model_validator(mode="after")
+    def _lost_after_several_heartbeats(self) -> Self:
+        if not self.heartbeat_seconds < self.late_seconds < self.lost_seconds:
+            raise ValueError(
+                "BATCH_HEARTBEAT_SECONDS must be less than BATCH_LATE_SECONDS, and that less than "
+                f"BATCH_LOST_SECONDS; they are {self.heartbeat_seconds:g}, {self.late_seconds:g} and "
+                f"{self.lost_seconds:g}"
+            )
+        return self
+
     @property
     def database_path(self) -> Path:
         return self.data_dir / "batch.db"

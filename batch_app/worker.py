@@ -118,7 +118,7 @@ def register(database: Database, settings: Settings) -> str:
         now=time.time(),
     )
     lost = recover.release_lost_workers(database, settings, own_id=worker_id, now=time.time())
-    recover.sweep(database, settings, lost=lost)
+    recover.sweep(database, settings, lost=lost, now=time.time())
     return worker_id
 
 

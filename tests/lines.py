@@ -19,4 +19,6 @@ def chat_lines(count: int, text: str = "Evaluate candidate {}") -> list[dict[str
 
 def jsonl(lines: Iterable[Any]) -> bytes:
     """Values become JSON lines; bytes stay as they are."""
-    return b"".join((line if isinstance(line, bytes) else json.dumps(line).encode()) + b"\n" for line in lines)
+    return b"".join(
+        (line if isinstance(line, bytes) else json.dumps(line).encode()) + b"\n" for line in lines
+    )

@@ -117,6 +117,12 @@ def _open_batch_with(condition: ColumnElement[bool]) -> Select[tuple[str]]:
     return select(batches.c.id).where(needs, condition)
 
 
+def known_ids(database: Database) -> set[str]:
+    """Every file that is, or once was."""
+    with database.read() as connection:
+        return set(connection.execute(select(files.c.id)).scalars())
+
+
 def filenames(database: Database, *, file_ids: list[str]) -> dict[str, str]:
     """The names under which some files were uploaded, by id."""
     query = select(files.c.id, files.c.filename).where(files.c.id.in_(file_ids))

@@ -168,13 +168,16 @@ def test_batches_are_listed_page_by_page(client: openai.OpenAI) -> None:
     assert [batch.id for batch in client.batches.list(limit=1)][:3] == made[::-1]
 
 
-def test_a_finished_batch_cannot_be_cancelled_and_a_cancelled_one_can_again(
-    client: openai.OpenAI, running: System
-) -> None:
+def test_a_finished_batch_cannot_be_cancelled_and_a_cancelled_one_can_again(client: openai.OpenAI) -> None:
     done = _ended(client, _create(client, _upload(client, _lines(1))).id)
     with pytest.raises(openai.ConflictError) as refusal:
         client.batches.cancel(done.id)
     assert refusal.value.response.headers["x-should-retry"] == "false"
+
+    cancelled = _create(client, _upload(client, _lines(40_000)))
+    assert client.batches.cancel(cancelled.id).cancelling_at is not None
+    assert _ended(client, cancelled.id).status == "cancelled"
+    assert client.batches.cancel(cancelled.id).status == "cancelled"
 
 
 def test_a_file_and_its_output_expire_when_asked_to(client: openai.OpenAI) -> None:

@@ -64,7 +64,13 @@ def test_workers_killed_at_random_moments_lose_and_double_nothing(system: System
 
 
 def test_a_worker_that_slept_past_its_lease_publishes_nothing_twice(system: System) -> None:
-    system.settings = {"ECHO_LATENCY_MS": "50", "WINDOW": "50", "LATE_SECONDS": "1", "LOST_SECONDS": "2"}
+    system.settings = {
+        "ECHO_LATENCY_MS": "50",
+        "WINDOW": "50",
+        "HEARTBEAT_SECONDS": "0.5",
+        "LATE_SECONDS": "1",
+        "LOST_SECONDS": "2",
+    }
     system.start_api()
     first = system.start_worker()
     batch_id = system.submit(jsonl(chat_lines(LINES)))

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from batch_app.database import Database
-from batch_app.errors import BatchNotFoundError
+from batch_app.errors import BatchNotFoundError, FileMissingError
 from batch_app.states import BatchStatus, RequestStatus
 from batch_app.store import batches, files, progress
 from batch_app.store.batches import Batch
@@ -129,6 +129,7 @@ def test_the_committed_end_is_where_the_last_recorded_answer_ends(database: Data
 
 def test_files_are_found_by_their_ids(database: Database) -> None:
     batch = accept(database)
-    assert files.get_file(database, file_id="file-nobody") is None
+    with pytest.raises(FileMissingError):
+        files.get_file(database, file_id="file-nobody")
     known = files.filenames(database, file_ids=[batch.input_file_id, "file-nobody"])
     assert known == {batch.input_file_id: "in.jsonl"}

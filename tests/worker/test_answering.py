@@ -28,7 +28,11 @@ def test_a_refused_line_is_final_at_once_and_costs_the_others_nothing(bench: Ben
         assert error["custom_id"] == "bad"
         assert error["response"]["status_code"] == 400
         assert "asked for a 400" in error["response"]["body"]["error"]["message"]
-        assert bench.ledger(batch_id, "status", "attempts") == [("completed", 1), ("failed", 1), ("completed", 1)]
+        assert bench.ledger(batch_id, "status", "attempts") == [
+            ("completed", 1),
+            ("failed", 1),
+            ("completed", 1),
+        ]
 
     run(scenario())
 

@@ -26,7 +26,9 @@ def test_cancelling_keeps_finished_lines_and_ends_the_others(bench: Bench) -> No
         bench.with_settings(window=4)
         engine = HeldEngine()
         engine.let_go("first")
-        batch_id = bench.submit([chat_line("a", "first"), *(chat_line(f"b{i}", f"later {i}") for i in range(9))])
+        batch_id = bench.submit(
+            [chat_line("a", "first"), *(chat_line(f"b{i}", f"later {i}") for i in range(9))]
+        )
         worker = bench.worker(lambda _spec: engine)
         await bench.turns(worker, until=lambda: bench.ledger(batch_id, "status")[0] == ("completed",))
         fed = len(engine.asked)
@@ -74,7 +76,9 @@ def test_an_expired_batch_keeps_its_answers_and_says_batch_expired_for_the_rest(
     run(scenario())
 
 
-def test_a_batch_that_expires_before_anybody_claims_it_is_expired_without_having_started(bench: Bench) -> None:
+def test_a_batch_that_expires_before_anybody_claims_it_is_expired_without_having_started(
+    bench: Bench,
+) -> None:
     async def scenario() -> None:
         batch_id = bench.submit(2, completion_window="24h")
         bench.now += 24 * 3600 + 1

@@ -58,7 +58,11 @@ def test_an_engine_that_produces_nothing_is_replaced(bench: Bench) -> None:
 def test_the_loaded_model_finishes_its_work_before_another_is_swapped_in(bench: Bench) -> None:
     async def scenario() -> None:
         bench.with_settings(window=5)
-        first, other, second = bench.submit(30, model="a"), bench.submit(5, model="b"), bench.submit(30, model="a")
+        first, other, second = (
+            bench.submit(30, model="a"),
+            bench.submit(5, model="b"),
+            bench.submit(30, model="a"),
+        )
         await bench.finish(bench.worker(), first, other, second)
         assert bench.loads == ["a", "b"]
 
