@@ -24,6 +24,7 @@ ENDPOINTS: Final[dict[str, tuple[str, ...]]] = {
 }
 MAX_CUSTOM_ID: Final = 512
 MAX_DEPTH: Final = 100
+MAX_MODEL_NAME: Final = 256
 _CONTROL_CHARACTERS: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _MOST_TOKENS: Final = 2**53
 _MEDIA_KEYS: Final = frozenset({"image_url", "audio_url", "video_url", "file_url"})
@@ -118,14 +119,18 @@ def _body_problems(
             "A batch cannot stream: remove 'stream' or set it to false.",
             "body.stream",
         )
-    model = body.get("model")
-    if not (model_given or (isinstance(model, str) and model)):
+    if not model_given and not is_model_name(body.get("model")):
         yield "invalid_request", "'body.model' must name a model.", "body.model"
     for name in ENDPOINTS.get(url, ()) if isinstance(url, str) else ():
         if body.get(name) in (None, "", []):
             yield "invalid_request", f"{url} needs 'body.{name}'.", f"body.{name}"
     if problem := _content_problem(body):
         yield "invalid_request", problem, "body"
+
+
+def is_model_name(value: Any) -> bool:
+    """What a model may be called: up to 256 printable characters, fit for lists and logs."""
+    return isinstance(value, str) and 0 < len(value) <= MAX_MODEL_NAME and value.isprintable()
 
 
 def _content_problem(body: dict[str, Any]) -> str | None:

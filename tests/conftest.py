@@ -12,6 +12,14 @@ from batch_app.migrate import migrate
 from batch_app.settings import PREFIX, Settings
 from tests.processes.system import System
 
+# What a layer starts decides its place: a broken line parser shows before a browser does. The browser comes last
+# also because Playwright keeps an event loop running in the main thread.
+LAYERS = ["unit", "store", "worker", "api", "web", "client", "openai_client", "processes", "vllm", "browser"]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: LAYERS.index(item.path.relative_to(Path(__file__).parent).parts[0]))
+
 
 @pytest.fixture(autouse=True)
 def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:

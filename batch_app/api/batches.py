@@ -82,6 +82,8 @@ async def _create_from_file(request: Request, context: Context) -> wire.BatchObj
 async def _submit_form(request: Request, context: Context) -> wire.Receipt:
     key = idempotency_key(request)
     await asyncio.to_thread(context.submissions.require_fit_gpu)
+    if key is None:  # a known key is answered even when the queue is full
+        await asyncio.to_thread(context.submissions.require_room)
     form = await read_form(request, fields=BATCH_FIELDS, max_file_bytes=context.settings.max_file_bytes)
     try:
         asked = batch_fields(form)

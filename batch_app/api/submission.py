@@ -21,7 +21,7 @@ from batch_app.errors import FileMissingError
 from batch_app.files import make_folder, publish
 from batch_app.gpu import GpuLimits, GpuSnapshot, unfit_reason
 from batch_app.intake import Rules, Scan, scan
-from batch_app.jsonl import LineError
+from batch_app.jsonl import MAX_MODEL_NAME, LineError, is_model_name
 from batch_app.models import Models
 from batch_app.settings import Settings
 from batch_app.states import Dialect
@@ -75,6 +75,10 @@ class Submissions:
         """Raises ApiError 503 with the reading."""
         if reason := self.gpu_refusal(self.gpu()):
             raise retry_later(503, "gpu_unfit", f"No batch is accepted now: {reason}. Try again later.")
+
+    def require_room(self) -> None:
+        """Refuse before the upload what could only be refused after it. Raises QueueFullError."""
+        batches.require_room(self._database, limits=self.limits)
 
     def accept(self, source: BinaryIO, order: Order, *, now: float) -> Batch:
         """Scan, store and accept. Raises ApiError or a cause; then nothing is stored."""
@@ -140,6 +144,9 @@ class Submissions:
         )
 
     def _check_order(self, order: Order) -> None:
+        if order.model is not None and not is_model_name(order.model):
+            message = f"'model' must have 1 to {MAX_MODEL_NAME} printable characters."
+            raise ApiError(400, "invalid_value", message, param="model")
         if order.model is not None and self._models.resolve(order.model) is None:
             message = f"The model {order.model!r} does not exist here; GET /v1/models lists those that do."
             raise ApiError(404, "model_not_found", message, param="model")

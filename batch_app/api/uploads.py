@@ -66,7 +66,7 @@ async def read_form(request: Request, *, fields: frozenset[str], max_file_bytes:
     _, options = parse_options_header(request.headers.get("content-type"))
     if options.get(b"charset", b"utf-8").lower() != b"utf-8":
         raise ApiError(400, "invalid_form", "The form must be in UTF-8.")
-    parser = MultiPartParser(request.headers, _counted(request, limit), max_files=1, max_fields=10)
+    parser = _Parser(request.headers, _counted(request, limit), max_files=1, max_fields=10)
     try:
         return _check(await _parse(parser, max_file_bytes), fields, max_file_bytes)
     except ApiError:
@@ -75,9 +75,19 @@ async def read_form(request: Request, *, fields: frozenset[str], max_file_bytes:
         raise
 
 
-async def _parse(parser: MultiPartParser, max_file_bytes: int) -> FormData:
+class _Parser(MultiPartParser):
+    """Starlette's, which takes a form that breaks off for one that ends."""
+
+    has_ended = False
+
+    def on_end(self) -> None:
+        super().on_end()
+        self.has_ended = True
+
+
+async def _parse(parser: _Parser, max_file_bytes: int) -> FormData:
     try:
-        return await parser.parse()
+        form = await parser.parse()
     except _TooLargeError:
         raise _too_large(max_file_bytes) from None
     except MultiPartException as error:
@@ -87,6 +97,9 @@ async def _parse(parser: MultiPartParser, max_file_bytes: int) -> FormData:
         raise ApiError(400, "invalid_form", message) from None
     except ClientDisconnect:
         raise ApiError(400, "upload_interrupted", "The upload ended before the form did.") from None
+    if not parser.has_ended:
+        raise ApiError(400, "invalid_form", "The form cannot be read: it ends before its last boundary.")
+    return form
 
 
 class _TooLargeError(MultiPartException):

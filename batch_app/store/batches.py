@@ -140,6 +140,12 @@ def accept_batch(
         return _get(connection, batch.id)
 
 
+def require_room(database: Database, *, limits: QueueLimits) -> None:
+    """Whether the smallest batch would be accepted now. Raises QueueFullError."""
+    with database.read() as connection:
+        _check_room(connection, limits, 1)
+
+
 def _ledger_row(batch_id: str, line: InputLine) -> dict[str, Any]:
     return {
         "batch_id": batch_id,

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.api.errors import error_of
+from tests.api.errors import bad_lines, error_of
 from tests.api.forms import BOUNDARY, HEADERS, file, form, text
 from tests.api.served import MODEL, Api
 from tests.lines import chat_line, chat_lines, jsonl
@@ -39,6 +39,18 @@ def test_a_form_without_a_model_takes_it_from_the_lines(api: Api) -> None:
 
 def test_a_form_with_an_empty_model_takes_it_from_the_lines(api: Api) -> None:
     assert submitted(api, text("model", " "), file(LINES))["model"] == "gpt-4"
+
+
+@pytest.mark.parametrize(
+    "model", ["x" * 100_000, "two\nlines", "esc\x1b[31m", "nul\x00"], ids=["long", "newline", "escape", "nul"]
+)
+def test_a_model_name_that_would_spoil_a_list_or_a_log_is_refused(api: Api, model: str) -> None:
+    by_form = api.submit(1, model=model)
+    by_line = api.submit([chat_line("a", model=model)], model="")
+
+    assert error_of(by_form, 400)["param"] == "model"
+    assert [param for _line, param, _code in bad_lines(by_line)] == ["body.model"]
+    assert api.has_stored_nothing()
 
 
 def test_the_forms_model_may_be_other_than_the_lines_and_theirs_may_differ(api: Api) -> None:
