@@ -4,6 +4,7 @@ Listens on port 4080 of this machine by default. Makes the schema of a new datab
 """
 
 import argparse
+import asyncio
 import shutil
 import socket
 import sys
@@ -22,6 +23,7 @@ from batch_app import __version__
 from batch_app.api import batches, errors, files, system
 from batch_app.api.context import Context
 from batch_app.api.guards import Guards, origin_pattern
+from batch_app.api.housekeeping import keep_house
 from batch_app.api.submission import GpuReader, Submissions
 from batch_app.database import Database
 from batch_app.errors import BatchAppError, ConfigurationError
@@ -42,10 +44,15 @@ def create_app(settings: Settings, *, gpu_reader: GpuReader = read_gpu) -> FastA
     for folder in (settings.files_dir, settings.work_dir, settings.temp_dir):
         make_folder(folder)
     database = open_database(settings)
+    submissions = Submissions(database, settings, models, gpu_reader)
+    context = Context(settings, database, models, submissions)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        housekeeping = asyncio.create_task(keep_house(context))
         yield
+        housekeeping.cancel()
+        await asyncio.wait([housekeeping])
         database.close()
 
     app: FastAPI = FastAPIOffline(
@@ -64,8 +71,7 @@ def create_app(settings: Settings, *, gpu_reader: GpuReader = read_gpu) -> FastA
             Middleware(Guards, settings=settings),
         ],
     )
-    submissions = Submissions(database, settings, models, gpu_reader)
-    app.state.context = Context(settings, database, models, submissions)
+    app.state.context = context
     errors.install(app)
     for module in (batches, files, system):
         app.include_router(module.router)
