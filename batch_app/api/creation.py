@@ -7,12 +7,12 @@ import orjson
 from fastapi import Request
 
 from batch_app.api.errors import ApiError
+from batch_app.api.rules import check_lifetime, check_priority
 from batch_app.api.submission import Order
-from batch_app.api.uploads import PRIORITIES, idempotency_key
+from batch_app.api.uploads import idempotency_key
 from batch_app.jsonl import ENDPOINTS
 
 _MAX_BODY_BYTES = 64 * 1024
-OUTPUT_LIFETIME_SECONDS = range(3600, 2_592_000 + 1)
 
 CREATION_SCHEMA: dict[str, Any] = {
     "type": "object",
@@ -62,7 +62,7 @@ async def read_creation(request: Request) -> Creation:
         model=None,
         filename="",
         dialect="openai",
-        priority=_priority(body.get("priority")),
+        priority=check_priority(body.get("priority")),
         metadata=body.get("metadata"),
         completion_window=window,
         output_expires_after_seconds=_lifetime(body.get("output_expires_after")),
@@ -98,16 +98,6 @@ def _required_text(body: dict[str, Any], name: str) -> str:
     return value
 
 
-def _priority(value: Any) -> int:
-    if value is None:
-        return 0
-    if isinstance(value, int) and not isinstance(value, bool) and value in PRIORITIES:
-        return value
-    raise ApiError(
-        400, "invalid_value", "'priority' must be a whole number from -100 to 100.", param="priority"
-    )
-
-
 def _lifetime(value: Any) -> int | None:
     """`{"anchor": "created_at", "seconds": N}` to N."""
     if value is None:
@@ -116,12 +106,3 @@ def _lifetime(value: Any) -> int | None:
         message = '\'output_expires_after\' must be {"anchor": "created_at", "seconds": N}.'
         raise ApiError(400, "invalid_value", message, param="output_expires_after.anchor")
     return check_lifetime(value.get("seconds"), param="output_expires_after.seconds")
-
-
-def check_lifetime(seconds: Any, *, param: str) -> int:
-    """OpenAI's bounds for the life of a file: an hour to thirty days. Raises ApiError."""
-    if isinstance(seconds, int) and not isinstance(seconds, bool) and seconds in OUTPUT_LIFETIME_SECONDS:
-        return seconds
-    raise ApiError(
-        400, "invalid_value", f"'{param}' must be a whole number from 3600 to 2592000.", param=param
-    )

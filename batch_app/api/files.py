@@ -10,8 +10,8 @@ from fastapi.responses import Response
 
 from batch_app.api import downloads, wire
 from batch_app.api.context import Ctx
-from batch_app.api.creation import check_lifetime
 from batch_app.api.errors import ApiError
+from batch_app.api.rules import check_lifetime
 from batch_app.api.uploads import FILE_FIELDS, Form, read_form
 from batch_app.errors import FileMissingError
 from batch_app.ids import FILE_ID

@@ -7,7 +7,6 @@ are decided again, for good, in the transaction that accepts the batch.
 import hashlib
 import json
 import os
-import re
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -16,6 +15,7 @@ from typing import BinaryIO
 
 from batch_app import ids
 from batch_app.api.errors import ApiError, retry_later
+from batch_app.api.rules import check_metadata, window_seconds
 from batch_app.database import Database
 from batch_app.errors import FileMissingError
 from batch_app.files import make_folder, publish
@@ -30,8 +30,6 @@ from batch_app.store.batches import Batch, NewBatch, QueueLimits
 from batch_app.store.files import NewFile, StoredFile
 
 GpuReader = Callable[..., GpuSnapshot | None]
-_WINDOW = re.compile(r"(\d{1,6})([hd])")
-_MAX_METADATA_PAIRS, _MAX_METADATA_KEY, _MAX_METADATA_VALUE = 16, 64, 512
 
 
 @dataclass(frozen=True)
@@ -270,34 +268,3 @@ def _digest(order: Order, endpoint: str, content: str) -> str:
         order.parent_batch_id,
     ]
     return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
-
-
-def window_seconds(window: str | None, settings: Settings) -> float | None:
-    """How long a completion window lasts, None without one. Raises ApiError when it is not an allowed one."""
-    if window is None:
-        return None
-    allowed = [word.strip() for word in settings.completion_windows.split(",")]
-    match = _WINDOW.fullmatch(window)
-    if match is None or window not in allowed:
-        message = f"'completion_window' must be one of {', '.join(allowed)}; got {window!r}."
-        raise ApiError(400, "invalid_value", message, param="completion_window")
-    return int(match[1]) * (3600.0 if match[2] == "h" else 86400.0)
-
-
-def check_metadata(metadata: object) -> None:
-    """OpenAI's rules: up to 16 pairs of strings, keys to 64 characters, values to 512. Raises ApiError."""
-    if metadata is None:
-        return
-    if not isinstance(metadata, dict):
-        raise ApiError(400, "invalid_type", "'metadata' must be an object of strings.", param="metadata")
-    if len(metadata) > _MAX_METADATA_PAIRS:
-        message = f"'metadata' has {len(metadata)} pairs; {_MAX_METADATA_PAIRS} are allowed."
-        raise ApiError(400, "invalid_value", message, param="metadata")
-    for key, value in metadata.items():
-        param = f"metadata.{key}"
-        if not isinstance(value, str):
-            message = f"Invalid type for '{param}': expected a string, got {type(value).__name__}."
-            raise ApiError(400, "invalid_type", message, param=param)
-        if len(key) > _MAX_METADATA_KEY or len(value) > _MAX_METADATA_VALUE:
-            message = f"'{param[:80]}' is too long: keys have up to 64 characters, values up to 512."
-            raise ApiError(400, "invalid_value", message, param=param[:80])

@@ -16,9 +16,10 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect
 
 from batch_app.api.errors import ApiError
+from batch_app.api.rules import check_priority
 
 _FORM_OVERHEAD_BYTES = 64 * 1024  # boundaries, part headers and the small fields
-PRIORITIES = range(-100, 101)
+_WHOLE_NUMBER = re.compile(r"[+-]?\d{1,9}", re.ASCII)
 _IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,255}")
 BATCH_FIELDS = frozenset({"file", "model", "priority", "metadata", "completion_window"})
 FILE_FIELDS = frozenset({"file", "purpose", "expires_after[anchor]", "expires_after[seconds]"})
@@ -51,7 +52,7 @@ def batch_fields(form: Form) -> BatchFields:
     """Raises ApiError."""
     return BatchFields(
         model=form.texts.get("model"),
-        priority=_priority(form.texts.get("priority")),
+        priority=check_priority(_number(form.texts.get("priority"))),
         metadata=_metadata(form.texts.get("metadata")),
         completion_window=form.texts.get("completion_window"),
     )
@@ -143,13 +144,9 @@ def _text(data: FormData, name: str) -> str | None:
     return value.strip() or None if value is not None else None
 
 
-def _priority(text: str | None) -> int:
-    if text is None:
-        return 0
-    if re.fullmatch(r"[+-]?\d{1,3}", text) and int(text) in PRIORITIES:
-        return int(text)
-    message = f"'priority' must be a whole number from -100 to 100, got {text[:40]!r}."
-    raise ApiError(400, "invalid_value", message, param="priority")
+def _number(text: str | None) -> int | str | None:
+    """A whole number, or the text that is none, for the check to refuse."""
+    return int(text) if text is not None and _WHOLE_NUMBER.fullmatch(text) else text
 
 
 def _metadata(text: str | None) -> dict[str, str] | None:
