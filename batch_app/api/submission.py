@@ -183,7 +183,8 @@ class Submissions:
                 else f" (the first {len(found.errors)} are listed)"
             )
             message = (
-                f"Nothing was stored: {found.total_errors} errors on {lines} of {found.total_lines} lines{some}. "
+                f"Nothing was stored: {found.total_errors} {'error' if found.total_errors == 1 else 'errors'} "
+                f"on {lines} of {found.total_lines} lines{some}. "
                 "Correct them and submit the file again."
             )
             raise ApiError(
