@@ -111,8 +111,8 @@ class Submissions:
             Path(os.devnull).open("wb") as nowhere,
         ):
             found = scan(source, self._rules(model=None, endpoint=endpoint), copy_to=nowhere)
-        problems = self._file_problems(found)
-        if problems:
+        size_problem = self._size_problem(found)
+        if problems := [size_problem] if size_problem else found.errors:
             return self._fail(order, file_id, endpoint, found.model or "", problems, now)
         file = NewFile(stored.id, stored.purpose, stored.filename, stored.bytes, stored.sha256, stored.path)
         return self._accept_scanned(order, found, file, now, is_stored=True)
@@ -123,14 +123,16 @@ class Submissions:
         new = self._new_batch(order, model, model, endpoint, file_id, digest_of=file_id, now=now)
         return batches.create_failed_batch(self._database, batch=new, errors=problems, now=now)
 
-    def _file_problems(self, found: Scan) -> list[LineError]:
+    def _size_problem(self, found: Scan) -> LineError | None:
+        """What is wrong with the number of requests, whatever the lines say."""
         limit = self._settings.max_requests_per_batch
         if found.total_lines > limit:
             message = f"The file has {found.total_lines} requests; a batch may have {limit}: split it."
-            return [LineError(0, "too_many_requests_in_file", message)]
+            return LineError(0, "too_many_requests_in_file", message)
         if not found.lines and not found.errors:
-            return [LineError(0, "empty_file", "The file has no requests.")]
-        return found.errors
+            message = "The file has no requests: send one JSON object per line, as in the README."
+            return LineError(0, "empty_file", message)
+        return None
 
     def _rules(self, *, model: str | None, endpoint: str | None = None) -> Rules:
         return Rules(
@@ -171,10 +173,8 @@ class Submissions:
         return found, NewFile(file_id, "batch", filename, found.bytes, found.sha256, path)
 
     def _require_valid(self, found: Scan) -> None:
-        limit = self._settings.max_requests_per_batch
-        if found.total_lines > limit:
-            message = f"The file has {found.total_lines} requests; a batch may have {limit}: split it."
-            raise ApiError(400, "too_many_requests_in_file", message, param="file")
+        if problem := self._size_problem(found):
+            raise ApiError(400, problem.code, problem.message, param="file")
         if found.total_errors:
             lines = len({error.line for error in found.errors})
             some = (
@@ -195,9 +195,6 @@ class Submissions:
                 line_errors=found.errors,
                 total_errors=found.total_errors,
             )
-        if not found.lines:
-            message = "The file has no requests: send one JSON object per line, as in the README."
-            raise ApiError(400, "empty_file", message, param="file")
 
     def _accept_scanned(
         self, order: Order, found: Scan, file: NewFile, now: float, *, is_stored: bool

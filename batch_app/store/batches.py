@@ -17,7 +17,7 @@ from batch_app.errors import (
 from batch_app.intake import InputLine
 from batch_app.jsonl import LineError
 from batch_app.states import ACTIVE_BATCH_STATES, BatchStatus, Dialect, RequestStatus
-from batch_app.store.files import NewFile, insert_file
+from batch_app.store.files import NewFile, insert_file, require_file
 
 IDEMPOTENCY_SECONDS = 24 * 3600
 UNANSWERED = (RequestStatus.PENDING, RequestStatus.RUNNING)
@@ -117,7 +117,7 @@ def accept_batch(
 
     Limits and the Idempotency-Key are decided inside the transaction, so any number of senders at once
     keep to them. A known key with the same digest gives the batch it made; compare ids to tell.
-    Raises QueueFullError, IdempotencyKeyReusedError.
+    Raises QueueFullError, IdempotencyKeyReusedError, FileMissingError.
     """
     with database.write() as connection:
         if earlier := _earlier_with_key(connection, batch, now):
@@ -125,6 +125,8 @@ def accept_batch(
         _check_room(connection, limits, len(lines))
         if file is not None:
             insert_file(connection, file, now)
+        else:
+            require_file(connection, batch.input_file_id)
         connection.execute(
             insert(batches).values(
                 **_columns_of(batch),

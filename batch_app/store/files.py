@@ -50,16 +50,17 @@ def add_file(database: Database, *, file: NewFile, now: float) -> StoredFile:
     """Name a durable file that nothing refers to yet."""
     with database.write() as connection:
         insert_file(connection, file, now)
-        return _get(connection, file.id)
+        return require_file(connection, file.id)
 
 
 def get_file(database: Database, *, file_id: str) -> StoredFile:
     """Raises FileMissingError."""
     with database.read() as connection:
-        return _get(connection, file_id)
+        return require_file(connection, file_id)
 
 
-def _get(connection: Connection, file_id: str) -> StoredFile:
+def require_file(connection: Connection, file_id: str) -> StoredFile:
+    """Inside a write transaction: nobody can delete the file until it ends. Raises FileMissingError."""
     row = connection.execute(select(*_COLUMNS).where(files.c.id == file_id, _PRESENT)).one_or_none()
     if row is None:
         raise FileMissingError(file_id)
@@ -82,7 +83,7 @@ def list_files(
         query = query.where(files.c.purpose == purpose)
     with database.read() as connection:
         if after is not None:
-            last = _get(connection, after)
+            last = require_file(connection, after)
             bound = tuple_(literal(last.created_at), literal(last.id))
             query = query.where(age < bound if newest_first else age > bound)
         return [StoredFile(**row._mapping) for row in connection.execute(query)]
@@ -91,7 +92,7 @@ def list_files(
 def delete_file(database: Database, *, file_id: str, now: float) -> StoredFile:
     """Mark a file deleted; its bytes may go once this returns. Raises FileMissingError, FileInUseError."""
     with database.write() as connection:
-        file = _get(connection, file_id)
+        file = require_file(connection, file_id)
         if needed_by := connection.execute(_open_batch_with(files.c.id == file_id)).scalars().first():
             raise FileInUseError(
                 f"File '{file_id}' is the input of batch '{needed_by}', which is not finished."

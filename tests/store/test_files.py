@@ -5,8 +5,9 @@ import pytest
 from batch_app.database import Database
 from batch_app.errors import FileInUseError, FileMissingError
 from batch_app.store import batches, files
+from batch_app.store.batches import QueueLimits
 from batch_app.store.files import NewFile
-from tests.factories import NOW, accept, complete
+from tests.factories import NOW, accept, complete, input_lines, new_batch
 
 
 def add(database: Database, number: int, **changes: float) -> str:
@@ -43,6 +44,21 @@ def test_a_file_that_an_unfinished_batch_needs_stays(database: Database) -> None
     with pytest.raises(FileInUseError, match=batch.id):
         files.delete_file(database, file_id=batch.input_file_id, now=NOW)
     assert files.get_file(database, file_id=batch.input_file_id).id == batch.input_file_id
+
+
+def test_a_file_deleted_in_the_last_moment_makes_no_batch(database: Database) -> None:
+    file_id = add(database, 1)
+    files.delete_file(database, file_id=file_id, now=NOW)
+    with pytest.raises(FileMissingError):
+        batches.accept_batch(
+            database,
+            batch=new_batch(input_file_id=file_id),
+            file=None,
+            lines=input_lines(2),
+            limits=QueueLimits(max_active_batches=5, max_queued_requests=100),
+            now=NOW,
+        )
+    assert batches.list_batches(database, limit=10) == []
 
 
 def test_expired_files_go_and_no_others(database: Database) -> None:
