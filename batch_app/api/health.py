@@ -22,8 +22,7 @@ def health(context: Context) -> dict[str, Any]:
     """Readings of now. `problems` is empty when `status` is ok; each says what to do."""
     now = time.time()
     worker = workers.latest_worker(context.database)
-    snapshot = context.submissions.gpu()
-    gpu_refusal = context.submissions.gpu_refusal(snapshot)
+    snapshot, gpu_refusal = context.submissions.gpu()
     queue = _queue(batches.queue_state(context.database), context.settings, gpu_refusal, now)
     parts = {
         "database": _database(context),

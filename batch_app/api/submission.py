@@ -55,23 +55,21 @@ class Submissions:
         self._read_gpu = read_gpu
         self.limits = QueueLimits(settings.max_active_batches, settings.max_queued_requests)
 
-    def gpu(self) -> GpuSnapshot | None:
-        worker = workers.latest_worker(self._database)
-        own_pid = worker.pid if worker and worker.stopped_at is None else None
-        return self._read_gpu(own_pid=own_pid)
-
-    def gpu_refusal(self, snapshot: GpuSnapshot | None) -> str | None:
-        """Why the GPU is unfit for another batch, None when it is fit."""
+    def gpu(self) -> tuple[GpuSnapshot | None, str | None]:
+        """A reading, and why the GPU is unfit for another batch; None when it is fit."""
         settings, worker = self._settings, workers.latest_worker(self._database)
+        alive = worker if worker is not None and worker.stopped_at is None else None
+        snapshot = self._read_gpu(own_pid=alive.pid if alive else None)
         limits = GpuLimits(
             settings.gpu_max_memory_percent, settings.gpu_max_temperature_c, settings.require_gpu
         )
-        loaded = worker is not None and worker.stopped_at is None and worker.model is not None
-        return unfit_reason(snapshot, limits, worker_loaded=loaded)
+        loaded = alive is not None and alive.model is not None
+        return snapshot, unfit_reason(snapshot, limits, worker_loaded=loaded)
 
     def require_fit_gpu(self) -> None:
         """Raises ApiError 503 with the reading."""
-        if reason := self.gpu_refusal(self.gpu()):
+        _snapshot, reason = self.gpu()
+        if reason is not None:
             raise retry_later(503, "gpu_unfit", f"No batch is accepted now: {reason}. Try again later.")
 
     def require_room(self) -> None:
