@@ -1,7 +1,7 @@
 """Kills the engine processes of a worker that was killed itself.
 
 A SIGKILLed worker leaves vLLM's processes behind, holding the GPU. A watcher, started by the worker in a session of
-its own, waits for the worker's death and kills what carries its mark. `python -m batch_app.processing.orphans ID`.
+its own, waits for the worker's death and kills what carries its mark. `python -m batch_app.processing.orphans ID PID`.
 """
 
 import os
@@ -16,9 +16,11 @@ _PATIENCE_SECONDS = 5.0
 
 
 def start_watcher(worker_id: str) -> subprocess.Popen[bytes]:
-    """Its own session keeps a Ctrl-C in the worker's terminal away from it."""
+    """Its own session keeps a Ctrl-C in the worker's terminal away from it; told its parent's id, it need not be up
+    before the parent dies.
+    """
     return subprocess.Popen(
-        [sys.executable, "-m", "batch_app.processing.orphans", worker_id],
+        [sys.executable, "-m", "batch_app.processing.orphans", worker_id, str(os.getpid())],
         start_new_session=True,
         stdin=subprocess.DEVNULL,
     )
@@ -39,4 +41,4 @@ def kill_until_gone(worker_id: str) -> None:
 
 
 if __name__ == "__main__":
-    watch(sys.argv[1], os.getppid())
+    watch(sys.argv[1], int(sys.argv[2]))

@@ -14,11 +14,21 @@ export function createModelPicker({ changed }) {
   const other = byId("other-model");
   /** @type {Model[]} */
   let models = [];
+  /** @type {string[]} */
+  let suggested = [];
   let touched = false;
 
   function showOther() {
     show(byId("other-field"), select.value === OTHER);
   }
+
+  /** What the lines of the file ask for, unless the person has chosen already; either may come before the list does. */
+  function followSuggestion() {
+    if (touched || suggested.length !== 1) return;
+    const known = models.find((model) => model.id === suggested[0] || model.aliases?.includes(suggested[0]));
+    if (known) select.value = known.id;
+  }
+
   select.addEventListener("change", () => {
     touched = true;
     showOther();
@@ -34,15 +44,14 @@ export function createModelPicker({ changed }) {
       models = list.data;
       const options = models.map((model) => el("option", { value: model.id }, model.loaded ? `${model.id} (loaded)` : model.id));
       select.replaceChildren(...options, el("option", { value: OTHER }, "Another model …"));
-      select.value = models.find((model) => model.loaded)?.id ?? models[0]?.id ?? OTHER;
+      select.value = touched ? OTHER : (models.find((model) => model.loaded)?.id ?? models[0]?.id ?? OTHER);
+      followSuggestion();
       showOther();
     },
-    /** Choose what the lines of a file ask for, unless the person has chosen already.
-     * @param {string[]} named */
+    /** @param {string[]} named the models that the lines of a file ask for */
     suggest(named) {
-      if (touched || named.length !== 1) return;
-      const known = models.find((model) => model.id === named[0] || model.aliases?.includes(named[0]));
-      if (known) select.value = known.id;
+      suggested = named;
+      followSuggestion();
       showOther();
     },
     /** @returns {string} "" when none is named */
