@@ -16,15 +16,18 @@ from contextlib import asynccontextmanager
 import uvicorn
 from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
+from prometheus_fastapi_instrumentator.middleware import PrometheusInstrumentatorMiddleware
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 
 from batch_app import __version__
-from batch_app.api import batches, errors, files, system
+from batch_app.api import batches, document, errors, files, system, webhooks
 from batch_app.api.context import Context
 from batch_app.api.guards import Guards, origin_pattern
 from batch_app.api.housekeeping import keep_house
+from batch_app.api.metrics import http_durations
 from batch_app.api.submission import GpuReader, Submissions
+from batch_app.api.webhook_sender import WebhookSender
 from batch_app.database import Database
 from batch_app.errors import BatchAppError, ConfigurationError
 from batch_app.files import make_folder
@@ -49,10 +52,14 @@ def create_app(settings: Settings, *, gpu_reader: GpuReader = read_gpu) -> FastA
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        housekeeping = asyncio.create_task(keep_house(context))
+        beside = [
+            asyncio.create_task(keep_house(context)),
+            asyncio.create_task(WebhookSender(database, settings).run_forever()),
+        ]
         yield
-        housekeeping.cancel()
-        await asyncio.wait([housekeeping])
+        for task in beside:
+            task.cancel()
+        await asyncio.wait(beside)
         database.close()
 
     app: FastAPI = FastAPIOffline(
@@ -69,12 +76,18 @@ def create_app(settings: Settings, *, gpu_reader: GpuReader = read_gpu) -> FastA
                 expose_headers=[*_EXPOSED, "x-last-line"],
             ),
             Middleware(Guards, settings=settings),
+            Middleware(
+                PrometheusInstrumentatorMiddleware,
+                instrumentations=[http_durations(context.http_metrics)],
+                registry=context.http_metrics,
+            ),
         ],
     )
     app.state.context = context
     errors.install(app)
-    for module in (batches, files, system):
+    for module in (batches, files, system, webhooks):
         app.include_router(module.router)
+    document.install(app)
     return app
 
 

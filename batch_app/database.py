@@ -33,6 +33,7 @@ from batch_app.states import (
     FINAL_BATCH_STATES,
     FINAL_REQUEST_STATES,
     BatchStatus,
+    DeliveryStatus,
     RequestStatus,
 )
 
@@ -70,7 +71,10 @@ files = Table(
     Column("created_at", Float, nullable=False),
     Column("expires_at", Float),
     Column("deleted_at", Float),  # the row stays, so that what refers to it does not dangle; the bytes go
+    Column("idempotency_key", String),
+    Column("request_digest", String),
     Index("ix_files_created_at", "created_at", "id"),
+    Index("ix_files_idempotency_key", "idempotency_key", unique=True),
     CheckConstraint("bytes >= 0", name="bytes_not_negative"),
     CheckConstraint(_one_of("purpose", ["batch", "batch_output"]), name="purpose"),
 )
@@ -202,6 +206,47 @@ dead_letters = Table(
     Column("retried_by_batch_id", String, ForeignKey("batches.id")),
     PrimaryKeyConstraint("batch_id", "line"),
     Index("ix_dead_letters_last_failed_at", "last_failed_at"),
+)
+
+# How long answered requests took, of batches that have ended; of open ones the ledger tells.
+request_durations = Table(
+    "request_durations",
+    metadata,
+    Column("up_to_seconds", Float, primary_key=True),  # the bucket's upper bound
+    Column("requests", Integer, nullable=False),
+    Column("seconds", Float, nullable=False),  # theirs together
+)
+
+# The outbox: an event is written by the transaction that ends its batch, and sent by the API process.
+events = Table(
+    "events",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("type", String, nullable=False),
+    Column("batch_id", String, ForeignKey("batches.id"), nullable=False),
+    Column("created_at", Float, nullable=False),
+    Column("addressed_at", Float),  # when there was a delivery for each receiver of that day
+    CheckConstraint(_one_of("type", [f"batch.{state}" for state in sorted(FINAL_BATCH_STATES)]), name="type"),
+    UniqueConstraint("batch_id"),
+    Index("ix_events_addressed_at", "addressed_at"),
+)
+
+webhook_deliveries = Table(
+    "webhook_deliveries",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("event_id", String, ForeignKey("events.id"), nullable=False),
+    Column("url", String, nullable=False),
+    Column("status", String, nullable=False),
+    Column("attempts", Integer, nullable=False, default=0),
+    Column("next_attempt_at", Float),
+    Column("last_attempt_at", Float),
+    Column("status_code", Integer),  # of the last answer
+    Column("error", String),  # why the last attempt failed
+    CheckConstraint(_one_of("status", list(DeliveryStatus)), name="status"),
+    CheckConstraint("(status = 'pending') = (next_attempt_at IS NOT NULL)", name="next_attempt_at"),
+    UniqueConstraint("event_id", "url"),
+    Index("ix_webhook_deliveries_due", "url", "next_attempt_at"),
 )
 
 workers = Table(

@@ -10,11 +10,13 @@ import hashlib
 import os
 import re
 import shutil
+from bisect import bisect_right
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from operator import itemgetter
 from pathlib import Path
-from typing import BinaryIO, Final, Literal
+from typing import BinaryIO, Final, Literal, Self
 
 AnswerKind = Literal["output", "error"]
 KINDS: Final[tuple[AnswerKind, ...]] = ("output", "error")
@@ -111,6 +113,56 @@ def _pieces(source: BinaryIO, offset: int, length: int) -> Iterator[bytes]:
             raise EOFError(f"{source.name} ends {length} bytes before what the ledger says it holds")
         length -= len(piece)
         yield piece
+
+
+class AnswerReader:
+    """Reads single answers: of an unfinished batch from its logs, of an ended one from its published files.
+
+    What it was opened on stays readable when the batch ends or a file is deleted meanwhile. A context manager.
+    """
+
+    def __init__(self, segments: dict[AnswerKind, list[_Segment]]) -> None:
+        self._opened = ExitStack()
+        self._sources: dict[AnswerKind, list[tuple[int, BinaryIO]]] = {}
+        try:
+            for kind, of_kind in segments.items():
+                self._sources[kind] = [
+                    (segment.base, self._opened.enter_context(segment.path.open("rb"))) for segment in of_kind
+                ]
+        except OSError:
+            self._opened.close()
+            raise
+
+    @classmethod
+    def of_logs(cls, folder: Path) -> Self:
+        """Raises FileNotFoundError when a log is removed at this very moment."""
+        return cls({kind: _segments(folder, kind) for kind in KINDS})
+
+    @classmethod
+    def of_files(cls, paths: dict[AnswerKind, Path]) -> Self:
+        """Raises FileNotFoundError."""
+        return cls({kind: [_Segment(path, epoch=0, base=0)] for kind, path in paths.items()})
+
+    def read(self, place: Place) -> bytes | None:
+        """The answer's line; None when its file is not there. Raises EOFError when the file ends before it."""
+        sources = self._sources.get(place.kind, [])
+        at = bisect_right(sources, place.offset, key=itemgetter(0)) - 1
+        if at < 0:
+            return None
+        base, source = sources[at]
+        line = os.pread(source.fileno(), place.length, place.offset - base)
+        if len(line) < place.length:
+            raise EOFError(f"{source.name} ends before the answer that the ledger says it holds")
+        return line
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._opened.close()
 
 
 class AnswerLog:

@@ -16,6 +16,10 @@ def new_file_id() -> str:
     return f"file-{secrets.token_hex(12)}"
 
 
+def new_event_id() -> str:
+    return f"evt_{secrets.token_hex(12)}"
+
+
 def new_worker_id() -> str:
     return f"worker_{secrets.token_hex(6)}"
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
-from batch_app.jsonl import LineError, RequestLine, check_line
+from batch_app.jsonl import BadLine, LineError, RequestLine, check_line
 
 MAX_REPORTED_ERRORS = 100
 _BOM = b"\xef\xbb\xbf"
@@ -33,6 +33,7 @@ class Scan:
     lines: list[InputLine] = field(default_factory=list)
     errors: list[LineError] = field(default_factory=list)
     total_errors: int = 0
+    unparseable_lines: int = 0
     total_lines: int = 0  # blank ones not counted
     bytes: int = 0
     sha256: str = ""
@@ -101,27 +102,25 @@ class _Scanner:
             limit = self._rules.max_line_bytes
             self._report([LineError(number, "line_too_long", f"The line is longer than {limit} bytes.")])
             return
-        request = check_line(text, number, model_given=self._rules.model is not None)
-        if isinstance(request, list):
-            self._report(request)
-        elif conflicts := self._conflicts(request, number):
-            self._report(conflicts)
+        given = self._rules.model is not None
+        line = check_line(text, number, model_given=given, endpoint=self._found.endpoint)
+        wrong = line.errors if isinstance(line, BadLine) else self._conflicts(line, number)
+        wrong = [*wrong, *self._duplicates(line.custom_id, number)]
+        if isinstance(line, BadLine) or wrong:
+            self._report(wrong)
         else:
-            self._found.lines.append(InputLine(number, request.custom_id, start, len(text)))
+            self._found.lines.append(InputLine(number, line.custom_id, start, len(text)))
 
     def _conflicts(self, request: RequestLine, number: int) -> list[LineError]:
-        """The rules that look beyond one line: endpoint, model, custom_id."""
-        conflicts = []
+        """What an earlier line forbids. The first good line decides the endpoint, and the model."""
         self._found.endpoint = self._found.endpoint or request.url
-        if request.url != self._found.endpoint:
-            message = f"'url' is {request.url}, but this batch's endpoint is {self._found.endpoint}."
-            conflicts.append(LineError(number, "invalid_url", message, "url"))
-        conflicts += self._model_conflicts(request, number)
-        first = self._first_line_of.setdefault(request.custom_id, number)
-        if first != number:
-            message = f"'custom_id' {request.custom_id!r} was already used on line {first}."
-            conflicts.append(LineError(number, "duplicate_custom_id", message, "custom_id"))
-        return conflicts
+        return self._model_conflicts(request, number)
+
+    def _duplicates(self, custom_id: str | None, number: int) -> list[LineError]:
+        if custom_id is None or (first := self._first_line_of.setdefault(custom_id, number)) == number:
+            return []
+        message = f"'custom_id' {custom_id!r} was already used on line {first}."
+        return [LineError(number, "duplicate_custom_id", message, "custom_id")]
 
     def _model_conflicts(self, request: RequestLine, number: int) -> list[LineError]:
         if self._rules.model is not None or request.model is None:
@@ -139,5 +138,6 @@ class _Scanner:
 
     def _report(self, errors: list[LineError]) -> None:
         self._found.total_errors += len(errors)
+        self._found.unparseable_lines += sum(error.code == "invalid_json_line" for error in errors)
         room = MAX_REPORTED_ERRORS - len(self._found.errors)
         self._found.errors.extend(errors[:room])

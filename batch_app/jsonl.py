@@ -49,31 +49,49 @@ class RequestLine:
     model: str | None
 
 
-def check_line(raw: bytes, line: int, *, model_given: bool) -> RequestLine | list[LineError]:
+@dataclass(frozen=True, slots=True)
+class BadLine:
+    """A refused line. Its `custom_id`, where it has a possible one, is taken all the same."""
+
+    errors: list[LineError]
+    custom_id: str | None = None
+
+
+def check_line(
+    raw: bytes, line: int, *, model_given: bool, endpoint: str | None = None
+) -> RequestLine | BadLine:
     """Check one line by itself; every error it has is listed. Never raises, whatever the bytes.
 
-    `model_given`: the batch names the model, so the bodies need not.
+    `model_given`: the batch names the model, so the bodies need not. `endpoint`: the batch's; None when any will do.
     """
     try:
         value = orjson.loads(raw)
     except orjson.JSONDecodeError:
-        return [LineError(line, "invalid_json_line", "This line is not parseable as valid JSON.")]
+        return BadLine([LineError(line, "invalid_json_line", "This line is not parseable as valid JSON.")])
     if not isinstance(value, dict):
-        return [LineError(line, "invalid_json_line", "This line is valid JSON but not an object.")]
-    errors = [LineError(line, *problem) for problem in _problems(value, model_given=model_given)]
+        return BadLine([LineError(line, "invalid_json_line", "This line is valid JSON but not an object.")])
+    problems = _problems(value, model_given=model_given, endpoint=endpoint)
+    errors = [LineError(line, *problem) for problem in problems]
+    custom_id = value.get("custom_id")
     if errors:
-        return errors
-    return RequestLine(custom_id=value["custom_id"], url=value["url"], model=value["body"].get("model"))
+        return BadLine(errors, custom_id if _check_custom_id(custom_id) is None else None)
+    return RequestLine(str(custom_id), url=value["url"], model=value["body"].get("model"))
 
 
-def _problems(value: dict[str, Any], *, model_given: bool) -> Iterator[tuple[str, str, str | None]]:
+def _problems(
+    value: dict[str, Any], *, model_given: bool, endpoint: str | None
+) -> Iterator[tuple[str, str, str | None]]:
     for name, check in _FIELD_CHECKS.items():
         if value.get(name) is None:
             yield "missing_required_parameter", f"Missing required parameter: '{name}'.", name
         elif problem := check(value[name]):
             yield (*problem, name)
+    url = value.get("url")
+    if isinstance(url, str) and url in ENDPOINTS and endpoint not in (None, url):
+        yield "invalid_url", f"'url' is {url}, but this batch's endpoint is {endpoint}.", "url"
+        url = None  # which fields the body needs is not known
     if isinstance(value.get("body"), dict):
-        yield from _body_problems(value["body"], value.get("url"), model_given=model_given)
+        yield from _body_problems(value["body"], url, model_given=model_given)
 
 
 def _check_custom_id(value: Any) -> tuple[str, str] | None:
@@ -193,8 +211,7 @@ def read_facts(body: dict[str, Any]) -> AnswerFacts:
     inputs = _dict(usage.get("input_tokens_details") or usage.get("prompt_tokens_details"))
     outputs = _dict(usage.get("output_tokens_details") or usage.get("completion_tokens_details"))
     error = _dict(body.get("error"))
-    choices = body.get("choices")
-    first = _dict(choices[0]) if isinstance(choices, list) and choices else {}
+    first = next(map(_dict, _list(body.get("choices"))), {})
     return AnswerFacts(
         input_tokens=_count(usage.get("input_tokens") or usage.get("prompt_tokens")),
         cached_tokens=_count(inputs.get("cached_tokens")),
@@ -224,6 +241,10 @@ def _dict(value: Any) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
 def answer_line(
     *, batch_id: str, line: int, custom_id: str, request_id: str, status: int, body: Any
 ) -> bytes:
@@ -241,3 +262,29 @@ def _output_line(batch_id: str, line: int, custom_id: str, response: Any, error:
     row_id = f"batch_req_{batch_id.removeprefix('batch_')}_{line}"
     row = {"id": row_id, "custom_id": custom_id, "response": response, "error": error}
     return orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE)
+
+
+def answer_text(line: bytes) -> str:
+    """What a person reads of a line of an output or error file: the answer's words, or why there is none."""
+    row = orjson.loads(line)
+    body = _dict(_dict(row.get("response")).get("body"))
+    words = [*_choice_texts(body), *_output_texts(body)]
+    words += [error.get("message") for error in (_dict(body.get("error")), _dict(row.get("error")))]
+    return "\n".join(word for word in words if isinstance(word, str))
+
+
+def _choice_texts(body: dict[str, Any]) -> Iterator[Any]:
+    """Of a chat and of a completion."""
+    for choice in map(_dict, _list(body.get("choices"))):
+        message = _dict(choice.get("message"))
+        yield message.get("content")
+        yield choice.get("text")
+        for call in map(_dict, _list(message.get("tool_calls"))):
+            yield _dict(call.get("function")).get("arguments")
+
+
+def _output_texts(body: dict[str, Any]) -> Iterator[Any]:
+    """Of a response."""
+    for item in map(_dict, _list(body.get("output"))):
+        for part in map(_dict, _list(item.get("content"))):
+            yield part.get("text")

@@ -3,9 +3,11 @@
 Names start with BATCH_. An unknown BATCH_ name or a malformed value refuses to start, with the name in the message.
 """
 
+import base64
 import os
 from pathlib import Path
 from typing import Literal, Self
+from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
 from pydantic import Field, SecretStr, ValidationError, model_validator
@@ -16,6 +18,7 @@ from batch_app.errors import ConfigurationError
 PROJECT_DIR = Path(__file__).resolve().parent.parent
 PREFIX = "BATCH_"
 _EVERYWHERE = frozenset({"0.0.0.0", "::"})  # noqa: S104  # addresses to recognise, not to bind
+_MAKE_ONE = "make one: echo whsec_$(head -c 32 /dev/urandom | base64)"
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
@@ -32,6 +35,12 @@ class Settings(BaseSettings):
     api_key: SecretStr | None = Field(None, min_length=1, description="bearer key every API call must carry")
     allowed_hosts: str = Field("", description="further host names clients may use, separated by commas")
     allow_open_network: bool = Field(False, description="listen beyond loopback without an API key")
+
+    webhook_urls: str = Field("", description="who is told of ended batches, separated by commas")
+    webhook_secret: SecretStr | None = Field(
+        None,
+        description="signs webhooks: whsec_ and 24 to 64 random bytes in base64; a second one for a change",
+    )
 
     engine: Literal["vllm", "echo"] = Field("vllm", description="echo answers at once, without a model")
     echo_latency_ms: int = Field(0, ge=0, description="milliseconds the echo engine takes per answer")
@@ -91,6 +100,33 @@ class Settings(BaseSettings):
             )
         return self
 
+    @model_validator(mode="after")
+    def _webhooks_can_be_signed(self) -> Self:
+        for number, url in enumerate(self.webhook_receivers, 1):
+            if not _is_webhook_url(url):
+                raise ValueError(
+                    f"number {number} of BATCH_WEBHOOK_URLS is not as it must be: http(s)://host/path, "
+                    "without a user or password"
+                )
+        if self.webhook_receivers and not self.webhook_secrets:
+            raise ValueError(f"BATCH_WEBHOOK_URLS needs a BATCH_WEBHOOK_SECRET; {_MAKE_ONE}")
+        for secret in self.webhook_secrets:
+            if not _is_webhook_secret(secret):
+                raise ValueError(
+                    f"BATCH_WEBHOOK_SECRET must be whsec_ and 24 to 64 bytes in base64; {_MAKE_ONE}"
+                )
+        return self
+
+    @property
+    def webhook_receivers(self) -> list[str]:
+        return list(dict.fromkeys(url.strip() for url in self.webhook_urls.split(",") if url.strip()))
+
+    @property
+    def webhook_secrets(self) -> list[str]:
+        """Every webhook is signed with each of them, so that a receiver can change from one to the next."""
+        given = self.webhook_secret.get_secret_value() if self.webhook_secret else ""
+        return [secret.strip() for secret in given.split(",") if secret.strip()]
+
     @property
     def database_path(self) -> Path:
         return self.data_dir / "batch.db"
@@ -114,6 +150,24 @@ class Settings(BaseSettings):
     def api_url(self) -> str:
         host = "127.0.0.1" if self.api_host in _EVERYWHERE else self.api_host
         return f"http://{host}:{self.api_port}"
+
+
+def _is_webhook_url(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        _port = parts.port
+    except ValueError:
+        return False
+    return parts.scheme in ("http", "https") and bool(parts.hostname) and "@" not in parts.netloc
+
+
+def _is_webhook_secret(secret: str) -> bool:
+    """As the Standard Webhooks specification has it."""
+    try:
+        key = base64.b64decode(secret.removeprefix("whsec_"), validate=True)
+    except ValueError:
+        return False
+    return secret.startswith("whsec_") and 24 <= len(key) <= 64
 
 
 def load_settings() -> Settings:

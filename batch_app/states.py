@@ -31,6 +31,14 @@ class RequestStatus(StrEnum):
     EXPIRED = "expired"
 
 
+class DeliveryStatus(StrEnum):
+    """Of an event on its way to one receiver; `failed` means given up."""
+
+    PENDING = "pending"
+    DELIVERED = "delivered"
+    FAILED = "failed"
+
+
 BATCH_MOVES: Final[dict[BatchStatus, frozenset[BatchStatus]]] = {
     BatchStatus.QUEUED: frozenset(
         {BatchStatus.IN_PROGRESS, BatchStatus.FAILED, BatchStatus.CANCELLING, BatchStatus.EXPIRED}

@@ -9,12 +9,13 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import Response
 
-from batch_app.api import downloads, views, wire
+from batch_app.api import answers, downloads, views, wire
 from batch_app.api.context import Context, Ctx
 from batch_app.api.creation import CREATION_SCHEMA, read_creation
+from batch_app.api.document import DOWNLOAD, DOWNLOAD_HEADERS, IDEMPOTENCY_KEY, failures
 from batch_app.api.errors import ApiError
 from batch_app.api.submission import Order
-from batch_app.api.uploads import BATCH_FIELDS, batch_fields, idempotency_key, read_form
+from batch_app.api.uploads import BATCH_FIELDS, batch_fields, idempotency_key, media_type, read_form
 from batch_app.errors import FileMissingError
 from batch_app.files import read_range
 from batch_app.ids import BATCH_ID
@@ -41,20 +42,22 @@ _FORM_SCHEMA = {
     },
 }
 _BODIES = {
+    "parameters": [IDEMPOTENCY_KEY],
     "requestBody": {
         "required": True,
         "content": {
             "multipart/form-data": {"schema": _FORM_SCHEMA},
             "application/json": {"schema": CREATION_SCHEMA},
         },
-    }
+    },
 }
 
 
-@router.post("", openapi_extra=_BODIES)
+@router.post("", openapi_extra=_BODIES, responses=failures(400, 404, 413, 415, 422, 429, 503))
 async def submit_batch(request: Request, context: Ctx) -> wire.Receipt | wire.BatchObject:
-    """Submit a file of requests as a form, checked at once; or, as OpenAI's clients do, name an uploaded file."""
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    """Submit a file of requests as a form, which is checked at once and gets a receipt; or, as OpenAI's clients
+    do, name an uploaded file, and get a batch object."""
+    kind = media_type(request)
     if kind == "multipart/form-data":
         return await _submit_form(request, context)
     if kind == "application/json":
@@ -74,9 +77,9 @@ async def _create_from_file(request: Request, context: Context) -> wire.BatchObj
         now=time.time(),
     )
     _log_accepted(batch, request)
-    view = await asyncio.to_thread(_view, context, batch)
-    # OpenAI answers so whatever comes of the check: a client learns that by asking again.
-    return view.model_copy(update={"status": "validating", "errors": None, "failed_at": None})
+    return await asyncio.to_thread(
+        views.accepted_object, context.database, context.settings, batch, now=time.time()
+    )
 
 
 async def _submit_form(request: Request, context: Context) -> wire.Receipt:
@@ -107,7 +110,7 @@ def _log_accepted(batch: Batch, request: Request) -> None:
     log.info("batch_accepted", extra={**ids, "model": batch.served_model, "requests": batch.total_requests})
 
 
-@router.get("")
+@router.get("", responses=failures(400, 404))
 def list_batches(
     context: Ctx,
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
@@ -157,14 +160,14 @@ def _view(context: Context, batch: Batch) -> wire.BatchObject:
     return views.batch_objects(context.database, context.settings, [batch], now=time.time())[0]
 
 
-@router.get("/{batch_id}")
+@router.get("/{batch_id}", responses=failures(404))
 def get_batch(batch_id: BatchId, context: Ctx) -> wire.BatchObject:
     """Status, counts, progress, rates, and when it will be done."""
     return _view(context, _find(context, batch_id))
 
 
-@router.delete("/{batch_id}")
-@router.post("/{batch_id}/cancel")
+@router.delete("/{batch_id}", responses=failures(404, 409))
+@router.post("/{batch_id}/cancel", responses=failures(404, 409))
 def cancel_batch(batch_id: BatchId, request: Request, context: Ctx) -> wire.BatchObject:
     """Cancel. Answers that are there already stay in the output file; the other lines go to the error file."""
     _find(context, batch_id)
@@ -175,7 +178,7 @@ def cancel_batch(batch_id: BatchId, request: Request, context: Ctx) -> wire.Batc
     return _view(context, batch)
 
 
-@router.post("/{batch_id}/retry")
+@router.post("/{batch_id}/retry", responses=failures(400, 404, 409, 429, 503))
 def retry_batch(batch_id: BatchId, request: Request, context: Ctx) -> wire.Receipt:
     """A new batch from the lines that ended without an answer; the old one stays as it is."""
     parent = _find(context, batch_id)
@@ -216,8 +219,12 @@ def _resubmit(context: Context, parent: Batch, places: list[tuple[int, int]]) ->
         return context.submissions.accept(lines, order, now=time.time())
 
 
-@router.head("/{batch_id}/results", include_in_schema=False)
-@router.get("/{batch_id}/results", response_class=Response)
+@router.head(
+    "/{batch_id}/results", response_class=Response, responses=DOWNLOAD, openapi_extra=DOWNLOAD_HEADERS
+)
+@router.get(
+    "/{batch_id}/results", response_class=Response, responses=DOWNLOAD, openapi_extra=DOWNLOAD_HEADERS
+)
 def download_results(
     batch_id: BatchId,
     request: Request,
@@ -232,7 +239,7 @@ def download_results(
         return downloads.answers(context, request, _find(context, batch_id), offset=offset)
 
 
-@router.get("/{batch_id}/errors")
+@router.get("/{batch_id}/errors", responses=failures(404))
 def list_errors(batch_id: BatchId, context: Ctx) -> wire.ErrorGroups:
     """What went wrong, grouped by error code, with one line of each as a sample."""
     batch = _find(context, batch_id)
@@ -241,27 +248,28 @@ def list_errors(batch_id: BatchId, context: Ctx) -> wire.ErrorGroups:
         wire.ErrorGroupObject(
             code=group.code,
             count=group.count,
-            sample={"line": group.line, "custom_id": group.custom_id, "message": group.message},
+            sample=wire.ErrorSample(line=group.line, custom_id=group.custom_id, message=group.message),
         )
         for group in groups
     ]
     return wire.ErrorGroups(data=data, total=sum(group.count for group in groups))
 
 
-@router.get("/{batch_id}/dead_letters")
+@router.get("/{batch_id}/dead_letters", responses=failures(400, 404))
 def list_dead_letters(
     batch_id: BatchId,
     context: Ctx,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
     after: Annotated[int, Query(ge=0, le=2**62, description="the last line already seen")] = 0,
-) -> wire.RowList:
+) -> wire.DeadLetterList:
     """The requests that were given up on, each with its reason and the batch that retried it."""
     batch = _find(context, batch_id)
-    rows = progress.list_dead_letters(context.database, batch_id=batch.id, after=after, limit=limit + 1)
-    return wire.RowList(data=rows[:limit], has_more=len(rows) > limit)
+    found = progress.list_dead_letters(context.database, batch_id=batch.id, after=after, limit=limit + 1)
+    letters = [wire.DeadLetter(**letter) for letter in found[:limit]]
+    return wire.DeadLetterList(data=letters, has_more=len(found) > limit)
 
 
-@router.get("/{batch_id}/requests")
+@router.get("/{batch_id}/requests", responses=failures(400, 404))
 def list_requests(
     batch_id: BatchId,
     context: Ctx,
@@ -270,11 +278,21 @@ def list_requests(
     status: RequestStatus | None = None,
     code: Annotated[str | None, Query(description="error code")] = None,
     custom_id: Annotated[str | None, Query(description="how it begins")] = None,
+    text: Annotated[
+        str | None, Query(min_length=1, max_length=500, description="what the answer has in it")
+    ] = None,
 ) -> wire.RowList:
     """The ledger: one row per input line, in the order of the file."""
     batch = _find(context, batch_id)
     wanted = RowFilter(status, code, custom_id)
+    if text is not None:
+        found, next_after = answers.search(context, batch.id, text, wanted=wanted, after=after, limit=limit)
+        data = [wire.Row(**row) for row in found]
+        return wire.RowList(data=data, has_more=next_after is not None, next_after=next_after, total=None)
     rows, total = progress.list_rows(
         context.database, batch_id=batch.id, wanted=wanted, after=after, limit=limit + 1
     )
-    return wire.RowList(data=rows[:limit], has_more=len(rows) > limit, total=total)
+    data = [wire.Row(**row) for row in rows[:limit]]
+    has_more = len(rows) > limit
+    next_after = data[-1].line if has_more else None
+    return wire.RowList(data=data, has_more=has_more, next_after=next_after, total=total)

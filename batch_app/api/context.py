@@ -1,9 +1,10 @@
 """What every route works with, made once per API process."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, cast
 
 from fastapi import Depends, Request
+from prometheus_client import CollectorRegistry
 
 from batch_app.api.submission import Submissions
 from batch_app.database import Database
@@ -17,6 +18,7 @@ class Context:
     database: Database
     models: Models
     submissions: Submissions
+    http_metrics: CollectorRegistry = field(default_factory=CollectorRegistry)
 
 
 def _context(request: Request) -> Context:

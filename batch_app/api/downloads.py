@@ -11,25 +11,35 @@ from batch_app.api.context import Context
 from batch_app.api.errors import ApiError
 from batch_app.files import AnswerKind, read_range, read_stream
 from batch_app.states import FINAL_BATCH_STATES
-from batch_app.store import files, progress
+from batch_app.store import batches, files, progress
 from batch_app.store.batches import Batch
 
 _MEDIA_TYPE = "application/octet-stream"
 
 
-def published_file(context: Context, request: Request, file_id: str) -> Response:
-    """A stored file, with Range, If-Range, ETag and Content-Length. Raises FileMissingError, ApiError 416."""
+def published_file(context: Context, request: Request, file_id: str, *, offset: int) -> Response:
+    """A stored file, with Range, If-Range, ETag and Content-Length; one of answers from behind line `offset` and with
+    the number of its last line. Raises FileMissingError, ApiError 400 and 416.
+    """
     file = files.get_file(context.database, file_id=file_id)
+    batch = batches.batch_with_answers(context.database, file_id=file_id)
+    if batch is None and offset:
+        message = "'offset' counts answers: only the output and the error file of a batch have any."
+        raise ApiError(400, "invalid_value", message, param="offset")
+    kind: AnswerKind = "output" if batch is not None and file_id == batch.output_file_id else "error"
+    if batch is not None and offset:
+        return _stream(context, batch, kind, offset)
     etag = f'"{file.sha256}"'
-    if etag in request.headers.get("if-none-match", ""):
-        return Response(status_code=304, headers={"etag": etag})
+    headers = {"etag": etag}
+    if batch is not None:
+        lines, _end = progress.committed_end(context.database, batch_id=batch.id, kind=kind)
+        headers["x-last-line"] = str(lines)
+    known = request.headers.get("if-none-match", "")
+    if etag in known or known.strip() == "*":
+        return Response(status_code=304, headers=headers)
     _check_range(request, file.bytes)
-    return FileResponse(
-        context.settings.data_dir / file.path,
-        media_type=_MEDIA_TYPE,
-        filename=file.filename,
-        headers={"etag": etag},
-    )
+    path = context.settings.data_dir / file.path
+    return FileResponse(path, media_type=_MEDIA_TYPE, filename=file.filename, headers=headers)
 
 
 def _check_range(request: Request, size: int) -> None:
@@ -50,16 +60,12 @@ def _check_range(request: Request, size: int) -> None:
 
 def answers(context: Context, request: Request, batch: Batch, *, offset: int) -> Response:
     """The answers of a batch, from behind line `offset`: all of them, or those committed so far."""
-    if batch.status in FINAL_BATCH_STATES:
-        if batch.output_file_id is not None and offset == 0:
-            return published_file(context, request, batch.output_file_id)
-        return _stream(context, batch, "output", offset, complete=True)
-    return _stream(context, batch, "output", offset, complete=False)
+    if batch.output_file_id is not None and offset == 0:
+        return published_file(context, request, batch.output_file_id, offset=0)
+    return _stream(context, batch, "output", offset)
 
 
-def _stream(
-    context: Context, batch: Batch, kind: AnswerKind, offset: int, *, complete: bool
-) -> StreamingResponse:
+def _stream(context: Context, batch: Batch, kind: AnswerKind, offset: int) -> StreamingResponse:
     lines, end = progress.committed_end(context.database, batch_id=batch.id, kind=kind)
     start = 0
     if offset:
@@ -67,9 +73,10 @@ def _stream(
     headers = {
         "content-length": str(end - start),
         "content-disposition": f'attachment; filename="{batch.id}_{kind}.jsonl"',
+        "x-last-line": str(lines),
     }
-    if not complete:
-        headers |= {"x-incomplete": "true", "x-last-line": str(lines)}
+    if batch.status not in FINAL_BATCH_STATES:
+        headers["x-incomplete"] = "true"
     pieces = _pieces(context, batch, kind, start, end)
     # The first piece is read before the answer begins: a batch that ends meanwhile is noticed in time.
     first = next(pieces, b"")
@@ -80,7 +87,8 @@ def _pieces(context: Context, batch: Batch, kind: AnswerKind, start: int, end: i
     """The same bytes from the logs, or from the published file that they have become."""
     if start >= end:
         return iter(())
-    if batch.output_file_id is not None:
-        file = files.get_file(context.database, file_id=batch.output_file_id)
+    file_id = batch.output_file_id if kind == "output" else batch.error_file_id
+    if file_id is not None:
+        file = files.get_file(context.database, file_id=file_id)
         return read_range(context.settings.data_dir / file.path, start, end - start)
     return read_stream(context.settings.work_dir / batch.id, kind, start, end)

@@ -10,9 +10,10 @@ from fastapi.responses import Response
 
 from batch_app.api import downloads, wire
 from batch_app.api.context import Ctx
+from batch_app.api.document import DOWNLOAD, DOWNLOAD_HEADERS, IDEMPOTENCY_KEY, failures
 from batch_app.api.errors import ApiError
 from batch_app.api.rules import check_lifetime
-from batch_app.api.uploads import FILE_FIELDS, Form, read_form
+from batch_app.api.uploads import FILE_FIELDS, Form, idempotency_key, media_type, read_form
 from batch_app.errors import FileMissingError
 from batch_app.ids import FILE_ID
 from batch_app.store import files
@@ -24,6 +25,7 @@ router = APIRouter(prefix="/v1/files", tags=["files"])
 
 FileId = Annotated[str, Path(description="a file id, as a batch has it")]
 _UPLOAD = {
+    "parameters": [IDEMPOTENCY_KEY],
     "requestBody": {
         "required": True,
         "content": {
@@ -40,23 +42,26 @@ _UPLOAD = {
                 }
             }
         },
-    }
+    },
 }
 
 
-@router.post("", openapi_extra=_UPLOAD)
+@router.post("", openapi_extra=_UPLOAD, responses=failures(400, 413, 415, 422))
 async def upload_file(request: Request, context: Ctx) -> wire.FileObject:
     """Upload a file of requests for batches to come. It is checked when a batch is made of it."""
-    if not request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
+    if media_type(request) != "multipart/form-data":
         raise ApiError(415, "unsupported_media_type", "Send a multipart form with 'file' and 'purpose'.")
+    key = idempotency_key(request)
     form = await read_form(request, fields=FILE_FIELDS, max_file_bytes=context.settings.max_file_bytes)
-    now = time.time()
     try:
         _check_purpose(form.texts.get("purpose"))
-        lifetime = _lifetime(form)
-        expires_at = now + lifetime if lifetime is not None else None
         file = await asyncio.to_thread(
-            context.submissions.upload, form.file, form.filename, expires_at=expires_at, now=now
+            context.submissions.upload,
+            form.file,
+            form.filename,
+            lifetime=_lifetime(form),
+            idempotency_key=key,
+            now=time.time(),
         )
     finally:
         await form.close()
@@ -95,7 +100,7 @@ def _view(file: StoredFile) -> wire.FileObject:
     )
 
 
-@router.get("")
+@router.get("", responses=failures(400, 404))
 def list_files(
     context: Ctx,
     limit: Annotated[int, Query(ge=1, le=10_000)] = 10_000,
@@ -121,14 +126,14 @@ def _require_id(file_id: str) -> None:
         raise FileMissingError(file_id)
 
 
-@router.get("/{file_id}")
+@router.get("/{file_id}", responses=failures(404))
 def get_file(file_id: FileId, context: Ctx) -> wire.FileObject:
     """A file's name, size and purpose."""
     _require_id(file_id)
     return _view(files.get_file(context.database, file_id=file_id))
 
 
-@router.delete("/{file_id}")
+@router.delete("/{file_id}", responses=failures(404, 409))
 def delete_file(file_id: FileId, request: Request, context: Ctx) -> wire.FileDeleted:
     """Delete a file. One that an unfinished batch needs stays."""
     _require_id(file_id)
@@ -138,9 +143,16 @@ def delete_file(file_id: FileId, request: Request, context: Ctx) -> wire.FileDel
     return wire.FileDeleted(id=file_id)
 
 
-@router.head("/{file_id}/content", include_in_schema=False)
-@router.get("/{file_id}/content", response_class=Response)
-def download_file(file_id: FileId, request: Request, context: Ctx) -> Response:
-    """The bytes, as a download; Range is understood."""
+@router.head(
+    "/{file_id}/content", response_class=Response, responses=DOWNLOAD, openapi_extra=DOWNLOAD_HEADERS
+)
+@router.get("/{file_id}/content", response_class=Response, responses=DOWNLOAD, openapi_extra=DOWNLOAD_HEADERS)
+def download_file(
+    file_id: FileId,
+    request: Request,
+    context: Ctx,
+    offset: Annotated[int, Query(ge=0, le=2**62, description="answers already downloaded")] = 0,
+) -> Response:
+    """The bytes, as a download; Range is understood. Of a file of answers also those behind the first `offset`."""
     _require_id(file_id)
-    return downloads.published_file(context, request, file_id)
+    return downloads.published_file(context, request, file_id, offset=offset)

@@ -3,10 +3,20 @@
 import shutil
 import time
 from collections.abc import Iterator
-from typing import Any
 
 from batch_app import __version__
 from batch_app.api.context import Context
+from batch_app.api.wire_health import (
+    DatabaseHealth,
+    DiskHealth,
+    GpuHealth,
+    GpuWord,
+    Health,
+    HeartbeatWord,
+    LastDay,
+    QueueHealth,
+    WorkerHealth,
+)
 from batch_app.gpu import GpuSnapshot
 from batch_app.migrate import current_revision
 from batch_app.settings import Settings
@@ -18,55 +28,52 @@ _DAY_SECONDS = 24 * 3600
 _LOW_DISK_BYTES = 2 * 1024**3
 
 
-def health(context: Context) -> dict[str, Any]:
-    """Readings of now. `problems` is empty when `status` is ok; each says what to do."""
+def health(context: Context) -> Health:
+    """Readings of now."""
     now = time.time()
-    worker = workers.latest_worker(context.database)
+    worker = _worker(workers.latest_worker(context.database), context.settings, now)
     snapshot, gpu_refusal = context.submissions.gpu()
     queue = _queue(batches.queue_state(context.database), context.settings, gpu_refusal, now)
-    parts = {
-        "database": _database(context),
-        "gpu": _gpu(snapshot, gpu_refusal, context.settings),
-        "worker": _worker(worker, context.settings, now),
-        "queue": queue,
-        "last_24_hours": _last_day(context, now),
-        "disk": _disk(context.settings),
-    }
-    problems = list(_problems(parts, gpu_refusal))
-    return {
-        "status": "degraded" if problems else "ok",
-        "problems": problems,
-        "version": __version__,
-        "time": int(now),
-        **parts,
-    }
+    disk = _disk(context.settings)
+    problems = list(_problems(worker, disk, gpu_refusal))
+    return Health(
+        status="degraded" if problems else "ok",
+        problems=problems,
+        version=__version__,
+        time=int(now),
+        database=_database(context),
+        gpu=_gpu(snapshot, gpu_refusal, context.settings),
+        worker=worker,
+        queue=queue,
+        last_24_hours=_last_day(context, now),
+        disk=disk,
+    )
 
 
-def _problems(parts: dict[str, dict[str, Any]], gpu_refusal: str | None) -> Iterator[str]:
-    worker, disk = parts["worker"], parts["disk"]
-    age = worker["heartbeat_age_seconds"]
-    if worker["heartbeat"] == "none":
+def _problems(worker: WorkerHealth, disk: DiskHealth, gpu_refusal: str | None) -> Iterator[str]:
+    if worker.heartbeat == "none":
         yield "No worker is running: start one with `make worker`."
-    elif worker["heartbeat"] != "fresh":
+    elif worker.heartbeat != "fresh":
+        age = worker.heartbeat_age_seconds
         yield f"The worker has been silent for {age:.0f} s: see its terminal; `make worker` starts another."
     if gpu_refusal is not None:
         yield f"New batches are refused: {gpu_refusal}."
-    if disk["free_bytes"] < _LOW_DISK_BYTES:
-        yield f"Only {disk['free_bytes'] / 1024**3:.1f} GiB are free on the disk of {disk['path']}: make room."
+    if disk.free_bytes < _LOW_DISK_BYTES:
+        yield f"Only {disk.free_bytes / 1024**3:.1f} GiB are free on the disk of {disk.path}: make room."
 
 
-def _database(context: Context) -> dict[str, Any]:
+def _database(context: Context) -> DatabaseHealth:
     path = context.database.path
     wal = path.with_name(path.name + "-wal")
-    return {
-        "status": "ok",
-        "schema": current_revision(context.database),
-        "size_bytes": path.stat().st_size,
-        "wal_bytes": wal.stat().st_size if wal.exists() else 0,
-    }
+    return DatabaseHealth(
+        status="ok",
+        schema=current_revision(context.database),
+        size_bytes=path.stat().st_size,
+        wal_bytes=wal.stat().st_size if wal.exists() else 0,
+    )
 
 
-def _gpu(snapshot: GpuSnapshot | None, refusal: str | None, settings: Settings) -> dict[str, Any]:
+def _gpu(snapshot: GpuSnapshot | None, refusal: str | None, settings: Settings) -> GpuHealth:
     limits = {
         "max_memory_percent": settings.gpu_max_memory_percent,
         "max_temperature_c": settings.gpu_max_temperature_c,
@@ -74,16 +81,16 @@ def _gpu(snapshot: GpuSnapshot | None, refusal: str | None, settings: Settings) 
     names = list(GpuSnapshot.__dataclass_fields__)
     readings = {name: getattr(snapshot, name) if snapshot else None for name in names}
     percent = round(snapshot.memory_percent, 1) if snapshot else None
-    return {
-        "available": snapshot is not None,
-        "status": _gpu_status(snapshot, refusal),
+    return GpuHealth(
+        available=snapshot is not None,
+        status=_gpu_status(snapshot, refusal),
         **readings,
-        "memory_percent": percent,
+        memory_percent=percent,
         **limits,
-    }
+    )
 
 
-def _gpu_status(snapshot: GpuSnapshot | None, refusal: str | None) -> str:
+def _gpu_status(snapshot: GpuSnapshot | None, refusal: str | None) -> GpuWord:
     if snapshot is None:
         return "not present"
     if refusal is None:
@@ -91,33 +98,33 @@ def _gpu_status(snapshot: GpuSnapshot | None, refusal: str | None) -> str:
     return "too hot" if "°C" in refusal else "memory full"
 
 
-def _worker(worker: Worker | None, settings: Settings, now: float) -> dict[str, Any]:
+def _worker(worker: Worker | None, settings: Settings, now: float) -> WorkerHealth:
     alive = worker is not None and worker.stopped_at is None
     age = round(now - worker.heartbeat_at, 1) if worker else None
     heartbeat = heartbeat_word(worker, settings, now)
     status = "none"
     if worker is not None and alive:
         status = worker.state if heartbeat == "fresh" else heartbeat
-    return {
-        "status": status,
-        "heartbeat": heartbeat,
-        "heartbeat_age_seconds": age,
-        "id": worker.id if worker else None,
-        "pid": worker.pid if worker else None,
-        "host": worker.host if worker else None,
-        "engine": worker.engine if worker else None,
-        "model": worker.model if worker and alive else None,
-        "batch_id": worker.batch_ids[0] if worker and alive and worker.batch_ids else None,
-        "batch_ids": worker.batch_ids if worker and alive else [],
-        "requests_in_flight": worker.requests_in_flight if worker and alive else 0,
-        "tokens_per_second": round(worker.tokens_per_second, 1) if worker and alive else 0.0,
-        "cached_prompt_share": worker.cached_prompt_share if worker and alive else None,
-        "engine_restarts": worker.engine_restarts if worker else 0,
-        "started_at": int(worker.started_at) if worker else None,
-    }
+    return WorkerHealth(
+        status=status,
+        heartbeat=heartbeat,
+        heartbeat_age_seconds=age,
+        id=worker.id if worker else None,
+        pid=worker.pid if worker else None,
+        host=worker.host if worker else None,
+        engine=worker.engine if worker else None,
+        model=worker.model if worker and alive else None,
+        batch_id=worker.batch_ids[0] if worker and alive and worker.batch_ids else None,
+        batch_ids=worker.batch_ids if worker and alive else [],
+        requests_in_flight=worker.requests_in_flight if worker and alive else 0,
+        tokens_per_second=round(worker.tokens_per_second, 1) if worker and alive else 0.0,
+        cached_prompt_share=worker.cached_prompt_share if worker and alive else None,
+        engine_restarts=worker.engine_restarts if worker else 0,
+        started_at=int(worker.started_at) if worker else None,
+    )
 
 
-def heartbeat_word(worker: Worker | None, settings: Settings, now: float) -> str:
+def heartbeat_word(worker: Worker | None, settings: Settings, now: float) -> HeartbeatWord:
     """fresh, late, lost, or none when no worker is running."""
     if worker is None or (worker.stopped_at is not None and worker.state != "lost"):
         return "none"
@@ -127,37 +134,37 @@ def heartbeat_word(worker: Worker | None, settings: Settings, now: float) -> str
     return "late" if age >= settings.late_seconds else "fresh"
 
 
-def _queue(state: QueueState, settings: Settings, gpu_refusal: str | None, now: float) -> dict[str, Any]:
+def _queue(state: QueueState, settings: Settings, gpu_refusal: str | None, now: float) -> QueueHealth:
     reason = gpu_refusal
     if state.active_batches >= settings.max_active_batches:
         reason = f"{state.active_batches} of {settings.max_active_batches} batches are active"
     elif state.queued_requests >= settings.max_queued_requests:
         reason = f"{state.queued_requests} of {settings.max_queued_requests} requests are queued"
     oldest = state.oldest_created_at
-    return {
-        "accepting": reason is None,
-        "reason": reason,
-        "active_batches": state.active_batches,
-        "max_active_batches": settings.max_active_batches,
-        "queued_requests": state.queued_requests,
-        "max_queued_requests": settings.max_queued_requests,
-        "oldest_waiting_seconds": round(now - oldest, 1) if oldest is not None else None,
-        "max_requests_per_batch": settings.max_requests_per_batch,
-        "max_file_bytes": settings.max_file_bytes,
-        "max_line_bytes": settings.max_line_bytes,
-    }
+    return QueueHealth(
+        accepting=reason is None,
+        reason=reason,
+        active_batches=state.active_batches,
+        max_active_batches=settings.max_active_batches,
+        queued_requests=state.queued_requests,
+        max_queued_requests=settings.max_queued_requests,
+        oldest_waiting_seconds=round(now - oldest, 1) if oldest is not None else None,
+        max_requests_per_batch=settings.max_requests_per_batch,
+        max_file_bytes=settings.max_file_bytes,
+        max_line_bytes=settings.max_line_bytes,
+    )
 
 
-def _last_day(context: Context, now: float) -> dict[str, int]:
+def _last_day(context: Context, now: float) -> LastDay:
     totals = progress.totals_since(context.database, since=now - _DAY_SECONDS)
-    return {"answers": totals.answers, "failed": totals.failed, "dead_letters": totals.dead_letters}
+    return LastDay(answers=totals.answers, failed=totals.failed, dead_letters=totals.dead_letters)
 
 
-def _disk(settings: Settings) -> dict[str, Any]:
+def _disk(settings: Settings) -> DiskHealth:
     usage = shutil.disk_usage(settings.data_dir)
-    return {
-        "path": str(settings.data_dir),
-        "free_bytes": usage.free,
-        "total_bytes": usage.total,
-        "free_percent": round(100 * usage.free / usage.total, 1),
-    }
+    return DiskHealth(
+        path=str(settings.data_dir),
+        free_bytes=usage.free,
+        total_bytes=usage.total,
+        free_percent=round(100 * usage.free / usage.total, 1),
+    )

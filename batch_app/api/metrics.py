@@ -1,14 +1,32 @@
-"""Prometheus metrics, read from the database at each scrape: nothing is counted beside the ledger."""
+"""Prometheus metrics. Batches and requests are read from the database at each scrape: nothing is counted beside the
+ledger. Only how long HTTP calls take is this process's own knowledge, gone with it.
+"""
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from itertools import accumulate
+from math import inf
 
 from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
+from prometheus_fastapi_instrumentator import metrics as instrumentations
+from prometheus_fastapi_instrumentator.metrics import Info
 
 from batch_app.api.context import Context
-from batch_app.store import batches, progress, workers
+from batch_app.store import batches, durations, progress, webhooks, workers
+from batch_app.store.durations import Bucket
+
+_CALL_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+
+
+def http_durations(registry: CollectorRegistry) -> Callable[[Info], None]:
+    """Observes each HTTP call, by route, method and kind of status."""
+    observe = instrumentations.latency(
+        "batch_http_request_duration_seconds", buckets=_CALL_BUCKETS, registry=registry
+    )
+    assert observe is not None  # a registry of its own has no such metric yet
+    return observe
 
 
 class _Readings(Collector):
@@ -33,6 +51,11 @@ class _Readings(Collector):
             tokens.add_metric([kind], getattr(totals, f"{kind}_tokens"))
         yield requests
         yield tokens
+        yield _durations(durations.all_durations(database))
+        deliveries = GaugeMetricFamily("batch_webhook_deliveries", "Webhooks by status.", labels=["status"])
+        for delivery_status, count in webhooks.count_deliveries(database).items():
+            deliveries.add_metric([delivery_status], count)
+        yield deliveries
         yield from _worker_metrics(self._context)
 
 
@@ -48,6 +71,17 @@ def _worker_metrics(context: Context) -> Iterable[Metric]:
         yield restarts
 
 
+def _durations(buckets: list[Bucket]) -> HistogramMetricFamily:
+    bounds = ["+Inf" if bucket.up_to_seconds == inf else str(bucket.up_to_seconds) for bucket in buckets]
+    counts = accumulate(bucket.requests for bucket in buckets)
+    return HistogramMetricFamily(
+        "batch_request_duration_seconds",
+        "From a request's way into the engine to its answer's being saved.",
+        buckets=list(zip(bounds, counts, strict=True)),
+        sum_value=sum(bucket.seconds for bucket in buckets),
+    )
+
+
 def _gauge(name: str, help_text: str, value: float) -> GaugeMetricFamily:
     return GaugeMetricFamily(name, help_text, value=value)
 
@@ -55,4 +89,4 @@ def _gauge(name: str, help_text: str, value: float) -> GaugeMetricFamily:
 def render(context: Context) -> bytes:
     registry = CollectorRegistry(auto_describe=False)
     registry.register(_Readings(context))
-    return generate_latest(registry)
+    return generate_latest(registry) + generate_latest(context.http_metrics)

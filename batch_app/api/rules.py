@@ -51,12 +51,15 @@ def check_metadata(metadata: object) -> None:
         raise ApiError(400, "invalid_type", "'metadata' must be an object of strings.", param="metadata")
     if len(metadata) > _MAX_METADATA_PAIRS:
         message = f"'metadata' has {len(metadata)} pairs; {_MAX_METADATA_PAIRS} are allowed."
-        raise ApiError(400, "invalid_value", message, param="metadata")
+        raise ApiError(400, "invalid_type", message, param="metadata")
     for key, value in metadata.items():
         param = f"metadata.{key}"
         if not isinstance(value, str):
             message = f"Invalid type for '{param}': expected a string, got {type(value).__name__}."
             raise ApiError(400, "invalid_type", message, param=param)
         if len(key) > _MAX_METADATA_KEY or len(value) > _MAX_METADATA_VALUE:
-            message = f"'{param[:80]}' is too long: keys have up to 64 characters, values up to 512."
-            raise ApiError(400, "invalid_value", message, param=param[:80])
+            message = (
+                f"'{param[:80]}' has a key of {len(key)} and a value of {len(value)} characters; "
+                f"{_MAX_METADATA_KEY} and {_MAX_METADATA_VALUE} are allowed."
+            )
+            raise ApiError(400, "invalid_type", message, param=param[:80])

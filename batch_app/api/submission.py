@@ -89,16 +89,41 @@ class Submissions:
                 (self._settings.data_dir / file.path).unlink(missing_ok=True)
         return batch
 
-    def upload(self, source: BinaryIO, filename: str, *, expires_at: float | None, now: float) -> StoredFile:
-        """Keep a file for batches to come. Raises ApiError 400 when it cannot be one of requests."""
-        rules = self._rules(model=None)
-        _found, file = self._store(source, filename, rules, _require_some_json)
-        return files.add_file(self._database, file=replace(file, expires_at=expires_at), now=now)
+    def upload(
+        self,
+        source: BinaryIO,
+        filename: str,
+        *,
+        lifetime: int | None,
+        idempotency_key: str | None,
+        now: float,
+    ) -> StoredFile:
+        """Keep a file for batches to come. Raises ApiError 400 when it cannot be one of requests, and causes."""
+        _found, file = self._store(source, filename, self._rules(model=None), _require_some_json)
+        file = replace(
+            file,
+            expires_at=now + lifetime if lifetime is not None else None,
+            idempotency_key=idempotency_key,
+            request_digest=_digest(file.sha256, filename, lifetime),
+        )
+        is_needed = False
+        try:
+            stored = files.add_file(self._database, file=file, now=now)
+            is_needed = stored.id == file.id
+        finally:
+            if not is_needed:
+                (self._settings.data_dir / file.path).unlink(missing_ok=True)
+        return stored
 
     def create(self, order: Order, *, file_id: str, endpoint: str, now: float) -> Batch:
         """A batch of an uploaded file. What is wrong with the file makes a failed batch that says so, as OpenAI's
         clients expect. Raises ApiError for what is wrong with the order, and causes."""
         self._check_order(order)
+        digest = _digest_of_order(order, endpoint, file_id)
+        if earlier := batches.batch_with_key(
+            self._database, key=order.idempotency_key, request_digest=digest, now=now
+        ):
+            return earlier  # whatever has become of the file since
         try:
             stored = files.get_file(self._database, file_id=file_id)
         except FileMissingError as error:
@@ -110,7 +135,7 @@ class Submissions:
         ):
             found = scan(source, self._rules(model=None, endpoint=endpoint), copy_to=nowhere)
         size_problem = self._size_problem(found)
-        if problems := [size_problem] if size_problem else found.errors:
+        if problems := [size_problem] if size_problem else _listed(found):
             return self._fail(order, file_id, endpoint, found.model or "", problems, now)
         file = NewFile(stored.id, stored.purpose, stored.filename, stored.bytes, stored.sha256, stored.path)
         return self._accept_scanned(order, found, file, now, is_stored=True)
@@ -201,9 +226,8 @@ class Submissions:
         spec = self._models.resolve(model)
         assert spec is not None  # the scan has seen to both
         assert found.endpoint is not None
-        new = self._new_batch(
-            order, model, spec.name, found.endpoint, file.id, digest_of=file.sha256, now=now
-        )
+        content = file.id if is_stored else file.sha256
+        new = self._new_batch(order, model, spec.name, found.endpoint, file.id, digest_of=content, now=now)
         return batches.accept_batch(
             self._database,
             batch=new,
@@ -240,20 +264,27 @@ class Submissions:
             metadata=order.metadata,
             parent_batch_id=order.parent_batch_id,
             idempotency_key=order.idempotency_key,
-            request_digest=_digest(order, endpoint, digest_of),
+            request_digest=_digest_of_order(order, endpoint, digest_of),
         )
+
+
+def _listed(found: Scan) -> list[LineError]:
+    """The errors of a batch object: the first ones, and how many there are when that is not all."""
+    if found.total_errors == len(found.errors):
+        return found.errors
+    message = f"The file has {found.total_errors} errors; the first {len(found.errors)} are listed."
+    return [*found.errors, LineError(0, "more_errors", message)]
 
 
 def _require_some_json(found: Scan) -> None:
     """Raises ApiError for an upload in which no line could be a request; the rest is said when it is used."""
-    if not found.lines and all(error.code == "invalid_json_line" for error in found.errors):
+    if not found.lines and found.total_errors == found.unparseable_lines:
         message = "Invalid file format for Batch API. Must be .jsonl"
         raise ApiError(400, "invalid_file_format", message, param="file")
 
 
-def _digest(order: Order, endpoint: str, content: str) -> str:
-    """Identifies what was asked for: the same request sent twice has the same one."""
-    asked = [
+def _digest_of_order(order: Order, endpoint: str, content: str) -> str:
+    return _digest(
         content,
         endpoint,
         order.model,
@@ -262,5 +293,9 @@ def _digest(order: Order, endpoint: str, content: str) -> str:
         order.completion_window,
         order.output_expires_after_seconds,
         order.parent_batch_id,
-    ]
+    )
+
+
+def _digest(*asked: object) -> str:
+    """Identifies what was asked for: the same request sent twice has the same one."""
     return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()

@@ -1,15 +1,16 @@
 """Health, readiness, models, chart samples and metrics."""
 
 import time
-from dataclasses import asdict
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Query
-from fastapi.responses import JSONResponse, Response
+from fastapi.responses import PlainTextResponse, Response
 
 from batch_app.api import metrics, wire
 from batch_app.api.context import Ctx
+from batch_app.api.document import NEEDS_NO_KEY, failures
 from batch_app.api.health import health, heartbeat_word
+from batch_app.api.wire_health import Health, Liveness, Readiness
 from batch_app.migrate import Schema, schema_of
 from batch_app.store import workers
 
@@ -17,28 +18,29 @@ router = APIRouter(tags=["system"])
 
 
 @router.get("/health")
-def get_health(context: Ctx) -> dict[str, Any]:
+def get_health(context: Ctx) -> Health:
     """Database, GPU, worker, queue and disk, with what to do about each problem."""
     return health(context)
 
 
-@router.get("/livez")
-def get_livez() -> dict[str, str]:
+@router.get("/livez", openapi_extra=NEEDS_NO_KEY)
+def get_livez() -> Liveness:
     """The process answers. Needs no key."""
-    return {"status": "ok"}
+    return Liveness()
 
 
-@router.get("/readyz")
-def get_readyz(context: Ctx) -> Response:
+@router.get("/readyz", responses={503: {"model": Readiness, "description": "Not ready."}})
+def get_readyz(context: Ctx, response: Response) -> Readiness:
     """Whether batches can be accepted and worked on: 200, or 503 with what is missing."""
     worker = workers.latest_worker(context.database)
     checks = {
         "schema": schema_of(context.database) is Schema.CURRENT,
         "worker": heartbeat_word(worker, context.settings, time.time()) == "fresh",
     }
-    ready = all(checks.values())
-    body = {"status": "ready" if ready else "not ready", "checks": checks}
-    return JSONResponse(body, 200 if ready else 503)
+    if all(checks.values()):
+        return Readiness(status="ready", checks=checks)
+    response.status_code = 503
+    return Readiness(status="not ready", checks=checks)
 
 
 @router.get("/v1/models")
@@ -53,16 +55,16 @@ def list_models(context: Ctx) -> wire.ModelList:
     return wire.ModelList(data=data)
 
 
-@router.get("/v1/samples")
+@router.get("/v1/samples", responses=failures(400))
 def list_samples(
     context: Ctx, hours: Annotated[float, Query(gt=0, le=168, description="how far back")] = 1
 ) -> wire.SampleList:
     """One reading every ten seconds, for charts; kept for seven days."""
     found = workers.list_samples(context.database, since=time.time() - hours * 3600)
-    return wire.SampleList(data=[asdict(sample) for sample in found])
+    return wire.SampleList(data=found)
 
 
-@router.get("/metrics", response_class=Response)
+@router.get("/metrics", response_class=PlainTextResponse)
 def get_metrics(context: Ctx) -> Response:
     """Prometheus metrics. No ids among the labels."""
     return Response(metrics.render(context), media_type="text/plain; version=0.0.4")

@@ -48,6 +48,11 @@ class BatchFields:
     completion_window: str | None
 
 
+def media_type(request: Request) -> str:
+    """What the body is said to be, without parameters such as a boundary."""
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
 def batch_fields(form: Form) -> BatchFields:
     """Raises ApiError."""
     return BatchFields(

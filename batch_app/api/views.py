@@ -1,7 +1,8 @@
 """From rows to wire objects: one batch as clients see it, with its progress, rates and what it waits for."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
+from typing import Any
 
 from batch_app.api import wire
 from batch_app.database import Database
@@ -13,6 +14,8 @@ from batch_app.store.progress import Counts, Pace
 from batch_app.store.workers import Worker
 
 _RATE_SECONDS = 60.0
+_MOMENTS = [field.name for field in fields(Batch) if field.name.endswith("_at")]
+_SET_LATER = {*_MOMENTS, "errors", "output_file_id", "error_file_id"} - {"created_at", "expires_at"}
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,16 @@ def receipt(batch: Batch) -> wire.Receipt:
     )
 
 
+def accepted_object(database: Database, settings: Settings, batch: Batch, *, now: float) -> wire.BatchObject:
+    """The batch as it was when it was made, whatever has become of it. OpenAI answers so even when the check of the
+    file has failed: a client learns that by asking again."""
+    changed: dict[str, Any] = dict.fromkeys(_SET_LATER)
+    new = replace(batch, **changed, status=BatchStatus.QUEUED)
+    names = files.filenames(database, file_ids=[batch.input_file_id])
+    around = _surroundings(database, settings, now)
+    return _batch_object(new, Counts(pending=batch.total_requests), None, names, around)
+
+
 def batch_objects(
     database: Database, settings: Settings, found: Sequence[Batch], *, now: float
 ) -> list[wire.BatchObject]:
@@ -56,14 +69,18 @@ def batch_objects(
     counts = progress.counts_of(database, found=found)
     paces = progress.pace_of(database, batch_ids=open_ids, since=now - _RATE_SECONDS)
     names = files.filenames(database, file_ids=[batch.input_file_id for batch in found])
-    queued = [b.id for b in batches.list_open_batches(database) if b.status is BatchStatus.QUEUED]
-    around = _Surroundings(
-        now, workers.latest_worker(database), queued, settings.chunk_size, settings.lost_seconds
-    )
+    around = _surroundings(database, settings, now)
     return [
         _batch_object(batch, counts.get(batch.id, Counts()), paces.get(batch.id), names, around)
         for batch in found
     ]
+
+
+def _surroundings(database: Database, settings: Settings, now: float) -> _Surroundings:
+    queued = [b.id for b in batches.list_open_batches(database) if b.status is BatchStatus.QUEUED]
+    return _Surroundings(
+        now, workers.latest_worker(database), queued, settings.chunk_size, settings.lost_seconds
+    )
 
 
 def _batch_object(

@@ -4,36 +4,50 @@ Moments are whole Unix seconds, except the receipt's `created_at` (ISO 8601). A 
 """
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
+
+from batch_app.states import BatchStatus, DeliveryStatus, RequestStatus
+from batch_app.store.workers import Sample
+
+_STATUSES = ["pending", "validating", *(str(word) for word in BatchStatus if word is not BatchStatus.QUEUED)]
+StatusWord = Annotated[str, Field(json_schema_extra={"enum": _STATUSES})]
+
+
+class WireObject(BaseModel):
+    """The document says that the keys with a default are always present, too."""
+
+    model_config = ConfigDict(json_schema_serialization_defaults_required=True)
 
 
 class ErrorDetail(BaseModel):
-    message: str
-    type: str
-    param: str | None
+    message: str = Field(description="what to do")
+    type: str = Field(description="the kind of error, as OpenAI names it")
+    param: str | None = Field(description="the parameter that is wrong")
     code: str
     errors: list["LineErrorObject"] | None = Field(None, description="the first bad lines of a file")
     total_errors: int | None = Field(None, description="how many there are in all")
 
 
-class LineErrorObject(BaseModel):
+class LineErrorObject(WireObject):
     line: int | None
     param: str | None
     code: str
     message: str
 
 
-class ErrorObject(BaseModel):
+class ErrorEnvelope(BaseModel):
+    """Every answer that is not 2xx, whatever went wrong."""
+
     error: ErrorDetail
 
 
-class Receipt(BaseModel):
+class Receipt(WireObject):
     """The answer to a submitted form."""
 
     batch_id: str
-    status: str
+    status: StatusWord
     model: str
     total_requests: int
     created_at: str = Field(description="ISO 8601, UTC")
@@ -42,21 +56,21 @@ class Receipt(BaseModel):
     parent_batch_id: str | None = None
 
 
-class RequestCounts(BaseModel):
+class RequestCounts(WireObject):
     total: int
     completed: int
     failed: int
 
 
-class InputTokensDetails(BaseModel):
+class InputTokensDetails(WireObject):
     cached_tokens: int
 
 
-class OutputTokensDetails(BaseModel):
+class OutputTokensDetails(WireObject):
     reasoning_tokens: int
 
 
-class Usage(BaseModel):
+class Usage(WireObject):
     input_tokens: int
     input_tokens_details: InputTokensDetails
     output_tokens: int
@@ -64,12 +78,12 @@ class Usage(BaseModel):
     total_tokens: int
 
 
-class BatchErrors(BaseModel):
-    object: str = "list"
+class BatchErrors(WireObject):
+    object: Literal["list"] = "list"
     data: list[LineErrorObject]
 
 
-class Progress(BaseModel):
+class Progress(WireObject):
     """The owner's view of a batch. `eta_seconds` is a range; rates are over the last minute."""
 
     percent: float
@@ -89,17 +103,17 @@ class Progress(BaseModel):
     elapsed_seconds: float | None
 
 
-class BatchObject(BaseModel):
+class BatchObject(WireObject):
     """OpenAI's batch object, then the owner's fields."""
 
     id: str
-    object: str = "batch"
+    object: Literal["batch"] = "batch"
     endpoint: str
     model: str
     errors: BatchErrors | None
     input_file_id: str
     completion_window: str | None
-    status: str
+    status: StatusWord
     output_file_id: str | None
     error_file_id: str | None
     created_at: int
@@ -122,8 +136,8 @@ class BatchObject(BaseModel):
     progress: Progress
 
 
-class BatchList(BaseModel):
-    object: str = "list"
+class BatchList(WireObject):
+    object: Literal["list"] = "list"
     data: list[BatchObject]
     first_id: str | None
     last_id: str | None
@@ -131,69 +145,116 @@ class BatchList(BaseModel):
     counts: dict[str, int] = Field(description="batches by status, `active` and `all` included")
 
 
-class ErrorGroupObject(BaseModel):
+class ErrorSample(WireObject):
+    line: int
+    custom_id: str
+    message: str | None
+
+
+class ErrorGroupObject(WireObject):
     code: str
     count: int
-    sample: dict[str, Any]
+    sample: ErrorSample
 
 
-class ErrorGroups(BaseModel):
-    object: str = "list"
+class ErrorGroups(WireObject):
+    object: Literal["list"] = "list"
     data: list[ErrorGroupObject]
     total: int
 
 
-class RowList(BaseModel):
-    """Ledger rows of a batch; `after` of the next page is the last row's `line`."""
+class Row(WireObject):
+    """What became of one line of the input."""
 
-    object: str = "list"
-    data: list[dict[str, Any]]
+    line: int
+    custom_id: str
+    status: RequestStatus
+    attempts: int
+    status_code: int | None
+    finish_reason: str | None
+    error_code: str | None
+    input_tokens: int
+    output_tokens: int
+    started_at: float | None
+    finished_at: float | None
+
+
+class RowList(WireObject):
+    """Ledger rows of a batch."""
+
+    object: Literal["list"] = "list"
+    data: list[Row]
     has_more: bool
-    total: int | None = None
+    next_after: int | None = Field(
+        description="`after` of the next page; a search may find nothing on this one"
+    )
+    total: int | None = Field(description="null when answers were searched for a text")
 
 
-class FileObject(BaseModel):
+class DeadLetter(WireObject):
+    """A line that was given up on."""
+
+    batch_id: str
+    line: int
+    custom_id: str
+    code: str
+    message: str
+    attempts: int
+    first_failed_at: float
+    last_failed_at: float
+    retried_by_batch_id: str | None
+
+
+class DeadLetterList(WireObject):
+    """`after` of the next page is the last letter's `line`."""
+
+    object: Literal["list"] = "list"
+    data: list[DeadLetter]
+    has_more: bool
+
+
+class FileObject(WireObject):
     id: str
-    object: str = "file"
+    object: Literal["file"] = "file"
     bytes: int
     created_at: int
     expires_at: int | None
     filename: str
     purpose: str
-    status: str = "processed"
+    status: Literal["processed"] = "processed"
 
 
-class FileList(BaseModel):
-    object: str = "list"
+class FileList(WireObject):
+    object: Literal["list"] = "list"
     data: list[FileObject]
     first_id: str | None
     last_id: str | None
     has_more: bool
 
 
-class FileDeleted(BaseModel):
+class FileDeleted(WireObject):
     id: str
-    object: str = "file"
-    deleted: bool = True
+    object: Literal["file"] = "file"
+    deleted: Literal[True] = True
 
 
-class ModelObject(BaseModel):
+class ModelObject(WireObject):
     id: str
-    object: str = "model"
+    object: Literal["model"] = "model"
     created: int
     owned_by: str = "local"
     aliases: list[str]
     loaded: bool
 
 
-class ModelList(BaseModel):
-    object: str = "list"
+class ModelList(WireObject):
+    object: Literal["list"] = "list"
     data: list[ModelObject]
 
 
-class SampleList(BaseModel):
-    object: str = "list"
-    data: list[dict[str, Any]]
+class SampleList(WireObject):
+    object: Literal["list"] = "list"
+    data: list[Sample]
 
 
 def iso(moment: float) -> str:
@@ -202,3 +263,35 @@ def iso(moment: float) -> str:
 
 def seconds(moment: float | None) -> int | None:
     return int(moment) if moment is not None else None
+
+
+class EventObject(WireObject):
+    """What a webhook tells: the batch, and the state it ended in."""
+
+    id: str
+    type: str
+    created_at: int
+    batch_id: str
+
+
+class DeliveryObject(WireObject):
+    """An event on its way to one receiver; `failed` means given up."""
+
+    id: int
+    object: Literal["webhook_delivery"] = "webhook_delivery"
+    event: EventObject
+    url: str = Field(description="without its query")
+    status: DeliveryStatus
+    attempts: int
+    next_attempt_at: float | None
+    last_attempt_at: float | None
+    status_code: int | None = Field(description="of the last answer")
+    error: str | None = Field(description="why the last attempt failed")
+
+
+class DeliveryList(WireObject):
+    """`after` of the next page is the last delivery's `id`."""
+
+    object: Literal["list"] = "list"
+    data: list[DeliveryObject]
+    has_more: bool

@@ -11,15 +11,15 @@ from batch_app.database import Database, batches, dead_letters, requests
 from batch_app.errors import (
     BatchNotCancellableError,
     BatchNotFoundError,
-    IdempotencyKeyReusedError,
     QueueFullError,
 )
 from batch_app.intake import InputLine
 from batch_app.jsonl import LineError
 from batch_app.states import ACTIVE_BATCH_STATES, BatchStatus, Dialect, RequestStatus
 from batch_app.store.files import NewFile, insert_file, require_file
+from batch_app.store.idempotency import row_with_key
+from batch_app.store.webhooks import note_end
 
-IDEMPOTENCY_SECONDS = 24 * 3600
 UNANSWERED = (RequestStatus.PENDING, RequestStatus.RUNNING)
 
 
@@ -120,7 +120,7 @@ def accept_batch(
     Raises QueueFullError, IdempotencyKeyReusedError, FileMissingError.
     """
     with database.write() as connection:
-        if earlier := _earlier_with_key(connection, batch, now):
+        if earlier := _with_key(connection, batch.idempotency_key, batch.request_digest, now):
             return earlier
         _check_room(connection, limits, len(lines))
         if file is not None:
@@ -159,21 +159,19 @@ def _ledger_row(batch_id: str, line: InputLine) -> dict[str, Any]:
     }
 
 
-def _earlier_with_key(connection: Connection, batch: NewBatch, now: float) -> Batch | None:
-    if batch.idempotency_key is None:
+def batch_with_key(database: Database, *, key: str | None, request_digest: str, now: float) -> Batch | None:
+    """The batch that the same request made earlier. Raises IdempotencyKeyReusedError."""
+    if key is None:
         return None
-    key = batches.c.idempotency_key == batch.idempotency_key
-    forgotten = update(batches).where(key, batches.c.created_at < now - IDEMPOTENCY_SECONDS)
-    connection.execute(forgotten.values(idempotency_key=None))
-    row = connection.execute(select(*_COLUMNS).where(key)).one_or_none()
-    if row is None:
-        return None
-    if row.request_digest != batch.request_digest:
-        raise IdempotencyKeyReusedError(
-            f"Idempotency-Key {batch.idempotency_key!r} was used for another request (batch {row.id}); "
-            "take a new key for a new request."
-        )
-    return batch_from_row(row)
+    with database.write() as connection:
+        return _with_key(connection, key, request_digest, now)
+
+
+def _with_key(
+    connection: Connection, key: str | None, request_digest: str | None, now: float
+) -> Batch | None:
+    row = row_with_key(connection, batches, key=key, digest=request_digest, now=now)
+    return _get(connection, row.id) if row is not None else None
 
 
 def _check_room(connection: Connection, limits: QueueLimits, lines: int) -> None:
@@ -230,7 +228,7 @@ def create_failed_batch(
         {"code": e.code, "message": e.message, "param": e.param, "line": e.line or None} for e in errors
     ]
     with database.write() as connection:
-        if earlier := _earlier_with_key(connection, batch, now):
+        if earlier := _with_key(connection, batch.idempotency_key, batch.request_digest, now):
             return earlier
         connection.execute(
             insert(batches).values(
@@ -244,6 +242,7 @@ def create_failed_batch(
                 errors=json.dumps(listed),
             )
         )
+        note_end(connection, batch_id=batch.id, status=BatchStatus.FAILED, now=now)
         return _get(connection, batch.id)
 
 
@@ -263,6 +262,16 @@ def _get(connection: Connection, batch_id: str) -> Batch:
     if row is None:
         raise BatchNotFoundError(batch_id)
     return batch_from_row(row)
+
+
+def batch_with_answers(database: Database, *, file_id: str) -> Batch | None:
+    """The batch whose output or error file this is."""
+    query = select(*_COLUMNS).where(
+        or_(batches.c.output_file_id == file_id, batches.c.error_file_id == file_id)
+    )
+    with database.read() as connection:
+        row = connection.execute(query).one_or_none()
+        return batch_from_row(row) if row is not None else None
 
 
 def list_batches(

@@ -16,7 +16,9 @@ from batch_app.errors import ClaimLostError, ConflictError
 from batch_app.files import AnswerKind
 from batch_app.states import BATCH_MOVES, OPEN_BATCH_STATES, BatchStatus, RequestStatus
 from batch_app.store.batches import FROZEN_COLUMNS, UNANSWERED
+from batch_app.store.durations import keep_durations
 from batch_app.store.files import NewFile, insert_file
+from batch_app.store.webhooks import note_end
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +150,7 @@ def end_batch(
     reasons: Iterable[dict[str, Any]] = (),
     now: float,
 ) -> None:
-    """Publish: the files, the frozen counts and the final state become true together, and the claim ends.
+    """Publish: the files, the frozen counts, the final state and its event become true together; the claim ends.
 
     Raises ClaimLostError, and ConflictError when the batch is in no state that can end so.
     """
@@ -172,6 +174,8 @@ def end_batch(
             update(batches).where(holds(claim), batches.c.status.in_(leaves)).values(values)
         ).rowcount:
             raise ConflictError(f"batch {claim.batch_id} cannot end as {status} from its present state")
+        keep_durations(connection, batch_id=claim.batch_id)
+        note_end(connection, batch_id=claim.batch_id, status=status, now=now)
 
 
 def _frozen_counts(connection: Connection, batch_id: str) -> dict[str, int]:

@@ -7,6 +7,7 @@ from sqlalchemy import ColumnElement, Connection, Select, and_, insert, literal,
 from batch_app.database import Database, batches, files
 from batch_app.errors import FileInUseError, FileMissingError
 from batch_app.states import OPEN_BATCH_STATES
+from batch_app.store.idempotency import row_with_key
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +21,8 @@ class NewFile:
     sha256: str
     path: str
     expires_at: float | None = None
+    idempotency_key: str | None = None
+    request_digest: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +50,15 @@ def insert_file(connection: Connection, file: NewFile, now: float) -> None:
 
 
 def add_file(database: Database, *, file: NewFile, now: float) -> StoredFile:
-    """Name a durable file that nothing refers to yet."""
+    """Name a durable file that nothing refers to yet.
+
+    A known Idempotency-Key with the same digest gives the file it named; compare ids to tell. A deleted file has lost
+    its key. Raises IdempotencyKeyReusedError.
+    """
+    key, digest = file.idempotency_key, file.request_digest
     with database.write() as connection:
+        if earlier := row_with_key(connection, files, key=key, digest=digest, now=now, gone=~_PRESENT):
+            return require_file(connection, earlier.id)
         insert_file(connection, file, now)
         return require_file(connection, file.id)
 

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, and_, func, or_, select
 
 from batch_app.database import Database, batches, dead_letters, requests
-from batch_app.files import AnswerKind
+from batch_app.files import AnswerKind, Place
 from batch_app.states import FINAL_REQUEST_STATES, OPEN_BATCH_STATES, RequestStatus
 from batch_app.store.batches import Batch
 from batch_app.store.claims import stream_end
@@ -207,6 +207,24 @@ def list_rows(
     with database.read() as connection:
         total = connection.execute(select(func.count()).select_from(requests).where(*matching)).scalar_one()
         return [dict(row._mapping) for row in connection.execute(page)], total
+
+
+def list_answered_rows(
+    database: Database, *, batch_id: str, wanted: RowFilter, after: int, limit: int
+) -> list[tuple[dict[str, Any], Place]]:
+    """Ledger rows of lines that have their end, in input order behind line `after`, and where the answers lie."""
+    columns = [requests.c[name] for name in ROW_COLUMNS]
+    place = (requests.c.answer_kind, requests.c.answer_offset, requests.c.answer_length)
+    query = (
+        select(*place, *columns)
+        .where(requests.c.batch_id == batch_id, *wanted.conditions())
+        .where(requests.c.answer_kind.is_not(None), requests.c.line > after)
+        .order_by(requests.c.line)
+        .limit(limit)
+    )
+    with database.read() as connection:
+        rows = connection.execute(query).all()
+    return [(dict(zip(ROW_COLUMNS, row[3:], strict=True)), Place(*row[:3])) for row in rows]
 
 
 def list_dead_letters(database: Database, *, batch_id: str, after: int, limit: int) -> list[dict[str, Any]]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from batch_app.jsonl import LineError, RequestLine, check_line
+from batch_app.jsonl import BadLine, LineError, RequestLine, check_line
 from scripts.client.errors import BadLinesError, ClientError
 
 BOM: Final = b"\xef\xbb\xbf"
@@ -113,21 +113,15 @@ class _Reader:
         self._cutter.add(number, offset, len(raw), is_request=is_request)
 
     def _check(self, text: bytes, number: int) -> None:
-        request = check_line(text, number, model_given=True)
-        if isinstance(request, RequestLine):
-            request = self._conflicts(request, number)
-        self._total_errors += len(request)
-        self._errors.extend(request[: MAX_REPORTED - len(self._errors)])
-
-    def _conflicts(self, request: RequestLine, number: int) -> list[LineError]:
-        self._endpoint = self._endpoint or request.url
-        if request.url != self._endpoint:
-            message = f"'url' is {request.url}, but the first line's is {self._endpoint}: one per input."
-            return [LineError(number, "invalid_url", message, "url")]
-        if (first := self._seen.add(request.custom_id, number)) != number:
-            message = f"'custom_id' {request.custom_id!r} was already used on line {first}."
-            return [LineError(number, "duplicate_custom_id", message, "custom_id")]
-        return []
+        line = check_line(text, number, model_given=True, endpoint=self._endpoint)
+        wrong = line.errors if isinstance(line, BadLine) else []
+        if isinstance(line, RequestLine):
+            self._endpoint = line.url
+        if line.custom_id is not None and (first := self._seen.add(line.custom_id, number)) != number:
+            message = f"'custom_id' {line.custom_id!r} was already used on line {first}."
+            wrong = [*wrong, LineError(number, "duplicate_custom_id", message, "custom_id")]
+        self._total_errors += len(wrong)
+        self._errors.extend(wrong[: MAX_REPORTED - len(self._errors)])
 
 
 class _Cutter:

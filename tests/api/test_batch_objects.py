@@ -114,17 +114,6 @@ def test_a_completed_batch_names_the_files_of_its_answers(api: Api) -> None:
     assert (batch["progress"]["percent"], batch["progress"]["phase"]) == (100.0, "done")
 
 
-def test_a_batch_without_failures_has_no_error_file(api: Api) -> None:
-    assert api.batch(api.finished())["error_file_id"] is None
-
-
-def test_a_batch_whose_requests_all_failed_is_completed_without_an_output_file(api: Api) -> None:
-    batch = api.batch(api.finished([chat_line("bad", "[[fail 400]]")]))
-
-    assert (batch["status"], batch["output_file_id"]) == ("completed", None)
-    assert batch["error_file_id"] is not None
-
-
 def test_a_batch_whose_model_cannot_be_loaded_says_why(api: Api) -> None:
     batch = api.batch(batch_in(api, "failed"))
 

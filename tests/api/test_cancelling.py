@@ -1,8 +1,5 @@
 """Cancelling, in every state and through both doors."""
 
-import json
-from typing import Any
-
 import pytest
 
 from tests.api.errors import error_of
@@ -10,10 +7,6 @@ from tests.api.served import Api
 from tests.api.states import batch_in
 
 DOORS = [("DELETE", ""), ("POST", "/cancel")]
-
-
-def lines_of(api: Api, file_id: str) -> list[Any]:
-    return [json.loads(line) for line in api.get(f"/v1/files/{file_id}/content").content.splitlines()]
 
 
 @pytest.mark.parametrize(("method", "path"), DOORS)
@@ -71,36 +64,3 @@ def test_an_unknown_batch_is_not_found(api: Api) -> None:
     for method, path in DOORS:
         error = error_of(api.call(method, f"/v1/batches/batch_{'0' * 24}{path}"), 404, "not_found")
         assert "No batch found" in error["message"]
-
-
-def test_answers_there_are_stay_and_the_others_are_told_why_not(api: Api) -> None:
-    batch = api.batch(batch_in(api, "cancelled", requests=4))
-
-    done, undone = lines_of(api, batch["output_file_id"]), lines_of(api, batch["error_file_id"])
-
-    assert [line["custom_id"] for line in done] == ["candidate-0"]
-    assert [line["custom_id"] for line in undone] == ["candidate-1", "candidate-2", "candidate-3"]
-    assert {(line["response"], line["error"]["code"]) for line in undone} == {(None, "batch_cancelled")}
-    assert batch["request_counts"] == {"total": 4, "completed": 1, "failed": 0}
-    assert batch["progress"]["cancelled"] == 3
-
-
-def test_a_batch_that_never_ran_has_only_errors(api: Api) -> None:
-    batch_id = api.accepted(3)
-    api.delete(f"/v1/batches/{batch_id}")
-    api.work()
-
-    batch = api.batch(batch_id)
-
-    assert (batch["status"], batch["output_file_id"]) == ("cancelled", None)
-    assert len(lines_of(api, batch["error_file_id"])) == 3
-
-
-def test_unanswered_requests_of_an_expired_batch_say_so(api: Api) -> None:
-    batch = api.batch(batch_in(api, "expired"))
-
-    assert [line["custom_id"] for line in lines_of(api, batch["output_file_id"])] == ["candidate-0"]
-    undone = lines_of(api, batch["error_file_id"])
-    assert [line["custom_id"] for line in undone] == ["candidate-1", "candidate-2"]
-    assert {(line["response"], line["error"]["code"]) for line in undone} == {(None, "batch_expired")}
-    assert batch["progress"]["expired"] == 2

@@ -1,7 +1,6 @@
 """Files: OpenAI's file object, and downloads that can be resumed, checked and cached."""
 
 import time
-from typing import Any
 
 import httpx
 import pytest
@@ -40,20 +39,6 @@ def test_an_upload_is_a_file_object(api: Api, file_id: str) -> None:
         "purpose": "batch",
         "status": "processed",
     }
-
-
-def test_results_are_file_objects_of_their_own_purpose(api: Api) -> None:
-    batch_id = api.finished([*chat_lines(1), *[{**line, "custom_id": "bad"} for line in failing()]])
-    batch = api.batch(batch_id)
-
-    for kind in ("output", "error"):
-        file = api.get(f"/v1/files/{batch[f'{kind}_file_id']}").json()
-        assert (file["purpose"], file["filename"]) == ("batch_output", f"{batch_id}_{kind}.jsonl")
-        assert file["bytes"] == len(content(api, file["id"]).content)
-
-
-def failing() -> list[dict[str, Any]]:
-    return chat_lines(1, "[[fail 400]]")
 
 
 def test_a_whole_download(api: Api, file_id: str) -> None:
@@ -130,6 +115,7 @@ def test_a_download_that_is_there_already_is_not_sent_again(api: Api, file_id: s
     same, other = content(api, file_id, if_none_match=etag), content(api, file_id, if_none_match='"another"')
 
     assert (same.status_code, same.content, same.headers["etag"]) == (304, b"", etag)
+    assert content(api, file_id, if_none_match="*").status_code == 304
     assert other.status_code == 200
 
 

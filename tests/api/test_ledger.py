@@ -45,7 +45,7 @@ def names(page: dict[str, Any]) -> list[str]:
 def test_each_request_has_a_row_in_the_order_of_the_file(api: Api, batch_id: str) -> None:
     page = rows(api, batch_id)
 
-    assert page.keys() == {"object", "data", "has_more", "total"}
+    assert page.keys() == {"object", "data", "has_more", "next_after", "total"}
     assert (page["object"], page["has_more"], page["total"]) == ("list", False, 8)
     assert names(page) == [line["custom_id"] for line in LINES]
     assert [row["line"] for row in page["data"]] == list(range(1, 9))

@@ -27,7 +27,7 @@ def test_complete_results_are_the_output_file(api: Api) -> None:
     assert answer.content == output.content
     assert len(answer.content.splitlines()) == 4
     assert "x-incomplete" not in answer.headers
-    assert "x-last-line" not in answer.headers
+    assert answer.headers["x-last-line"] == output.headers["x-last-line"] == "4"
 
 
 def test_an_unfinished_batch_gives_what_there_is_and_says_so(api: Api) -> None:
@@ -114,3 +114,33 @@ def test_an_answer_is_the_engines_word_for_word(api: Api) -> None:
     batch_id = api.finished([chat_line("odd", text)])
     [line] = api.results(batch_id)
     assert line["response"]["body"]["choices"][0]["message"]["content"] == text
+
+
+def test_files_of_answers_continue_behind_a_line_too(api: Api) -> None:
+    lines = [*chat_lines(3), chat_line("bad-1", "[[fail 400]]"), chat_line("bad-2", "[[fail 400]]")]
+    batch = api.batch(api.finished(lines))
+    for file_id, count in ((batch["output_file_id"], 3), (batch["error_file_id"], 2)):
+        path = f"/v1/files/{file_id}/content"
+        whole = api.get(path)
+        assert whole.headers["x-last-line"] == str(count)
+        assert "x-incomplete" not in whole.headers
+        for offset in range(count + 2):
+            rest = api.get(path, params={"offset": offset})
+            assert rest.content.splitlines() == whole.content.splitlines()[offset:]
+            assert rest.headers["x-last-line"] == str(count)
+
+
+def test_an_input_file_has_no_answers_to_continue_behind(api: Api) -> None:
+    path = f"/v1/files/{api.batch(api.accepted(2))['input_file_id']}/content"
+    assert error_of(api.get(path, params={"offset": 1}), 400)["param"] == "offset"
+    assert "x-last-line" not in api.get(path, params={"offset": 0}).headers
+
+
+def test_what_a_cancelled_batch_had_is_still_there_to_be_continued(api: Api) -> None:
+    batch_id = api.accepted(5)
+    api.work(answers=2)
+    api.post(f"/v1/batches/{batch_id}/cancel")
+    api.work()
+    whole = download(api, batch_id)
+    assert (whole.headers["x-last-line"], "x-incomplete" in whole.headers) == ("2", False)
+    assert download(api, batch_id, offset=1).content == whole.content.splitlines(keepends=True)[1]

@@ -11,9 +11,16 @@ from tests.lines import chat_line, chat_lines, jsonl
 
 
 def without(name: str) -> dict[str, Any]:
-    line = chat_line("whole")
+    line = chat_line("x")
     del line[name]
     return line
+
+
+def own_id(line: Any, n: int) -> Any:
+    """The line with another custom_id than its neighbours, where that is not what it is about."""
+    return (
+        {**line, "custom_id": f"x-{n}"} if isinstance(line, dict) and line.get("custom_id") == "x" else line
+    )
 
 
 def image(url: str) -> list[dict[str, Any]]:
@@ -65,7 +72,7 @@ BAD: list[tuple[Any, list[tuple[str | None, str]]]] = [
 
 
 def test_every_error_of_every_line_is_reported(api: Api) -> None:
-    lines = jsonl([chat_line("good"), *(line for line, _errors in BAD)])
+    lines = jsonl([chat_line("good"), *(own_id(line, n) for n, (line, _errors) in enumerate(BAD))])
     expected = [(n, param, code) for n, (_line, errors) in enumerate(BAD, 2) for param, code in errors]
 
     answer = api.submit(lines)

@@ -3,6 +3,7 @@
 import shutil
 import time
 from collections import namedtuple
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -210,5 +211,27 @@ def test_metrics_are_prometheus_and_carry_no_ids(api: Api) -> None:
     assert values["batch_batches", "completed"] == 1
     assert (values["batch_active_batches",], values["batch_queued_requests",]) == (1, 2)
     assert 0 <= values["batch_worker_heartbeat_age_seconds",] < 60
+    assert values["batch_request_duration_seconds_count",] == 4
+    assert values["batch_request_duration_seconds_bucket", "+Inf"] == 4
+    assert values["batch_request_duration_seconds_sum",] > 0
     assert batch_id not in answer.text
     assert "candidate" not in answer.text
+
+
+def test_metrics_tell_how_long_calls_took_by_route_and_kind_of_status(serve: Callable[..., Api]) -> None:
+    api = serve()
+    batch_id = api.accepted(1)
+    for path in (f"/v1/batches/{batch_id}", "/v1/batches/batch_unknown", "/nowhere", "/elsewhere"):
+        api.get(path)
+    counts = {
+        tuple(sample.labels[name] for name in ("handler", "method", "status")): sample.value
+        for family in text_string_to_metric_families(api.get("/metrics").text)
+        for sample in family.samples
+        if sample.name == "batch_http_request_duration_seconds_count"
+    }
+    assert counts == {
+        ("/v1/batches", "POST", "2xx"): 1,
+        ("/v1/batches/{batch_id}", "GET", "2xx"): 1,
+        ("/v1/batches/{batch_id}", "GET", "4xx"): 1,
+        ("none", "GET", "4xx"): 2,
+    }

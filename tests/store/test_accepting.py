@@ -11,8 +11,9 @@ from batch_app.intake import InputLine
 from batch_app.jsonl import LineError
 from batch_app.states import BatchStatus, RequestStatus
 from batch_app.store import batches, progress
-from batch_app.store.batches import IDEMPOTENCY_SECONDS, QueueLimits
+from batch_app.store.batches import QueueLimits
 from batch_app.store.files import get_file
+from batch_app.store.idempotency import IDEMPOTENCY_SECONDS
 from tests.factories import (
     NOW,
     ROOM,

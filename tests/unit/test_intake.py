@@ -132,6 +132,14 @@ def test_a_custom_id_used_twice_names_the_line_that_had_it_first() -> None:
     assert "line 1" in found.errors[0].message
 
 
+def test_a_bad_line_takes_its_custom_id_all_the_same() -> None:
+    found = scanned(jsonl([chat_line("a", stream=True), chat_line("a"), chat_line("b")]))
+    assert problems(found) == [
+        (1, "streaming_unsupported", "body.stream"),
+        (2, "duplicate_custom_id", "custom_id"),
+    ]
+
+
 def test_custom_ids_that_only_look_alike_are_different() -> None:
     assert (
         scanned(jsonl([chat_line("é"), chat_line("e\u0301"), chat_line("É"), chat_line("é ")])).total_errors

@@ -5,13 +5,15 @@ from typing import Any
 import orjson
 import pytest
 
-from batch_app.jsonl import ENDPOINTS, MAX_CUSTOM_ID, RequestLine, check_line, engine_body
+from batch_app.jsonl import ENDPOINTS, MAX_CUSTOM_ID, BadLine, RequestLine, check_line, engine_body
 from tests.lines import chat_line
 
 
 def check(line: Any, *, model_given: bool = False) -> Any:
+    """The request, or its errors."""
     raw = line if isinstance(line, bytes) else orjson.dumps(line)
-    return check_line(raw, 7, model_given=model_given)
+    found = check_line(raw, 7, model_given=model_given)
+    return found.errors if isinstance(found, BadLine) else found
 
 
 def without(name: str) -> dict[str, Any]:

@@ -63,9 +63,10 @@ def test_whatever_the_bytes_a_line_is_a_request_or_says_what_is_wrong(
         assert found.url in ENDPOINTS
         assert model_given or found.model
     else:
-        assert found
-        assert all(isinstance(error, LineError) and error.line == 7 for error in found)
-        assert all(error.code and error.message and "\n" not in error.message for error in found)
+        assert found.errors
+        assert all(isinstance(error, LineError) and error.line == 7 for error in found.errors)
+        assert all(error.code and error.message and "\n" not in error.message for error in found.errors)
+        assert found.custom_id is None or 0 < len(found.custom_id) <= MAX_CUSTOM_ID
 
 
 @given(line=requests)

@@ -6,6 +6,6 @@ import { checkLine } from "../../web/static/js/input_rules.js";
 import { textOf } from "../../web/static/js/parsers.js";
 
 for await (const line of createInterface({ input: process.stdin })) {
-  const { request, errors } = checkLine(textOf(new Uint8Array(Buffer.from(line, "base64"))), 1);
-  process.stdout.write(`${JSON.stringify({ accepted: request !== null, errors: errors.map(({ code, message, param }) => [code, message, param]) })}\n`);
+  const { request, errors, customId } = checkLine(textOf(new Uint8Array(Buffer.from(line, "base64"))), 1, "/v1/chat/completions");
+  process.stdout.write(`${JSON.stringify({ accepted: request !== null, customId, errors: errors.map(({ code, message, param }) => [code, message, param]) })}\n`);
 }

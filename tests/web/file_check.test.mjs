@@ -37,6 +37,11 @@ test("every problem names its line, as counted in an editor", async () => {
   assert.equal(report.errors[0].text, "{not json");
 });
 
+test("a line of another endpoint is that and nothing else, and a bad line takes its custom_id", async () => {
+  const report = await check([line("a"), line("b", { url: "/v1/completions" }), line("b")]);
+  assert.deepEqual(report.errors.map(({ line, code }) => [line, code]), [[2, "invalid_url"], [3, "duplicate_custom_id"]]);
+});
+
 test("many problems are counted, and the first hundred listed", async () => {
   const report = await check(Array.from({ length: 90 }, () => "{}"));
   assert.equal(report.totalErrors, 360);

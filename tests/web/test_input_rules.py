@@ -9,8 +9,9 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from batch_app.jsonl import ENDPOINTS, check_line
+from batch_app.jsonl import ENDPOINTS, BadLine, check_line
 
+_ENDPOINT = "/v1/chat/completions"
 _CHECKER = Path(__file__).parent / "check_lines.mjs"
 
 _GOOD: dict[str, Any] = {
@@ -96,9 +97,9 @@ _RAW = [
 
 
 def _by_server(line: bytes) -> dict[str, Any]:
-    found = check_line(line, 1, model_given=True)
-    errors = [[e.code, e.message, e.param] for e in found] if isinstance(found, list) else []
-    return {"accepted": not errors, "errors": errors}
+    found = check_line(line, 1, model_given=True, endpoint=_ENDPOINT)
+    errors = [[e.code, e.message, e.param] for e in found.errors] if isinstance(found, BadLine) else []
+    return {"accepted": not errors, "errors": errors, "customId": found.custom_id}
 
 
 def _by_page(lines: list[bytes]) -> list[dict[str, Any]]:

@@ -71,31 +71,26 @@ function createChecker(limits, size) {
         return;
       }
       const text = textOf(bytes);
-      const { request, errors } = checkLine(text, number);
-      add(request ? conflicts(report, firstLineOf, request, number) : errors, text);
+      const { request, errors, customId } = checkLine(text, number, report.endpoint);
+      add([...errors, ...duplicates(firstLineOf, customId, number)], text);
+      if (request) report.endpoint = request.url;
       if (request?.model) report.models.set(request.model, (report.models.get(request.model) ?? 0) + 1);
-      if (request && report.preview.length < PREVIEW_LINES) {
-        report.preview.push({ line: number, customId: request.customId, text: promptOf(text ?? "") });
+      if (request && customId && report.preview.length < PREVIEW_LINES) {
+        report.preview.push({ line: number, customId, text: promptOf(text ?? "") });
       }
     },
   };
 }
 
-/** The rules that look beyond one line: endpoint and custom_id. The form names the model, so bodies may differ in it.
- * @param {Report} report @param {Map<string, number>} firstLineOf @param {import("./input_rules.js").RequestLine} request
- * @param {number} line @returns {import("./input_rules.js").LineError[]} */
-function conflicts(report, firstLineOf, request, line) {
-  const found = [];
-  report.endpoint ??= request.url;
-  if (request.url !== report.endpoint) {
-    found.push({ line, code: "invalid_url", message: `'url' is ${request.url}, but this batch's endpoint is ${report.endpoint}.`, param: "url" });
-  }
-  const first = firstLineOf.get(request.customId);
-  if (first === undefined) firstLineOf.set(request.customId, line);
-  else {
-    found.push({ line, code: "duplicate_custom_id", message: `'custom_id' '${request.customId}' was already used on line ${first}.`, param: "custom_id" });
-  }
-  return found;
+/** A custom_id is taken by the first line that has it, be that line good or bad.
+ * @param {Map<string, number>} firstLineOf @param {string | null} customId @param {number} line
+ * @returns {import("./input_rules.js").LineError[]} */
+function duplicates(firstLineOf, customId, line) {
+  if (customId === null) return [];
+  const first = firstLineOf.get(customId);
+  if (first === undefined) firstLineOf.set(customId, line);
+  if (first === undefined) return [];
+  return [{ line, code: "duplicate_custom_id", message: `'custom_id' '${customId}' was already used on line ${first}.`, param: "custom_id" }];
 }
 
 /** What an accepted line asks, in words.

@@ -2,7 +2,7 @@
 // upload. The server has the last word. Pure; a test holds this file to `batch_app/jsonl.py`.
 
 /** @typedef {{ line: number, code: string, message: string, param: string | null }} LineError */
-/** @typedef {{ customId: string, url: string, model: string | null }} RequestLine */
+/** @typedef {{ url: string, model: string | null }} RequestLine */
 /** @typedef {[code: string, message: string]} Problem */
 
 /** Each endpoint with the fields its body cannot do without. */
@@ -21,24 +21,29 @@ const MAX_DEPTH = 100;
 const MEDIA_KEYS = ["image_url", "audio_url", "video_url", "file_url"];
 const CONTROL_CHARACTERS = /\p{Cc}/u;
 
+/** @typedef {{ request: RequestLine | null, errors: LineError[], customId: string | null }} Checked
+ * `request` is null when there are errors; a `customId` is taken all the same. */
+
 /**
  * Checks one line by itself; every error it has is listed.
  * @param {string | null} text null when the bytes are not UTF-8 @param {number} line
- * @returns {{ request: RequestLine, errors: [] } | { request: null, errors: LineError[] }}
+ * @param {string | null} [endpoint] the file's; null when any will do
+ * @returns {Checked}
  */
-export function checkLine(text, line) {
+export function checkLine(text, line, endpoint = null) {
   const value = text === null ? undefined : parse(text);
   if (value === undefined) return refuse(line, "invalid_json_line", "This line is not parseable as valid JSON.");
   if (!isObject(value)) return refuse(line, "invalid_json_line", "This line is valid JSON but not an object.");
-  const errors = problems(value).map(([code, message, param]) => ({ line, code, message, param }));
-  if (errors.length > 0) return { request: null, errors };
+  const errors = problems(value, endpoint).map(([code, message, param]) => ({ line, code, message, param }));
+  const customId = checkCustomId(value.custom_id) === null ? value.custom_id : null;
+  if (errors.length > 0) return { request: null, errors, customId };
   const model = typeof value.body.model === "string" ? value.body.model : null;
-  return { request: { customId: value.custom_id, url: value.url, model }, errors: [] };
+  return { request: { url: value.url, model }, errors, customId };
 }
 
-/** @param {number} line @param {string} code @param {string} message @returns {{ request: null, errors: LineError[] }} */
+/** @param {number} line @param {string} code @param {string} message @returns {Checked} */
 function refuse(line, code, message) {
-  return { request: null, errors: [{ line, code, message, param: null }] };
+  return { request: null, errors: [{ line, code, message, param: null }], customId: null };
 }
 
 /** JSON as strictly as the server takes it: half a character (a lone surrogate) and endless numbers are refused.
@@ -67,8 +72,8 @@ function isWhole(text) {
 /** @type {Record<string, (value: any) => Problem | null>} */
 const FIELD_CHECKS = { custom_id: checkCustomId, method: checkMethod, url: checkUrl, body: checkBody };
 
-/** @param {any} value @returns {[string, string, string | null][]} */
-function problems(value) {
+/** @param {any} value @param {string | null} endpoint @returns {[string, string, string | null][]} */
+function problems(value, endpoint) {
   /** @type {[string, string, string | null][]} */
   const found = [];
   for (const [name, check] of Object.entries(FIELD_CHECKS)) {
@@ -76,7 +81,10 @@ function problems(value) {
     const problem = given === null ? /** @type {Problem} */ (["missing_required_parameter", `Missing required parameter: '${name}'.`]) : check(given);
     if (problem) found.push([...problem, name]);
   }
-  return isObject(value.body) ? [...found, ...bodyProblems(value.body, value.url)] : found;
+  const isForeign = endpoint !== null && ENDPOINTS.has(value.url) && value.url !== endpoint;
+  if (isForeign) found.push(["invalid_url", `'url' is ${value.url}, but this batch's endpoint is ${endpoint}.`, "url"]);
+  // Which fields the body of a foreign line needs is not known.
+  return isObject(value.body) ? [...found, ...bodyProblems(value.body, isForeign ? null : value.url)] : found;
 }
 
 /** @param {any} value @returns {Problem | null} */

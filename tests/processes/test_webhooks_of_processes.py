@@ -1,0 +1,48 @@
+"""Webhooks from the real processes: a dead receiver delays nobody, and a killed API tells what it owes later."""
+
+import json
+
+import pytest
+
+from tests.lines import chat_lines, jsonl
+from tests.processes.system import System
+from tests.receiver import SECRET, receiving
+from tests.waiting import wait_until
+
+pytestmark = pytest.mark.process
+
+
+def test_a_dead_receiver_delays_neither_batches_nor_other_receivers(system: System) -> None:
+    with receiving(*[0] * 100) as dead, receiving() as alive:
+        system.settings = {"WEBHOOK_URLS": f"{dead.url},{alive.url}", "WEBHOOK_SECRET": SECRET}
+        system.start_api()
+        system.start_worker()
+        for n in range(1, 4):
+            batch_id = system.submit(jsonl(chat_lines(20)))
+            assert system.wait_for_end(batch_id, timeout=10)["status"] == "completed"
+            wait_until(lambda n=n: len(alive.calls) == n, what="the other receiver's event", timeout=5)
+        assert len(dead.calls) == 1
+        assert json.loads(alive.calls[-1][1])["data"]["id"] == batch_id
+        waiting = system.get("/v1/webhook_deliveries?status=pending")["data"]
+        assert len(waiting) == 3
+
+
+def test_an_api_killed_before_the_receiver_came_back_tells_it_afterwards(system: System) -> None:
+    with receiving(503) as receiver:
+        system.settings = {"WEBHOOK_URLS": receiver.url, "WEBHOOK_SECRET": SECRET}
+        api = system.start_api()
+        worker = system.start_worker()
+        batch_id = system.submit(jsonl(chat_lines(20)))
+        wait_until(lambda: len(receiver.calls) == 1, what="the first attempt")
+        wait_until(
+            lambda: system.get("/v1/webhook_deliveries")["data"][0]["attempts"] == 1, what="the note of it"
+        )
+        system.kill(api)
+        system.stop(worker)
+        system.start_api()
+        wait_until(lambda: len(receiver.calls) == 2, what="the second attempt", timeout=20)
+        wait_until(
+            lambda: system.get("/v1/webhook_deliveries")["data"][0]["status"] == "delivered", what="its note"
+        )
+    assert len(set(receiver.event_ids())) == 1
+    assert json.loads(receiver.calls[1][1])["data"]["id"] == batch_id
