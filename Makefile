@@ -4,7 +4,7 @@ PY := venv/bin/python
 export PYTHONUNBUFFERED := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo start api worker web migrate test check bench screenshots lock clean ready dev browser
+.PHONY: help setup embeddings demo start api worker web migrate test check bench screenshots lock clean ready dev browser
 
 help: ## This text
 	@awk 'BEGIN { FS = ":.*## " } \
@@ -17,6 +17,9 @@ help: ## This text
 #@ Install
 setup: ## Make venv/, the small model and the database
 	@sh scripts/setup.sh
+
+embeddings: ready ## The small model for /v1/embeddings, /score and /rerank; models.toml says how to serve it
+	@$(PY) scripts/prepare_model.py --embedding
 
 #@ Run
 demo: ready ## The whole system at work on sample data, in the browser (ONCE=1 stops at its end)

@@ -21,6 +21,7 @@ from batch_app.errors import BatchAppError, ConfigurationError
 from batch_app.gpu import read_gpu
 from batch_app.inference.echo_engine import EchoEngine
 from batch_app.inference.engine import Engine
+from batch_app.inference.vllm_arguments import missing
 from batch_app.inference.vllm_engine import VllmEngine
 from batch_app.logs import set_up_logging
 from batch_app.migrate import Schema, require_current_schema, schema_of
@@ -78,10 +79,10 @@ def require_engine(settings: Settings, models: Models) -> None:
     if settings.engine == "echo":
         return
     for spec in models.specs:
-        if Path(spec.source).is_absolute() and not Path(spec.source).is_dir():
+        folder = Path(spec.source)
+        if folder.is_absolute() and not folder.is_dir():
             raise ConfigurationError(
-                f"the folder of model {spec.name} does not exist: {spec.source}; run `make setup`, "
-                f"or correct {settings.models_file}"
+                f"model {spec.name}: {missing(folder)}, or correct {settings.models_file}"
             )
     if importlib.util.find_spec("vllm") is None:
         raise ConfigurationError(

@@ -38,10 +38,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="scripts/prepare_model.py", description=__doc__)
     parser.add_argument("--embedding", action="store_true", help="the model for /v1/embeddings, not for chat")
     model = EMBEDDING if parser.parse_args().embedding else CHAT
-    target = MODELS / model.name
     try:
-        if not _is_done(model, target):
-            _prepare(model, target)
+        if not is_done(model):
+            _prepare(model, MODELS / model.name)
     except (PreparationError, OSError) as error:
         print(f"error: {model.name} cannot be made: {error}", file=sys.stderr)
         return 1
@@ -49,8 +48,8 @@ def main() -> int:
     return 0
 
 
-def _is_done(model: Model, target: Path) -> bool:
-    stamp = target / STAMP
+def is_done(model: Model) -> bool:
+    stamp = MODELS / model.name / STAMP
     return stamp.is_file() and stamp.read_text() == model.package
 
 

@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from scripts.prepare_model import EMBEDDING, is_done
 from scripts.steps import Command, SetupError, StepError, Steps
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -77,6 +78,8 @@ def _set_up(*, dev: bool) -> None:
     vendor: Command = [PYTHON, "-m", "scripts.vendor_web", *(["--dev"] if dev else [])]
     steps.run("front-end libraries", vendor)
     steps.run("model", [PYTHON, "scripts/prepare_model.py"])
+    if dev:
+        steps.run("embedding model", [PYTHON, "scripts/prepare_model.py", "--embedding"])
     steps.run("database", [PYTHON, "-m", "batch_app.migrate"])
     shutil.rmtree(TEMP, ignore_errors=True)
     READY_STAMP.write_text(packages)
@@ -94,8 +97,12 @@ def _is_ready(*, dev: bool) -> bool:
     return (
         os.environ.get("VARIANT", variant) == variant
         and _read(READY_STAMP) == _read(PACKAGES_STAMP) == packages
-        and (not dev or _read(DEV_STAMP) == _fingerprint(variant, DEV_REQUIREMENTS))
+        and (not dev or _is_ready_for_tests(variant))
     )
+
+
+def _is_ready_for_tests(variant: str) -> bool:
+    return _read(DEV_STAMP) == _fingerprint(variant, DEV_REQUIREMENTS) and is_done(EMBEDDING)
 
 
 def _leave_venv() -> None:

@@ -13,6 +13,7 @@ from batch_app.inference.engine import ModelLoadError
 from batch_app.models import ModelSpec
 
 _CONFIG_FILES = ("config.json", "params.json")
+_MADE_BY = {"SmolLM2-135M-Instruct": "make setup", "all-MiniLM-L6-v2": "make embeddings"}
 # A quarter of the memory now available; weights, activations and everybody else need the rest.
 _KV_CACHE_DIVISOR = 4
 _PLAIN_DEFAULTS = {
@@ -37,11 +38,17 @@ def is_local(spec: ModelSpec) -> bool:
     return Path(spec.source).is_absolute()
 
 
+def missing(folder: Path) -> str:
+    """That a model's folder is not there, and what to do."""
+    command = _MADE_BY.get(folder.name)
+    return f"folder {folder} does not exist; {f'`{command}` makes it' if command else 'put the model there'}"
+
+
 def require_folder(spec: ModelSpec) -> None:
     """Refuse at once a folder that cannot hold a model. Raises ModelLoadError."""
     folder = Path(spec.source)
     if not folder.is_dir():
-        raise ModelLoadError(f"folder {folder} does not exist; put the model there")
+        raise ModelLoadError(missing(folder))
     if not any((folder / name).is_file() for name in _CONFIG_FILES):
         raise ModelLoadError(f"folder {folder} holds no config.json, so no model")
 

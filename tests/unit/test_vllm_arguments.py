@@ -5,9 +5,12 @@ from typing import Any
 
 import pytest
 
+from batch_app.errors import ConfigurationError
 from batch_app.inference.engine import ModelLoadError
-from batch_app.inference.vllm_arguments import command_line, environment, is_local, require_folder
-from batch_app.models import ModelSpec
+from batch_app.inference.vllm_arguments import command_line, environment, is_local, missing, require_folder
+from batch_app.models import ModelSpec, load_models
+from batch_app.settings import Settings
+from batch_app.worker import require_engine
 
 KNOWN = {"max_model_len", "enforce_eager", "limit_mm_per_prompt", "middle", "trust_remote_code", "model"}
 
@@ -74,3 +77,24 @@ def test_a_folder_that_holds_no_model_is_refused(tmp_path: Path) -> None:
         require_folder(spec)
     (tmp_path / "config.json").touch()
     require_folder(spec)
+
+
+@pytest.mark.parametrize(
+    ("name", "remedy"),
+    [
+        ("SmolLM2-135M-Instruct", "`make setup` makes it"),
+        ("all-MiniLM-L6-v2", "`make embeddings` makes it"),
+        ("my-model", "put the model there"),
+    ],
+)
+def test_a_model_that_is_not_there_comes_with_what_to_do(tmp_path: Path, name: str, remedy: str) -> None:
+    assert missing(tmp_path / name) == f"folder {tmp_path / name} does not exist; {remedy}"
+    settings = Settings(models_file=_models_file(tmp_path, name))
+    with pytest.raises(ConfigurationError, match=f"model mine: .*{remedy}.*models.toml"):
+        require_engine(settings, load_models(settings.models_file, allow_unlisted=False))
+
+
+def _models_file(folder: Path, name: str) -> Path:
+    path = folder / "models.toml"
+    path.write_text(f'[[models]]\nname = "mine"\npath = "{name}"\n')
+    return path
