@@ -35,7 +35,7 @@ _HOST = re.compile(r"(?P<name>[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
     "connect-src 'self' {api}; worker-src 'self'; form-action 'self'; base-uri 'none'; "
-    "frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types lit-html dompurify"
+    "frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types dompurify batch-worker"
 )
 _HEADERS = {
     "x-content-type-options": "nosniff",

@@ -21,7 +21,7 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 
 from batch_app import __version__
-from batch_app.api import batches, document, errors, files, system, webhooks
+from batch_app.api import batches, document, errors, files, reading, system, webhooks
 from batch_app.api.context import Context
 from batch_app.api.guards import Guards, origin_pattern
 from batch_app.api.housekeeping import keep_house
@@ -35,6 +35,7 @@ from batch_app.gpu import read_gpu
 from batch_app.logs import set_up_logging
 from batch_app.migrate import Schema, migrate, require_current_schema, schema_of
 from batch_app.models import load_models
+from batch_app.reading.index import Indexes
 from batch_app.settings import Settings, describe, load_settings
 
 _EXPOSED = ["x-request-id", "retry-after", "etag", "content-range", "content-disposition", "x-incomplete"]
@@ -48,7 +49,7 @@ def create_app(settings: Settings, *, gpu_reader: GpuReader = read_gpu) -> FastA
         make_folder(folder)
     database = open_database(settings)
     submissions = Submissions(database, settings, models, gpu_reader)
-    context = Context(settings, database, models, submissions)
+    context = Context(settings, database, models, submissions, Indexes(database, settings))
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -85,7 +86,7 @@ def create_app(settings: Settings, *, gpu_reader: GpuReader = read_gpu) -> FastA
     )
     app.state.context = context
     errors.install(app)
-    for module in (batches, files, system, webhooks):
+    for module in (batches, reading, files, system, webhooks):
         app.include_router(module.router)
     document.install(app)
     return app

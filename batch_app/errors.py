@@ -49,3 +49,7 @@ class ClaimLostError(BatchAppError):
 
 class ConflictError(BatchAppError):
     """The batch left the state that this move starts from."""
+
+
+class BadQueryError(BatchAppError):
+    """A question about answers names a column, an operator or a value that makes no sense."""

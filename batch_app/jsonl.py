@@ -262,29 +262,3 @@ def _output_line(batch_id: str, line: int, custom_id: str, response: Any, error:
     row_id = f"batch_req_{batch_id.removeprefix('batch_')}_{line}"
     row = {"id": row_id, "custom_id": custom_id, "response": response, "error": error}
     return orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE)
-
-
-def answer_text(line: bytes) -> str:
-    """What a person reads of a line of an output or error file: the answer's words, or why there is none."""
-    row = orjson.loads(line)
-    body = _dict(_dict(row.get("response")).get("body"))
-    words = [*_choice_texts(body), *_output_texts(body)]
-    words += [error.get("message") for error in (_dict(body.get("error")), _dict(row.get("error")))]
-    return "\n".join(word for word in words if isinstance(word, str))
-
-
-def _choice_texts(body: dict[str, Any]) -> Iterator[Any]:
-    """Of a chat and of a completion."""
-    for choice in map(_dict, _list(body.get("choices"))):
-        message = _dict(choice.get("message"))
-        yield message.get("content")
-        yield choice.get("text")
-        for call in map(_dict, _list(message.get("tool_calls"))):
-            yield _dict(call.get("function")).get("arguments")
-
-
-def _output_texts(body: dict[str, Any]) -> Iterator[Any]:
-    """Of a response."""
-    for item in map(_dict, _list(body.get("output"))):
-        for part in map(_dict, _list(item.get("content"))):
-            yield part.get("text")

@@ -23,7 +23,6 @@ MINUTES = 5  # for npm, before it counts as failed
 
 # What the pages load. Beside these files each library keeps its licence.
 FILES = {
-    "lit-html": ("lit-html.js", "directive.js", "directive-helpers.js", "directives/repeat.js"),
     "uplot": ("dist/uPlot.esm.js", "dist/uPlot.min.css"),
     "diff": ("libesm/**/*.js",),
     "marked": ("lib/marked.esm.js",),

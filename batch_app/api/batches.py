@@ -150,7 +150,8 @@ def _counts(context: Context) -> dict[str, int]:
     return {"active": active, **counts, "all": sum(by_status.values())}
 
 
-def _find(context: Context, batch_id: str) -> Batch:
+def find_batch(context: Context, batch_id: str) -> Batch:
+    """Raises ApiError 404, BatchNotFoundError."""
     if not BATCH_ID.fullmatch(batch_id):
         raise ApiError(404, "not_found", f"No batch found with id '{batch_id}'.", param="batch_id")
     return batches.get_batch(context.database, batch_id=batch_id)
@@ -163,14 +164,14 @@ def _view(context: Context, batch: Batch) -> wire.BatchObject:
 @router.get("/{batch_id}", responses=failures(404))
 def get_batch(batch_id: BatchId, context: Ctx) -> wire.BatchObject:
     """Status, counts, progress, rates, and when it will be done."""
-    return _view(context, _find(context, batch_id))
+    return _view(context, find_batch(context, batch_id))
 
 
 @router.delete("/{batch_id}", responses=failures(404, 409))
 @router.post("/{batch_id}/cancel", responses=failures(404, 409))
 def cancel_batch(batch_id: BatchId, request: Request, context: Ctx) -> wire.BatchObject:
     """Cancel. Answers that are there already stay in the output file; the other lines go to the error file."""
-    _find(context, batch_id)
+    find_batch(context, batch_id)
     batch = batches.request_cancel(context.database, batch_id=batch_id, now=time.time())
     log.info(
         "batch_cancel_requested", extra={"batch_id": batch_id, "request_id": request.scope["request_id"]}
@@ -181,7 +182,7 @@ def cancel_batch(batch_id: BatchId, request: Request, context: Ctx) -> wire.Batc
 @router.post("/{batch_id}/retry", responses=failures(400, 404, 409, 429, 503))
 def retry_batch(batch_id: BatchId, request: Request, context: Ctx) -> wire.Receipt:
     """A new batch from the lines that ended without an answer; the old one stays as it is."""
-    parent = _find(context, batch_id)
+    parent = find_batch(context, batch_id)
     if parent.status not in FINAL_BATCH_STATES:
         message = f"Batch '{batch_id}' is not finished; retry it when it is, or cancel it first."
         raise ApiError(409, "batch_not_finished", message, headers={"x-should-retry": "false"})
@@ -232,17 +233,17 @@ def download_results(
     offset: Annotated[int, Query(ge=0, le=2**62, description="answers already downloaded")] = 0,
 ) -> Response:
     """The answers as JSONL; of an unfinished batch those so far (X-Incomplete, X-Last-Line)."""
-    batch = _find(context, batch_id)
+    batch = find_batch(context, batch_id)
     try:
         return downloads.answers(context, request, batch, offset=offset)
     except (FileNotFoundError, EOFError):  # it ended between the look and the download
-        return downloads.answers(context, request, _find(context, batch_id), offset=offset)
+        return downloads.answers(context, request, find_batch(context, batch_id), offset=offset)
 
 
 @router.get("/{batch_id}/errors", responses=failures(404))
 def list_errors(batch_id: BatchId, context: Ctx) -> wire.ErrorGroups:
     """What went wrong, grouped by error code, with one line of each as a sample."""
-    batch = _find(context, batch_id)
+    batch = find_batch(context, batch_id)
     groups = progress.error_groups(context.database, batch_id=batch.id)
     data = [
         wire.ErrorGroupObject(
@@ -263,7 +264,7 @@ def list_dead_letters(
     after: Annotated[int, Query(ge=0, le=2**62, description="the last line already seen")] = 0,
 ) -> wire.DeadLetterList:
     """The requests that were given up on, each with its reason and the batch that retried it."""
-    batch = _find(context, batch_id)
+    batch = find_batch(context, batch_id)
     found = progress.list_dead_letters(context.database, batch_id=batch.id, after=after, limit=limit + 1)
     letters = [wire.DeadLetter(**letter) for letter in found[:limit]]
     return wire.DeadLetterList(data=letters, has_more=len(found) > limit)
@@ -283,7 +284,7 @@ def list_requests(
     ] = None,
 ) -> wire.RowList:
     """The ledger: one row per input line, in the order of the file."""
-    batch = _find(context, batch_id)
+    batch = find_batch(context, batch_id)
     wanted = RowFilter(status, code, custom_id)
     if text is not None:
         found, next_after = answers.search(context, batch.id, text, wanted=wanted, after=after, limit=limit)

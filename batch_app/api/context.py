@@ -9,6 +9,7 @@ from prometheus_client import CollectorRegistry
 from batch_app.api.submission import Submissions
 from batch_app.database import Database
 from batch_app.models import Models
+from batch_app.reading.index import Indexes
 from batch_app.settings import Settings
 
 
@@ -18,6 +19,7 @@ class Context:
     database: Database
     models: Models
     submissions: Submissions
+    indexes: Indexes
     http_metrics: CollectorRegistry = field(default_factory=CollectorRegistry)
 
 

@@ -12,6 +12,7 @@ from batch_app.api import downloads, wire
 from batch_app.api.context import Ctx
 from batch_app.api.document import DOWNLOAD, DOWNLOAD_HEADERS, IDEMPOTENCY_KEY, failures
 from batch_app.api.errors import ApiError
+from batch_app.api.housekeeping import remove_bytes
 from batch_app.api.rules import check_lifetime
 from batch_app.api.uploads import FILE_FIELDS, Form, idempotency_key, media_type, read_form
 from batch_app.errors import FileMissingError
@@ -138,7 +139,7 @@ def delete_file(file_id: FileId, request: Request, context: Ctx) -> wire.FileDel
     """Delete a file. One that an unfinished batch needs stays."""
     _require_id(file_id)
     file = files.delete_file(context.database, file_id=file_id, now=time.time())
-    (context.settings.data_dir / file.path).unlink(missing_ok=True)
+    remove_bytes(context, file)
     log.info("file_deleted", extra={"file_id": file_id, "request_id": request.scope["request_id"]})
     return wire.FileDeleted(id=file_id)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, and_, func, insert, or_, select, update
 
-from batch_app.database import Database, batches, dead_letters, requests
+from batch_app.database import Database, batches, dead_letters, events, requests
 from batch_app.errors import (
     BatchNotCancellableError,
     BatchNotFoundError,
@@ -290,6 +290,13 @@ def list_batches(
 def _older_than(batch: Batch) -> ColumnElement[bool]:
     same_moment = and_(batches.c.created_at == batch.created_at, batches.c.id < batch.id)
     return or_(batches.c.created_at < batch.created_at, same_moment)
+
+
+def list_ended_since(database: Database, *, since: float) -> list[str]:
+    """The ids of batches that ended at that moment or later."""
+    query = select(events.c.batch_id).where(events.c.created_at >= since).order_by(events.c.created_at)
+    with database.read() as connection:
+        return list(connection.execute(query).scalars())
 
 
 def list_open_batches(database: Database) -> list[Batch]:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, func, or_, select
+from sqlalchemy import ColumnElement, Row, Select, and_, func, or_, select
 
 from batch_app.database import Database, batches, dead_letters, requests
 from batch_app.files import AnswerKind, Place
@@ -213,18 +213,70 @@ def list_answered_rows(
     database: Database, *, batch_id: str, wanted: RowFilter, after: int, limit: int
 ) -> list[tuple[dict[str, Any], Place]]:
     """Ledger rows of lines that have their end, in input order behind line `after`, and where the answers lie."""
-    columns = [requests.c[name] for name in ROW_COLUMNS]
-    place = (requests.c.answer_kind, requests.c.answer_offset, requests.c.answer_length)
     query = (
-        select(*place, *columns)
-        .where(requests.c.batch_id == batch_id, *wanted.conditions())
-        .where(requests.c.answer_kind.is_not(None), requests.c.line > after)
+        _answered_rows(batch_id)
+        .where(*wanted.conditions(), requests.c.line > after)
         .order_by(requests.c.line)
         .limit(limit)
     )
     with database.read() as connection:
-        rows = connection.execute(query).all()
-    return [(dict(zip(ROW_COLUMNS, row[3:], strict=True)), Place(*row[:3])) for row in rows]
+        return [_with_place(row) for row in connection.execute(query)]
+
+
+def list_answers_behind(
+    database: Database, *, batch_id: str, kind: AnswerKind, offset: int, limit: int
+) -> list[tuple[dict[str, Any], Place]]:
+    """Ledger rows whose answers lie behind an offset of their stream, in its order."""
+    query = (
+        _answered_rows(batch_id)
+        .where(requests.c.answer_kind == kind, requests.c.answer_offset >= offset)
+        .order_by(requests.c.answer_offset)
+        .limit(limit)
+    )
+    with database.read() as connection:
+        return [_with_place(row) for row in connection.execute(query)]
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerRow:
+    """One line of a batch: its facts by ROW_COLUMNS, where its prompt and its answer lie, and its neighbours."""
+
+    facts: dict[str, Any]
+    input_offset: int
+    input_length: int
+    answer: Place | None
+    previous: int | None
+    next: int | None
+
+
+def get_row(database: Database, *, batch_id: str, line: int) -> LedgerRow | None:
+    of_batch = requests.c.batch_id == batch_id
+    query = select(requests).where(of_batch, requests.c.line == line)
+    neighbours = select(
+        select(func.max(requests.c.line)).where(of_batch, requests.c.line < line).scalar_subquery(),
+        select(func.min(requests.c.line)).where(of_batch, requests.c.line > line).scalar_subquery(),
+    )
+    with database.read() as connection:
+        row = connection.execute(query).one_or_none()
+        if row is None:
+            return None
+        previous, following = connection.execute(neighbours).one()
+    place = Place(row.answer_kind, row.answer_offset, row.answer_length) if row.answer_kind else None
+    facts = {name: getattr(row, name) for name in ROW_COLUMNS}
+    return LedgerRow(facts, row.input_offset, row.input_length, place, previous, following)
+
+
+def _answered_rows(batch_id: str) -> Select[Any]:
+    place = (requests.c.answer_kind, requests.c.answer_offset, requests.c.answer_length)
+    columns = [requests.c[name] for name in ROW_COLUMNS]
+    return select(*place, *columns).where(
+        requests.c.batch_id == batch_id, requests.c.answer_kind.is_not(None)
+    )
+
+
+def _with_place(row: Row[Any]) -> tuple[dict[str, Any], Place]:
+    kind, offset, length, *values = tuple(row)
+    return dict(zip(ROW_COLUMNS, values, strict=True)), Place(kind, offset, length)
 
 
 def list_dead_letters(database: Database, *, batch_id: str, after: int, limit: int) -> list[dict[str, Any]]:

@@ -21,6 +21,7 @@ from batch_app.inference.engine import Engine, EngineAnswer, EngineRequest
 from batch_app.models import ModelSpec, load_models
 from batch_app.processing.heartbeat import Heartbeat
 from batch_app.processing.loop import Worker
+from batch_app.reading.index import Indexes
 from batch_app.settings import Settings
 from batch_app.store import batches, workers
 from batch_app.store.workers import WorkerReport
@@ -80,7 +81,7 @@ class Api:
         models = load_models(self.settings.models_file, allow_unlisted=True)
         database = open_database(self.settings)
         submissions = Submissions(database, self.settings, models, self.gpu)
-        return Context(self.settings, database, models, submissions)
+        return Context(self.settings, database, models, submissions, Indexes(database, self.settings))
 
     def close(self) -> None:
         self._wait_for(self._client.aclose())

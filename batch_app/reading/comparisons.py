@@ -1,0 +1,182 @@
+"""Two to four batches side by side, joined by custom_id in SQL. The first is the baseline."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal
+
+import orjson
+from pysqlite3 import dbapi2
+
+from batch_app.errors import BadQueryError
+from batch_app.reading.index import Field, fields_of
+from batch_app.reading.tables import Bin, literal
+
+Only = Literal["all", "different", "same", "unmatched", "flipped"]
+MOST_BATCHES: Final = 4
+_MOST_VALUES: Final = 12
+_SIDE: Final = ("line", "status", "error_code", "finish_reason", "output_tokens", "seconds", "text")
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """Of the baseline and one other batch. `same` and `different` count requests that both answered."""
+
+    both: int
+    only_baseline: int
+    only_other: int
+    same: int
+    baseline_tokens: float | None
+    other_tokens: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class FieldChange:
+    """How one field of the answers differs: means and spread of a number, agreement of a word."""
+
+    both: int
+    equal: int
+    baseline_mean: float | None = None
+    other_mean: float | None = None
+    bins: list[Bin] = field(default_factory=list)
+    agreement: list[tuple[Any, Any, int]] = field(default_factory=list)
+
+
+class Comparison:
+    """Indexes attached as `Indexes.reading` does it. Raises BadQueryError for a field that no answer has."""
+
+    def __init__(self, connection: dbapi2.Connection, batches: int) -> None:
+        self._run = connection.execute
+        self._schemas = ["main", *(f"b{number}" for number in range(1, batches))]
+        self._fields = [{one.path: one for one in fields_of(connection, schema)} for schema in self._schemas]
+
+    def fields(self) -> list[Field]:
+        """Those that every batch has, the most frequent first."""
+        first, *others = self._fields
+        return [one for path, one in first.items() if all(path in fields for fields in others)]
+
+    def summary(self, other: int) -> Summary:
+        row = self._run(
+            "SELECT count(*) FILTER (WHERE a.line IS NOT NULL AND b.line IS NOT NULL), "
+            "count(*) FILTER (WHERE b.line IS NULL), count(*) FILTER (WHERE a.line IS NULL), "
+            "count(*) FILTER (WHERE a.text = b.text), "
+            "avg(a.output_tokens) FILTER (WHERE b.line IS NOT NULL), "
+            "avg(b.output_tokens) FILTER (WHERE a.line IS NOT NULL) "
+            f"FROM main.answers a FULL JOIN {self._schemas[other]}.answers b USING (custom_id)"
+        ).fetchone()
+        return Summary(*row)
+
+    def change(self, path: str, other: int, *, bins: int) -> FieldChange:
+        """Of the requests whose answers both have the field."""
+        one, two = self._value(path, 0, "a"), self._value(path, other, "b")
+        pairs = (
+            f"(SELECT {one} AS one, {two} AS two FROM main.answers a "
+            f"JOIN {self._schemas[other]}.answers b USING (custom_id)) WHERE one IS NOT NULL AND two IS NOT NULL"
+        )
+        both, equal = self._run(f"SELECT count(*), coalesce(sum(one = two), 0) FROM {pairs}").fetchone()
+        if not all(self._fields[side][path].is_number for side in (0, other)):
+            agreement = self._run(
+                f"SELECT one, two, count(*) FROM {pairs} GROUP BY 1, 2 ORDER BY 3 DESC LIMIT {_MOST_VALUES**2}"
+            ).fetchall()
+            return FieldChange(both, equal, agreement=[tuple(row) for row in agreement])
+        means = self._run(
+            f"SELECT avg(one), avg(two), min(two - one), max(two - one) FROM {pairs}"
+        ).fetchone()
+        first, second, low, high = means
+        spread = self._spread(pairs, low, high, bins) if low is not None else []
+        return FieldChange(both, equal, first, second, spread)
+
+    def _spread(self, pairs: str, low: float, high: float, bins: int) -> list[Bin]:
+        width = (high - low) / bins or 1
+        counts = dict(
+            self._run(
+                f"SELECT min({bins - 1}, CAST((two - one - ?) / ? AS INTEGER)), count(*) FROM {pairs} GROUP BY 1",
+                (low, width),
+            ).fetchall()
+        )
+        last = bins if high > low else 1
+        return [Bin(low + n * width, low + (n + 1) * width, counts.get(n, 0)) for n in range(last)]
+
+    def count(self, only: Only, path: str | None = None) -> int:
+        return int(
+            self._run(f"SELECT count(*) {self._joined()} WHERE {self._only(only, path)}").fetchone()[0]
+        )
+
+    def rows(
+        self, only: Only, *, path: str | None, by_change: bool, descending: bool, offset: int, limit: int
+    ) -> Iterator[tuple[str, list[dict[str, Any] | None]]]:
+        """(custom_id, its answer in each batch or None), in the order of the baseline or by how `path` changed."""
+        sides = [
+            ", ".join(
+                [
+                    *(f"a{n}.{name}" for name in _SIDE),
+                    f"a{n}.json -> {literal(self._field(path, n).place)}" if path else "NULL",
+                ]
+            )
+            for n in range(len(self._schemas))
+        ]
+        direction = "DESC" if descending else "ASC"
+        order = "k.side, k.line"
+        if by_change:
+            if path is None:
+                raise BadQueryError("to sort by change, name the field that changes")
+            order = (
+                f"{self._value(path, 1, 'a1')} - {self._value(path, 0, 'a0')} {direction} NULLS LAST, {order}"
+            )
+        query = (
+            f"SELECT k.custom_id, {', '.join(sides)} {self._joined()} WHERE {self._only(only, path)} "
+            f"ORDER BY {order} LIMIT ? OFFSET ?"
+        )
+        width = len(_SIDE) + 1
+        for row in self._run(query, (limit, offset)):
+            parts = [row[1 + n * width : 1 + (n + 1) * width] for n in range(len(self._schemas))]
+            yield row[0], [_answer(part) for part in parts]
+
+    def _joined(self) -> str:
+        """Every custom_id once, with the row of each batch or NULLs."""
+        keys = ["SELECT custom_id, 0 AS side, line FROM main.answers"]
+        for number, schema in enumerate(self._schemas[1:], 1):
+            seen = " ".join(
+                f"AND NOT EXISTS (SELECT 1 FROM {earlier}.answers e WHERE e.custom_id = o.custom_id)"
+                for earlier in self._schemas[:number]
+            )
+            keys.append(f"SELECT custom_id, {number}, line FROM {schema}.answers o WHERE 1 {seen}")
+        joins = " ".join(
+            f"LEFT JOIN {schema}.answers a{number} ON a{number}.custom_id = k.custom_id"
+            for number, schema in enumerate(self._schemas)
+        )
+        return f"FROM ({' UNION ALL '.join(keys)}) k {joins}"
+
+    def _only(self, only: Only, path: str | None) -> str:
+        others = range(1, len(self._schemas))
+        everywhere = " AND ".join(f"a{n}.line IS NOT NULL" for n in range(len(self._schemas)))
+        match only:
+            case "all":
+                return "1"
+            case "unmatched":
+                return f"NOT ({everywhere})"
+            case "same":
+                return f"{everywhere} AND " + " AND ".join(f"a{n}.text = a0.text" for n in others)
+            case "different":
+                return f"{everywhere} AND (" + " OR ".join(f"a{n}.text <> a0.text" for n in others) + ")"
+        if path is None:
+            raise BadQueryError("to see what flipped, name the field")
+        values = [self._value(path, n, f"a{n}") for n in range(len(self._schemas))]
+        return "(" + " OR ".join(f"{value} <> {values[0]}" for value in values[1:]) + ")"
+
+    def _field(self, path: str, side: int) -> Field:
+        if path not in self._fields[side]:
+            raise BadQueryError(f"no answer of batch {side + 1} has a field {path[:80]!r}")
+        return self._fields[side][path]
+
+    def _value(self, path: str, side: int, alias: str) -> str:
+        return f"({alias}.json ->> {literal(self._field(path, side).place)})"
+
+
+def _answer(part: tuple[Any, ...]) -> dict[str, Any] | None:
+    *facts, value = part
+    if facts[0] is None:
+        return None
+    return {
+        **dict(zip(_SIDE, facts, strict=True)),
+        "value": orjson.loads(value) if value is not None else None,
+    }
