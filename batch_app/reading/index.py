@@ -150,7 +150,10 @@ class Indexes:
 
 
 def _connect(path: Path) -> dbapi2.Connection:
-    connection = dbapi2.connect(str(path), isolation_level=None, timeout=_PATIENCE_SECONDS)
+    # A download is read by one thread after the other.
+    connection = dbapi2.connect(
+        str(path), isolation_level=None, timeout=_PATIENCE_SECONDS, check_same_thread=False
+    )
     connection.row_factory = dbapi2.Row
     return connection
 

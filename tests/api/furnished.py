@@ -11,8 +11,13 @@ from tests.api.served import MODEL, Api
 from tests.api.states import batch_in
 from tests.lines import chat_line, chat_lines, jsonl
 
-NOBODY = {"batch_id": "batch_" + "0" * 24, "file_id": "file-" + "0" * 24}
-FAILING = [*chat_lines(2), chat_line("bad", "[[fail 400]]"), chat_line("broken", "[[fail 503]]")]
+NOBODY = {"batch_id": "batch_" + "0" * 24, "file_id": "file-" + "0" * 24, "line": "1"}
+FAILING = [
+    *chat_lines(2),
+    chat_line("json", '{"score": 7, "verdict": "hire"}'),
+    chat_line("bad", "[[fail 400]]"),
+    chat_line("broken", "[[fail 503]]"),
+]
 CREATION = {"endpoint": "/v1/chat/completions", "completion_window": "24h"}
 
 Known = dict[str, list[Any]]
@@ -52,6 +57,18 @@ def furnish(api: Api) -> Known:
         "input_file_id": file_ids,
         "after": [*batch_ids, *file_ids, "2"],
         "status": ["active", "pending", "failed"],
+        "line": ["3", "1", "99"],
+        "column": ["score", "verdict", "output_tokens", "no such column"],
+        "columns": [["score"], ["verdict", "score"], ["no such column"]],
+        "sort": ["-score", "answer", "change", "-change", "no such column"],
+        "where": [["score:ge:7"], ["verdict:eq:hire"], ["answer:contains:ö"], ["score:is:7"], ["score:eq:x"]],
+        "batch": [
+            [batch_ids[0], batch_ids[1]],
+            [batch_ids[0], batch_ids[5]],
+            batch_ids[:4],
+            batch_ids[:1] * 2,
+        ],
+        "field": ["score", "verdict", "no such column"],
         "range": ["bytes=0-9", "bytes=0-1,20-30", "bytes=99999-"],
         "if-range": etags,
         "if-none-match": etags,
