@@ -10,6 +10,7 @@ from batch_app.settings import Settings
 from batch_app.states import FINAL_BATCH_STATES, BatchStatus, wire_status
 from batch_app.store import batches, files, progress, workers
 from batch_app.store.batches import Batch
+from batch_app.store.files import FileFacts
 from batch_app.store.progress import Counts, Pace
 from batch_app.store.workers import Worker
 
@@ -56,9 +57,9 @@ def accepted_object(database: Database, settings: Settings, batch: Batch, *, now
     file has failed: a client learns that by asking again."""
     changed: dict[str, Any] = dict.fromkeys(_SET_LATER)
     new = replace(batch, **changed, status=BatchStatus.QUEUED)
-    names = files.filenames(database, file_ids=[batch.input_file_id])
+    known = files.facts_of(database, file_ids=[batch.input_file_id])
     around = _surroundings(database, settings, now)
-    return _batch_object(new, Counts(pending=batch.total_requests), None, names, around)
+    return _batch_object(new, Counts(pending=batch.total_requests), None, known, around)
 
 
 def batch_objects(
@@ -68,12 +69,17 @@ def batch_objects(
     open_ids = [batch.id for batch in found if batch.status not in FINAL_BATCH_STATES]
     counts = progress.counts_of(database, found=found)
     paces = progress.pace_of(database, batch_ids=open_ids, since=now - _RATE_SECONDS)
-    names = files.filenames(database, file_ids=[batch.input_file_id for batch in found])
+    known = files.facts_of(database, file_ids=_file_ids(found))
     around = _surroundings(database, settings, now)
     return [
-        _batch_object(batch, counts.get(batch.id, Counts()), paces.get(batch.id), names, around)
+        _batch_object(batch, counts.get(batch.id, Counts()), paces.get(batch.id), known, around)
         for batch in found
     ]
+
+
+def _file_ids(found: Sequence[Batch]) -> set[str]:
+    ids = {one for batch in found for one in (batch.input_file_id, batch.output_file_id, batch.error_file_id)}
+    return {file_id for file_id in ids if file_id is not None}
 
 
 def _surroundings(database: Database, settings: Settings, now: float) -> _Surroundings:
@@ -84,8 +90,13 @@ def _surroundings(database: Database, settings: Settings, now: float) -> _Surrou
 
 
 def _batch_object(
-    batch: Batch, counts: Counts, pace: Pace | None, names: Mapping[str, str], around: _Surroundings
+    batch: Batch, counts: Counts, pace: Pace | None, known: Mapping[str, FileFacts], around: _Surroundings
 ) -> wire.BatchObject:
+    nothing = FileFacts(None, None)
+    source, output, errors = (
+        known.get(file_id or "", nothing)
+        for file_id in (batch.input_file_id, batch.output_file_id, batch.error_file_id)
+    )
     moments = {
         name: wire.seconds(getattr(batch, name))
         for name in wire.BatchObject.model_fields
@@ -112,7 +123,10 @@ def _batch_object(
         total_requests=batch.total_requests,
         priority=batch.priority,
         parent_batch_id=batch.parent_batch_id,
-        filename=names.get(batch.input_file_id),
+        filename=source.filename,
+        input_bytes=source.bytes,
+        output_bytes=output.bytes,
+        error_bytes=errors.bytes,
         progress=_progress(batch, counts, pace, around),
     )
 

@@ -133,6 +133,9 @@ class BatchObject(WireObject):
     priority: int
     parent_batch_id: str | None
     filename: str | None
+    input_bytes: int | None = Field(description="null when the file was deleted; so with the others")
+    output_bytes: int | None
+    error_bytes: int | None
     progress: Progress
 
 

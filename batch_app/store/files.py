@@ -1,5 +1,6 @@
 """The files table: uploads and published results. The bytes are `batch_app.files`'s."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, Connection, Select, and_, insert, literal, select, tuple_, update
@@ -134,8 +135,17 @@ def known_ids(database: Database) -> set[str]:
         return set(connection.execute(select(files.c.id)).scalars())
 
 
-def filenames(database: Database, *, file_ids: list[str]) -> dict[str, str]:
-    """The names under which some files were uploaded, by id."""
-    query = select(files.c.id, files.c.filename).where(files.c.id.in_(file_ids))
+@dataclass(frozen=True, slots=True)
+class FileFacts:
+    """What a batch's reader wants to know of one of its files. `bytes` is None when they are gone."""
+
+    filename: str | None
+    bytes: int | None
+
+
+def facts_of(database: Database, *, file_ids: Collection[str]) -> dict[str, FileFacts]:
+    """By id; of files that were deleted too, because a batch still names them."""
+    columns = (files.c.id, files.c.filename, files.c.bytes, files.c.deleted_at)
     with database.read() as connection:
-        return {row.id: row.filename for row in connection.execute(query)}
+        rows = connection.execute(select(*columns).where(files.c.id.in_(file_ids)))
+        return {row.id: FileFacts(row.filename, None if row.deleted_at else row.bytes) for row in rows}

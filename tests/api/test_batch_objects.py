@@ -25,7 +25,8 @@ OPENAIS = {
     "request_counts", "usage", "metadata",
 }  # fmt: skip
 OWNERS = {
-    "batch_id", "total_requests", "priority", "parent_batch_id", "filename", "progress",
+    "batch_id", "total_requests", "priority", "parent_batch_id", "filename", "input_bytes", "output_bytes",
+    "error_bytes", "progress",
 }  # fmt: skip
 PROGRESS = {
     "percent", "phase", "pending", "running", "cancelled", "expired", "chunk", "chunks", "requests_per_second",
@@ -153,3 +154,14 @@ def test_a_silent_worker_is_one_that_a_batch_waits_for(api: Api) -> None:
     batch_id = api.accepted()
     api.register_worker(age_seconds=100)
     assert api.batch(batch_id)["progress"]["phase"] == "waiting_for_worker"
+
+
+def test_a_batch_tells_how_large_its_files_are_until_they_are_deleted(api: Api) -> None:
+    batch_id = api.finished([*chat_lines(2), chat_line("bad", "[[fail 400]]")])
+    batch = api.batch(batch_id)
+    for kind in ("input", "output", "error"):
+        content = api.get(f"/v1/files/{batch[f'{kind}_file_id']}/content").content
+        assert batch[f"{kind}_bytes"] == len(content) > 0
+    api.delete(f"/v1/files/{batch['output_file_id']}")
+    assert api.batch(batch_id)["output_bytes"] is None
+    assert api.batch(api.accepted(1))["output_bytes"] is None

@@ -9,6 +9,7 @@ from batch_app.errors import BatchNotFoundError, FileMissingError
 from batch_app.states import BatchStatus, RequestStatus
 from batch_app.store import batches, files, progress
 from batch_app.store.batches import Batch
+from batch_app.store.files import FileFacts
 from batch_app.store.progress import ErrorGroup, RowFilter
 from tests.factories import ANSWER_BYTES, NOW, accept, answer, claim, complete, take
 
@@ -131,5 +132,12 @@ def test_files_are_found_by_their_ids(database: Database) -> None:
     batch = accept(database)
     with pytest.raises(FileMissingError):
         files.get_file(database, file_id="file-nobody")
-    known = files.filenames(database, file_ids=[batch.input_file_id, "file-nobody"])
-    assert known == {batch.input_file_id: "in.jsonl"}
+    ids = [batch.input_file_id, "file-nobody"]
+    assert files.facts_of(database, file_ids=ids) == {batch.input_file_id: FileFacts("in.jsonl", 300)}
+
+
+def test_a_deleted_file_keeps_its_name_and_loses_its_size(database: Database) -> None:
+    batch = complete(database, accept(database))
+    files.delete_file(database, file_id=batch.input_file_id, now=NOW)
+    known = files.facts_of(database, file_ids=[batch.input_file_id])
+    assert known == {batch.input_file_id: FileFacts("in.jsonl", None)}
