@@ -23,6 +23,7 @@ from starlette.middleware.cors import CORSMiddleware
 from batch_app import __version__
 from batch_app.api import batches, document, errors, files, reading, system, webhooks
 from batch_app.api.context import Context
+from batch_app.api.etags import Etags
 from batch_app.api.guards import Guards, origin_pattern
 from batch_app.api.housekeeping import keep_house
 from batch_app.api.metrics import http_durations
@@ -82,6 +83,7 @@ def create_app(settings: Settings, *, gpu_reader: GpuReader = read_gpu) -> FastA
                 instrumentations=[http_durations(context.http_metrics)],
                 registry=context.http_metrics,
             ),
+            Middleware(Etags),
         ],
     )
     app.state.context = context

@@ -68,11 +68,12 @@ DOWNLOAD: Responses = {
     304: {"description": "Nothing has changed since.", "headers": _DOWNLOADED},
     **failures(400, 404, 416),
 }
+_IF_NONE_MATCH = _parameter("if-none-match", "the etag of what is there already")
 DOWNLOAD_HEADERS = {
     "parameters": [
         _parameter("range", "bytes, as `bytes=0-1023`"),
         _parameter("if-range", "the etag that the range is of"),
-        _parameter("if-none-match", "the etag of what is there already"),
+        _IF_NONE_MATCH,
     ]
 }
 IDEMPOTENCY_KEY = _parameter("idempotency-key", "the same key and body get the same answer for 24 hours")
@@ -102,9 +103,19 @@ def _complete(document: dict[str, Any]) -> dict[str, Any]:
     for name in ("HTTPValidationError", "ValidationError"):  # such calls get a 400 in the one error shape
         components["schemas"].pop(name, None)
     for path in document["paths"].values():
-        for operation in path.values():
+        for method, operation in path.items():
+            if method == "get" and "application/json" in operation["responses"]["200"].get("content", {}):
+                _add_etag(operation)
             _complete_operation(operation)
     return document
+
+
+def _add_etag(operation: dict[str, Any]) -> None:
+    """What `etags.py` does to every answer in JSON."""
+    etag = {"etag": _header("changes with the content")}
+    operation["parameters"] = [*operation.get("parameters", []), _IF_NONE_MATCH]
+    operation["responses"]["200"]["headers"] = etag
+    operation["responses"]["304"] = {"description": "Nothing has changed since.", "headers": etag}
 
 
 def _complete_operation(operation: dict[str, Any]) -> None:

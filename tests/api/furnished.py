@@ -71,7 +71,7 @@ def furnish(api: Api) -> Known:
         "field": ["score", "verdict", "no such column"],
         "range": ["bytes=0-9", "bytes=0-1,20-30", "bytes=99999-"],
         "if-range": etags,
-        "if-none-match": etags,
+        "if-none-match": [*etags, "*"],
         "idempotency-key": ["key-1", "key-2"],
         "file": [jsonl(chat_lines(1)), jsonl(FAILING), jsonl([*chat_lines(1), b"{}"])],
         "model": [MODEL, "smollm2"],

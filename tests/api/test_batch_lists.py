@@ -136,3 +136,21 @@ def test_a_limit_outside_1_to_100_is_refused(api: Api) -> None:
 def test_a_page_after_an_unknown_batch_is_not_found(api: Api) -> None:
     for after in ("batch_" + "0" * 24, "../../etc/passwd", "%00", "'"):
         error_of(api.get(f"/v1/batches?after={after}"), 404, "not_found")
+
+
+def test_a_list_that_is_there_already_is_not_sent_again(api: Api) -> None:
+    api.finished(2)
+    first = api.get("/v1/batches")
+    etag = first.headers["etag"]
+    same = api.get("/v1/batches", headers={"if-none-match": etag})
+    assert (same.status_code, same.content, same.headers["etag"]) == (304, b"", etag)
+    assert same.headers["x-request-id"]
+    api.accepted(1)
+    other = api.get("/v1/batches", headers={"if-none-match": etag})
+    assert (other.status_code, other.headers["etag"] == etag) == (200, False)
+
+
+def test_errors_and_downloads_keep_their_own_tags(api: Api) -> None:
+    assert "etag" not in api.get("/v1/batches/batch_nobody").headers
+    content = f"/v1/files/{api.batch(api.finished(1))['output_file_id']}/content"
+    assert not api.get(content).headers["etag"].startswith("W/")
