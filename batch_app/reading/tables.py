@@ -1,6 +1,7 @@
 """Rows of an index as a table: filtered, sorted, paged; and what the values of one column are. SQL does all of it."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -19,6 +20,7 @@ _ROW: Final = (
 BUILT_IN: Final = {**{name: name for name in _ROW}, "answer": "text"}
 _NUMBERS: Final = frozenset({"line", "status_code", "attempts", "input_tokens", "output_tokens", "seconds"})
 _COMPARISONS: Final = {"eq": "=", "ne": "IS NOT", "lt": "<", "le": "<=", "gt": ">", "ge": ">="}
+_TRUTHS: Final = {"true": 1, "false": 0}
 OPERATORS: Final = (*_COMPARISONS, "contains", "empty", "present")
 
 
@@ -85,22 +87,19 @@ class Table:
         where, values = self._where(question)
         order = f"{self.sql(question.sort)} {'DESC' if question.descending else 'ASC'} NULLS LAST, line"
         picked = [f"json -> {literal(self._field(path).place)}" for path in columns]
-        query = (
-            f"SELECT {', '.join([*_ROW, 'text', *picked])} FROM answers WHERE {where} ORDER BY {order} "
-            "LIMIT ? OFFSET ?"
-        )
-        for row in self._connection.execute(query, (*values, -1 if limit is None else limit, offset)):
+        shown = f"SELECT {', '.join([*_ROW, 'text', *picked])} FROM answers"
+        if limit is None:
+            query = f"{shown} WHERE {where} ORDER BY {order}"
+        else:  # only the rows of this page are sorted with all that they show
+            page = f"SELECT line FROM answers WHERE {where} ORDER BY {order} LIMIT ? OFFSET ?"
+            query = f"{shown} WHERE line IN ({page}) ORDER BY {order}"
+            values = [*values, limit, offset]
+        for row in self._connection.execute(query, values):
             facts = dict(zip((*_ROW, "text"), row, strict=False))
             picked_values = (
                 orjson.loads(value) if value is not None else None for value in row[len(facts) :]
             )
             yield {**facts, "values": dict(zip(columns, picked_values, strict=True))}
-
-    def place_of(self, question: Question, line: int) -> int:
-        """How many rows come before the first whose line is at least this one, in the order of the file."""
-        where, values = self._where(question)
-        query = f"SELECT count(*) FROM answers WHERE {where} AND line < ?"
-        return int(self._connection.execute(query, (*values, line)).fetchone()[0])
 
     def distribution(self, column: str, question: Question, *, bins: int) -> Distribution:
         where, values = self._where(question)
@@ -133,13 +132,13 @@ class Table:
         return Distribution(present, distinct, found.top, mean, spread)
 
     def sql(self, column: str) -> str:
-        """The column as an SQL expression."""
+        """The column as an SQL expression. `$.status` is the field of that name, `status` the ledger's."""
         if column in BUILT_IN:
             return BUILT_IN[column]
-        return f"(json ->> {literal(self._field(column).place)})"
+        return f"(json ->> {literal(self._field(column.removeprefix('$.')).place)})"
 
     def is_number(self, column: str) -> bool:
-        return column in _NUMBERS if column in BUILT_IN else self._field(column).is_number
+        return column in _NUMBERS if column in BUILT_IN else self._field(column.removeprefix("$.")).is_number
 
     def _field(self, path: str) -> Field:
         if path not in self.fields:
@@ -176,20 +175,34 @@ class Table:
             case "contains":
                 part, value = _containing(column, condition.value)
                 return part, [value]
+            case "eq" | "ne" if not self.is_number(condition.column):
+                wanted = _as_said(condition)
+                among = f"coalesce({column} IN ({', '.join('?' * len(wanted))}), 0)"
+                return among if condition.operator == "eq" else f"NOT {among}", wanted
             case operator if operator in _COMPARISONS:
                 return f"{column} {_COMPARISONS[operator]} ?", [self._value(condition)]
         raise BadQueryError(f"there is no operator {condition.operator[:20]!r}: use {', '.join(OPERATORS)}")
 
     def _value(self, condition: Condition) -> str | float:
-        """As the column has it: SQLite keeps numbers apart from words, and true and false are 1 and 0."""
-        words = {"true": 1.0, "false": 0.0}
+        """SQLite keeps numbers apart from words, and all numbers before all words."""
         if not self.is_number(condition.column):
-            is_json = condition.column not in BUILT_IN
-            return words.get(condition.value, condition.value) if is_json else condition.value
+            return condition.value
         try:
             return float(condition.value)
         except ValueError:
             raise BadQueryError(f"{condition.column} is a number; {condition.value[:40]!r} is not") from None
+
+
+def _as_said(condition: Condition) -> list[str | float]:
+    """What a word can stand for in JSON: itself, a number, true or false, which SQLite has as 1 and 0."""
+    found: list[str | float] = [condition.value]
+    if condition.column in BUILT_IN:
+        return found
+    if condition.value in _TRUTHS:
+        return [*found, _TRUTHS[condition.value]]
+    with suppress(ValueError):
+        found.append(float(condition.value))
+    return found
 
 
 def _containing(column: str, part: str) -> tuple[str, str]:

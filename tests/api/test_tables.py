@@ -102,6 +102,20 @@ def test_rows_are_filtered_by_any_column(
     assert table(api, batch_id, limit=1, **params)["total"] == len(wanted)
 
 
+def test_fields_named_like_columns_and_of_mixed_kinds_can_be_asked_for(api: Api) -> None:
+    said = [
+        {"status": "open", "grade": 7},
+        {"status": "completed", "grade": "7"},
+        {"status": "x", "grade": "A"},
+    ]
+    batch_id = api.finished([chat_line(f"c-{n}", json.dumps(one)) for n, one in enumerate(said)])
+    assert names(api, batch_id, where="$.status:eq:open") == ["c-0"]
+    assert names(api, batch_id, sort="$.status") == ["c-1", "c-0", "c-2"]
+    assert names(api, batch_id, where="status:eq:completed") == ["c-0", "c-1", "c-2"]
+    assert names(api, batch_id, where="grade:eq:7") == ["c-0", "c-1"]
+    assert names(api, batch_id, where="grade:ne:7") == ["c-2"]
+
+
 def test_pages_add_up(api: Api, batch_id: str) -> None:
     pages = [names(api, batch_id, sort="score", offset=n, limit=2) for n in (0, 2, 4, 6)]
     assert list(chain.from_iterable(pages)) == names(api, batch_id, sort="score")
