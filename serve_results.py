@@ -15,6 +15,8 @@ from pathlib import Path
 import uvicorn
 from starlette.applications import Starlette
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.middleware import Middleware
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Mount, Route
@@ -88,6 +90,7 @@ def create_app(settings: Settings) -> ASGIApp:
             *(Route(f"/{name}", page) for name in PAGES),
             Mount("/static", StaticFiles(directory=WEB_DIR / "static")),
         ],
+        middleware=[Middleware(GZipMiddleware, minimum_size=1024)],
     )
     return _Guard(app, settings)
 

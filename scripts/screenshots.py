@@ -123,7 +123,7 @@ def _views(first: str, second: str) -> dict[str, str]:
         "results": "index.html",
         "results-batch": f"index.html?batch={first}",
         "table": f"table_view.html?batch={first}",
-        "compare": f"compare_results.html?a={first}&b={second}",
+        "compare": f"compare_results.html?batch={first}&batch={second}",
     }
 
 

@@ -72,18 +72,17 @@ class Comparison:
             f"(SELECT {one} AS one, {two} AS two FROM main.answers a "
             f"JOIN {self._schemas[other]}.answers b USING (custom_id)) WHERE one IS NOT NULL AND two IS NOT NULL"
         )
-        both, equal = self._run(f"SELECT count(*), coalesce(sum(one = two), 0) FROM {pairs}").fetchone()
-        if not all(self._fields[side][path].is_number for side in (0, other)):
-            agreement = self._run(
-                f"SELECT one, two, count(*) FROM {pairs} GROUP BY 1, 2 ORDER BY 3 DESC LIMIT {_MOST_VALUES**2}"
-            ).fetchall()
-            return FieldChange(both, equal, agreement=[tuple(row) for row in agreement])
-        means = self._run(
-            f"SELECT avg(one), avg(two), min(two - one), max(two - one) FROM {pairs}"
+        both, equal, first, second, low, high = self._run(
+            "SELECT count(*), coalesce(sum(one = two), 0), avg(one), avg(two), min(two - one), max(two - one) "
+            f"FROM {pairs}"
         ).fetchone()
-        first, second, low, high = means
-        spread = self._spread(pairs, low, high, bins) if low is not None else []
-        return FieldChange(both, equal, first, second, spread)
+        if all(self._fields[side][path].is_number for side in (0, other)):
+            spread = self._spread(pairs, low, high, bins) if low is not None else []
+            return FieldChange(both, equal, first, second, spread)
+        agreement = self._run(
+            f"SELECT one, two, count(*) FROM {pairs} GROUP BY 1, 2 ORDER BY 3 DESC LIMIT {_MOST_VALUES**2}"
+        ).fetchall()
+        return FieldChange(both, equal, agreement=[tuple(row) for row in agreement])
 
     def _spread(self, pairs: str, low: float, high: float, bins: int) -> list[Bin]:
         width = (high - low) / bins or 1

@@ -54,7 +54,7 @@ VIEWS = [
     "/table_view.html",
     "/table_view.html?batch={first}",
     "/compare_results.html",
-    "/compare_results.html?a={first}&b={second}&show=all",
+    "/compare_results.html?batch={first}&batch={second}&only=all",
 ]
 
 

@@ -1,12 +1,16 @@
-"""The pages that look back: one batch and its requests, its answers as a table, two batches side by side."""
+"""The page that looks back: the list of batches, one batch and its requests, one request in its drawer."""
 
 import csv
 import json
+import re
 from collections.abc import Callable
+from typing import Literal
 
 import pytest
-from playwright.sync_api import Page, expect
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, Route, expect
 
+from tests.browser.hostile import HOSTILE
 from tests.lines import chat_line, jsonl
 from tests.processes.system import System
 
@@ -14,95 +18,262 @@ pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
 Open = Callable[[str], Page]
 
 
-def _answer(number: int, verdict: str) -> str:
-    return json.dumps({"score": number % 10, "verdict": verdict, "note": "=1+1" if number == 3 else "fine"})
+@pytest.fixture(scope="module")
+def first(shared: System) -> str:
+    """A batch of 120 requests; the last two fail."""
+    lines = [chat_line(f"c-{i:03d}", f"answer {i}") for i in range(118)]
+    lines += [chat_line(f"bad-{i}", "[[fail 400]]") for i in range(2)]
+    batch_id = shared.submit(jsonl(lines), metadata=json.dumps({"name": "First"}))
+    shared.wait_for_end(batch_id)
+    return batch_id
+
+
+_MARKDOWN = """# Verdict
+
+**advance**, see [the portfolio](https://example.org/cv) and [this](javascript:alert(1)).
+
+| skill | years |
+| --- | --- |
+| Rust | 2 |
+
+![a picture](https://example.org/spy.png) <img src=https://example.org/x.png onerror=alert(1)>
+
+<b onclick=alert(1)>raw</b> <style>body { display: none }</style> <form action=https://example.org><input></form>
+
+"""
 
 
 @pytest.fixture(scope="module")
-def ids(shared: System) -> tuple[str, str]:
-    """Two batches of 120 and 100 requests; every third verdict differs, and two requests of the first fail."""
-    first = [chat_line(f"c-{i:03d}", _answer(i, "advance")) for i in range(118)]
-    first += [chat_line(f"bad-{i}", "[[fail 400]]") for i in range(2)]
-    second = [chat_line(f"c-{i:03d}", _answer(i, "reject" if i % 3 == 0 else "advance")) for i in range(100)]
-    found = [
-        shared.submit(jsonl(lines), metadata=json.dumps({"name": name}))
-        for name, lines in (("First", first), ("Second", second))
+def rich(shared: System) -> str:
+    """Line 1 is hostile Markdown, 2 JSON inside a conversation, 3 refused; then 60 answers of 1 to 60 tokens."""
+    talk = chat_line(
+        "json", '{"score": 7, "reasons": [{"text": "<b>deep</b>"}], "none": null}', max_tokens=99
+    )
+    talk["body"]["messages"].insert(0, {"role": "system", "content": "You are careful."})
+    lines = [
+        chat_line("markdown", _MARKDOWN + "\n\n".join(HOSTILE)),
+        talk,
+        chat_line("refused", "[[fail 422]]"),
+        *(chat_line(f"long-{i:02d}", " ".join(["word"] * i)) for i in range(1, 61)),
     ]
-    for batch_id in found:
-        shared.wait_for_end(batch_id)
-    return found[0], found[1]
+    batch_id = shared.submit(jsonl(lines), metadata=json.dumps({"name": "Rich", "rubric": "v4"}), priority=7)
+    shared.wait_for_end(batch_id)
+    return batch_id
 
 
-def test_requests_are_paged_filtered_and_searched(
-    shared: System, open_page: Open, ids: tuple[str, str]
-) -> None:
-    page = open_page(f"/index.html?batch={ids[0]}")
+def test_requests_are_paged_filtered_and_searched(shared: System, open_page: Open, first: str) -> None:
+    page = open_page(f"/index.html?batch={first}")
     rows = page.locator("#requests tbody tr")
     expect(rows).to_have_count(50)
     expect(page.locator("#error-groups")).to_contain_text("first on line 119")
     page.get_by_role("button", name="Next").click()
     expect(rows.first).to_contain_text("c-050")
+    expect(page.locator("#range")).to_contain_text("100 of 120")
+    page.get_by_role("button", name="Previous").click()
+    expect(rows.first).to_contain_text("c-000")
     page.get_by_label("custom_id begins with").fill("c-11")
     expect(rows).to_have_count(8)
     expect(page.locator("#requests-count")).to_have_text("8 requests match")
     page.reload()
     expect(rows).to_have_count(8)
     page.get_by_label("custom_id begins with").fill("")
-    page.get_by_label("Status").select_option("failed")
+    page.locator("#request-status").select_option("failed")
     expect(rows).to_have_count(2)
     expect(rows.first).to_contain_text("bad-0")
     page.get_by_label("custom_id begins with").fill("nobody")
     expect(page.get_by_role("heading", name="No request matches")).to_be_visible()
+    page.get_by_role("button", name="Clear all").click()
+    expect(page.locator("#requests-count")).to_have_text("120 requests")
 
 
-def test_the_list_leads_to_a_batch(shared: System, open_page: Open, ids: tuple[str, str]) -> None:
+def test_a_row_opens_by_a_click_and_by_its_address(shared: System, open_page: Open, rich: str) -> None:
+    page = open_page(f"/index.html?batch={rich}")
+    page.get_by_role("link", name="json", exact=True).click()
+    drawer = page.get_by_role("dialog")
+    expect(drawer.get_by_role("heading", name="json")).to_be_focused()
+    expect(page).to_have_url(re.compile(r"line=2$"))
+    prompt = drawer.get_by_role("region", name="Prompt")
+    expect(prompt.locator(".role")).to_have_text(["system", "user"])
+    expect(prompt).to_contain_text("You are careful.")
+    expect(drawer).to_contain_text("max_tokens")
+    page.keyboard.press("Escape")
+    expect(drawer).to_have_count(0)
+    expect(page.get_by_role("link", name="json", exact=True)).to_be_focused()
+    expect(page).not_to_have_url(re.compile("line="))
+    page.go_back()
+    page.goto(f"/index.html?batch={rich}&line=3")
+    expect(drawer).to_contain_text("The text asked for a 422.")
+    drawer.get_by_text("Response JSON").click()
+    expect(drawer.get_by_label("Response JSON", exact=True)).to_contain_text('"status_code": 422')
+    page.get_by_role("button", name="Close").click()
+    expect(drawer).to_have_count(0)
+
+
+def test_keys_step_through_the_rows_as_they_are_shown(shared: System, open_page: Open, rich: str) -> None:
+    page = open_page(f"/index.html?batch={rich}&custom_id=long&sort=-output_tokens&line=63")
+    heading = page.get_by_role("dialog").get_by_role("heading", level=2)
+    expect(heading).to_have_text("long-60")
+    expect(page.get_by_role("dialog")).to_contain_text("1 of 60 in this list")
+    expect(page.get_by_role("button", name="Previous row")).to_be_disabled()
+    page.keyboard.press("j")
+    expect(heading).to_have_text("long-59")
+    page.keyboard.press("ArrowLeft")
+    expect(heading).to_have_text("long-60")
+    page.goto(f"/index.html?batch={rich}&custom_id=long&sort=-output_tokens&line=14")
+    expect(heading).to_have_text("long-11")
+    expect(page.get_by_role("dialog")).to_contain_text("50 of 60 in this list")
+    page.get_by_role("button", name="Next row").click()
+    expect(heading).to_have_text("long-10")
+    expect(page.get_by_role("dialog")).to_contain_text("51 of 60 in this list")
+    page.keyboard.press("k")
+    expect(heading).to_have_text("long-11")
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("link", name="long-11")).to_be_focused()
+
+
+def test_an_answer_is_text_a_tree_or_markdown_and_never_runs(
+    shared: System, open_page: Open, rich: str
+) -> None:
+    page = open_page(f"/index.html?batch={rich}&line=2")
+    answer = page.get_by_role("region", name="Answer", exact=True)
+    expect(answer).to_contain_text('{"score": 7')
+    answer.get_by_role("button", name="JSON").click()
+    expect(answer.locator(".tree")).to_contain_text("score: 7")
+    expect(answer.locator(".tree")).not_to_contain_text("deep")
+    answer.locator("summary", has_text="0").click()
+    expect(answer.locator(".tree")).to_contain_text("<b>deep</b>")
+    page.keyboard.press("k")
+    expect(page.get_by_role("dialog").get_by_role("heading", level=2)).to_have_text("markdown")
+    expect(answer).to_contain_text("**advance**")
+    answer.get_by_role("button", name="Markdown").click()
+    shown = answer.locator(".markdown")
+    expect(shown.get_by_role("heading", name="Verdict")).to_be_visible()
+    expect(shown.get_by_role("cell", name="Rust")).to_be_visible()
+    link = shown.get_by_role("link", name="the portfolio")
+    expect(link).to_have_attribute("rel", "noopener noreferrer")
+    assert shown.get_by_role("link").count() == 1
+    assert (
+        shown.locator("img, script, iframe, svg, style, form, input, [onclick], [onerror], [style]").count()
+        == 0
+    )
+    expect(shown).to_contain_text("<img src=x onerror=alert(1)>")
+    page.wait_for_timeout(300)  # what would run or be fetched has had its time; the watch tells
+
+
+def test_without_the_libraries_markdown_is_not_offered(shared: System, open_page: Open, rich: str) -> None:
+    page = open_page("/index.html")
+    page.watch.allow("status of 404")  # type: ignore[attr-defined]
+    page.route("**/vendor/**", _nothing_there)
+    with page.expect_response("**/purify.es.mjs"):
+        page.goto(f"/index.html?batch={rich}&line=1")
+    expect(page.get_by_role("region", name="Answer", exact=True)).to_contain_text("**advance**")
+    expect(page.get_by_role("button", name="Markdown")).to_have_count(0)
+
+
+def _nothing_there(route: Route) -> None:
+    route.fulfill(status=404)
+
+
+def test_a_counted_value_and_a_bar_filter(shared: System, open_page: Open, rich: str) -> None:
+    page = open_page(f"/index.html?batch={rich}")
+    rows = page.locator("#requests tbody tr")
+    failed = page.get_by_role("list", name="Status").get_by_role("button", name="failed")
+    expect(failed).to_contain_text("1")
+    failed.click()
+    expect(rows).to_have_count(1)
+    expect(rows).to_contain_text("BadRequestError The text asked for a 422.")
+    expect(page.get_by_role("list", name="Error code").get_by_role("button")).to_have_count(1)
+    failed.click()
+    expect(page.locator("#requests-count")).to_have_text("63 requests")
+    bars = page.get_by_role("group", name="Output tokens").get_by_role("button")
+    expect(bars).not_to_have_count(1)
+    first = bars.first
+    label = first.get_attribute("aria-label") or ""
+    first.click()
+    expect(first).to_have_attribute("aria-pressed", "true")
+    expect(page.locator("#requests-count")).to_have_text(f"{label.rsplit(': ')[1]} requests match")
+    expect(page).to_have_url(re.compile("where=output_tokens%3Age%3A0&where=output_tokens%3Ale%3A"))
+    first.press("ArrowRight")
+    expect(bars.nth(1)).to_be_focused()
+    page.get_by_role("button", name="tokens out").filter(has_text="≥").click()
+    expect(page.locator("#requests-count")).to_have_text("63 requests")
+
+
+def test_answers_are_searched_sorted_and_exported_as_filtered(
+    shared: System, open_page: Open, rich: str
+) -> None:
+    page = open_page(f"/index.html?batch={rich}")
+    expect(page.locator("#requests-count")).to_have_text("63 requests")
+    page.keyboard.press("/")
+    expect(page.get_by_label("Answer contains")).to_be_focused()
+    page.keyboard.type("WORD word word")
+    rows = page.locator("#requests tbody tr")
+    expect(page.locator("#requests-count")).to_have_text("58 requests match")
+    expect(rows.first.locator("mark")).to_have_text("word word word")
+    page.get_by_role("button", name="Tokens out").click()
+    expect(rows.first).to_contain_text("long-60")
+    expect(page.get_by_role("columnheader", name="Tokens out")).to_have_attribute("aria-sort", "descending")
+    page.get_by_role("button", name="Tokens out").click()
+    expect(rows.first).to_contain_text("long-03")
+    expect(page.locator("#exports")).to_contain_text("Export these 58")
+    with page.expect_download() as download:
+        page.get_by_role("link", name="CSV").click()
+    csv_rows = list(csv.DictReader(download.value.path().read_text().splitlines()))
+    assert [row["custom_id"] for row in csv_rows] == [f"long-{i:02d}" for i in range(3, 61)]
+    with page.expect_download() as download:
+        page.get_by_role("link", name="JSONL").click()
+    assert len(download.value.path().read_text().splitlines()) == 58
+
+
+def test_a_request_of_an_unfinished_batch_is_shown_and_what_is_not_is_said(
+    system: System, open_page: Open
+) -> None:
+    system.settings |= {"ECHO_LATENCY_MS": "3600000", "GRACE_SECONDS": "0"}
+    system.start_all()
+    batch_id = system.submit(jsonl([chat_line("slow")]))
+    page = open_page(f"/index.html?batch={batch_id}&line=1")
+    expect(page.get_by_role("dialog")).to_contain_text("Running now", timeout=20_000)
+    page.keyboard.press("Escape")
+    expect(page.locator("#requests tbody .state")).to_have_text("running")
+    expect(page.locator("#facets")).to_be_hidden()
+    page.get_by_role("button", name="Took").click()
+    expect(page.locator("#rows-note")).to_contain_text("1 request without an answer cannot be sorted")
+
+
+def test_a_batch_and_its_drawer_are_accessible(browser: Browser, shared: System, rich: str) -> None:
+    schemes: tuple[Literal["light", "dark"], ...] = ("light", "dark")
+    for scheme in schemes:
+        context = browser.new_context(
+            base_url=shared.web_url, color_scheme=scheme, bypass_csp=True, reduced_motion="reduce"
+        )
+        page = context.new_page()
+        for line, shape in ((1, "Markdown"), (2, "JSON"), (3, None)):
+            page.goto(f"/index.html?batch={rich}&line={line}&where=output_tokens:ge:0&text=e")
+            expect(page.get_by_role("dialog").get_by_role("region", name="Prompt")).to_be_visible()
+            if shape:
+                page.get_by_role("button", name=shape).click()
+            found = Axe().run(page)
+            assert found.violations_count == 0, f"{scheme} {line}: {found.generate_report()}"
+        context.close()
+
+
+def test_a_drawer_fits_a_narrow_screen(shared: System, open_page: Open, rich: str) -> None:
+    page = open_page(f"/index.html?batch={rich}&line=1")
+    page.set_viewport_size({"width": 320, "height": 640})
+    body = page.locator(".drawer-body")
+    expect(body).to_contain_text("**advance**")
+    assert body.evaluate("(node) => node.scrollWidth <= node.clientWidth && node.clientWidth <= innerWidth")
+
+
+def test_the_list_leads_to_a_batch(shared: System, open_page: Open, first: str) -> None:
     page = open_page("/index.html")
     page.get_by_role("link", name="First", exact=True).click()
     expect(page.get_by_role("heading", level=1, name="First")).to_be_visible()
     expect(page.locator("#details")).to_contain_text("118 of 120")
-    page.get_by_role("link", name="As a table").click()
-    expect(page.locator("#count")).to_have_text("118 answers")
+    expect(page.get_by_role("link", name="As a table")).to_have_attribute("href", re.compile(first))
 
 
 def test_an_unknown_batch_is_said_to_be_unknown(shared: System, open_page: Open) -> None:
     page = open_page("/index.html?batch=batch_000000000000000000000000")
     page.watch.allow("status of 404")  # type: ignore[attr-defined]
     expect(page.locator("#notices")).to_contain_text("No batch found")
-
-
-def test_fields_of_the_answers_are_columns_to_sort_hide_and_export(
-    shared: System, open_page: Open, ids: tuple[str, str]
-) -> None:
-    page = open_page(f"/table_view.html?batch={ids[0]}")
-    heads = page.locator("#head th")
-    expect(heads).to_contain_text(["custom_id", "score", "verdict", "note", "Answer", "Tokens out", "Finish"])
-    page.get_by_role("button", name="score").click()
-    page.get_by_role("button", name="score").click()
-    expect(heads.nth(1)).to_have_attribute("aria-sort", "descending")
-    expect(page.locator("#rows tr").first).to_contain_text("c-009")
-    page.get_by_label("Contains").fill("c-003")
-    expect(page.locator("#rows tr")).to_have_count(1)
-    page.get_by_text("Columns", exact=True).click()
-    page.get_by_label("verdict").uncheck()
-    expect(heads).to_have_count(6)
-    with page.expect_download() as download:
-        page.get_by_role("button", name="CSV of these rows").click()
-    rows = list(csv.DictReader(download.value.path().read_text("utf-8-sig").splitlines()))
-    assert [(row["custom_id"], row["note"]) for row in rows] == [("c-003", "'=1+1")]
-    assert "verdict" not in rows[0]
-
-
-def test_two_batches_are_joined_and_their_differences_marked(
-    shared: System, open_page: Open, ids: tuple[str, str]
-) -> None:
-    page = open_page(f"/compare_results.html?a={ids[0]}&b={ids[1]}")
-    expect(page.locator("#matched")).to_have_text("100")
-    expect(page.locator("#only-a")).to_have_text("18")
-    expect(page.get_by_role("tab", name="Different")).to_contain_text("34")
-    row = page.locator("#rows tr").first
-    expect(row.locator("del")).to_have_text("advance")
-    expect(row.locator("ins")).to_have_text("reject")
-    page.get_by_role("tab", name="Only in one").click()
-    expect(page.locator("#rows tr").first).to_contain_text("no answer")
-    page.get_by_role("button", name="Swap the two").click()
-    expect(page.locator("#only-b")).to_have_text("18")

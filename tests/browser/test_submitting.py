@@ -1,13 +1,18 @@
 """A person hands in a file, sees what is wrong with it, and gets its answers."""
 
 import json
+import re
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import requests
-from playwright.sync_api import Page, Route, expect
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, Route, expect
 
+from tests.browser.hostile import HOSTILE
 from tests.lines import chat_line, chat_lines, jsonl
 from tests.processes.system import System
 
@@ -221,3 +226,119 @@ def test_the_model_of_the_lines_is_suggested_and_another_can_be_named(
     page.locator("#other-model").fill("somebody/another-model")
     page.get_by_role("button", name="Submit batch").click()
     expect(page.locator("#receipt-model")).to_have_text("somebody/another-model")
+
+
+def test_what_a_batch_takes_is_estimated_before_it_is_sent(
+    shared: System, open_page: Open, tmp_path: Path
+) -> None:
+    done = shared.submit(jsonl(chat_lines(40)), metadata=json.dumps({"name": "Before"}))
+    shared.wait_for_end(done)
+    page = open_page("/submit_batch.html")
+    page.set_input_files("#file", _file(tmp_path, jsonl(chat_lines(300))))
+    page.select_option("#model", "HuggingFaceTB/SmolLM2-135M-Instruct")
+    facts = page.locator("#estimate-facts")
+    expect(facts).to_contain_text("requests300")
+    expect(facts).to_contain_text(re.compile(r"tokens inabout 3\.\d k|tokens inabout \d,\d00"))
+    expect(facts).to_contain_text("tokens outabout 900")
+    expect(facts).to_contain_text(re.compile("starts(at once|after 1 batch)"))
+    expect(page.locator("#estimate-how")).to_contain_text(re.compile("Time at .* tokens/s"))
+    page.select_option("#model", "")
+    page.locator("#other-model").fill("never/seen")
+    expect(facts).to_contain_text("runs fornot known")
+
+
+def test_the_first_lines_are_tried_and_their_answers_shown(
+    shared: System, open_page: Open, tmp_path: Path
+) -> None:
+    page = open_page("/submit_batch.html")
+    lines = [*chat_lines(4), chat_line("refused", "[[fail 400]] <b>x</b>"), *chat_lines(9)[5:]]
+    page.set_input_files("#file", _file(tmp_path, jsonl(lines)))
+    page.get_by_role("button", name="Try the first 5").click()
+    expect(page.get_by_role("heading", name="Trial run")).to_be_focused()
+    expect(page.locator("#trial-state")).to_have_text("completed", timeout=20_000)
+    answers = page.locator("#trial-answers li")
+    expect(answers).to_have_count(5)
+    expect(answers.first).to_contain_text("Evaluate candidate 0")
+    expect(answers.last).to_contain_text("The text asked for a 400.")
+    page.get_by_role("link", name="Its page").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("trial of candidates.jsonl")
+    page.go_back()
+    page.set_input_files("#file", _file(tmp_path, jsonl(chat_lines(5))))  # the same file, changed
+    expect(page.locator("#found-facts")).to_contain_text("5 requests")
+    expect(page.get_by_role("button", name="Try the first 5")).to_be_hidden()
+
+
+def test_a_batch_is_cloned_with_its_file_model_priority_and_metadata(shared: System, open_page: Open) -> None:
+    metadata = {"name": HOSTILE[0], "rubric": HOSTILE[2]}
+    batch_id = shared.submit(
+        jsonl(chat_lines(6)), model="somebody/other", metadata=json.dumps(metadata), priority=7
+    )
+    page = open_page(f"/index.html?batch={batch_id}")
+    page.get_by_role("link", name="Clone").click()
+    expect(page.locator("#notices")).to_contain_text("Nothing is sent yet")
+    expect(page.locator("#check-state")).to_have_text("ready")
+    expect(page.locator("#found-facts")).to_contain_text("6 requests")
+    expect(page.locator("#other-model")).to_have_value("somebody/other")
+    expect(page.locator("#priority")).to_have_value("7")
+    page.get_by_role("button", name="Submit batch").click()
+    expect(page.locator("#receipt")).to_be_visible()
+    copy = shared.batch(page.locator("#receipt-id").inner_text())
+    assert copy["metadata"] == metadata
+    assert copy["priority"] == 7
+    assert copy["total_requests"] == 6
+    assert copy["input_file_id"] != shared.batch(batch_id)["input_file_id"]
+
+
+def test_a_batch_that_is_gone_cannot_be_cloned(shared: System, open_page: Open) -> None:
+    page = open_page("/submit_batch.html?clone=batch_000000000000000000000000")
+    page.watch.allow("status of 404")  # type: ignore[attr-defined]
+    expect(page.locator("#notices")).to_contain_text("cannot be cloned: No batch found")
+
+
+def test_metadata_is_kept_and_the_code_says_the_same(shared: System, open_page: Open, tmp_path: Path) -> None:
+    page = open_page("/submit_batch.html")
+    page.set_input_files("#file", _file(tmp_path, jsonl(chat_lines(2)), "it's.jsonl"))
+    expect(page.locator("#check-state")).to_have_text("ready")
+    for key, value in (("rubric", "v4"), ("gone", "x"), ("", "nothing")):
+        page.get_by_role("button", name="Add a key and value").click()
+        expect(page.get_by_label("Key", exact=True).last).to_be_focused()
+        page.keyboard.type(key)
+        page.get_by_label("Value", exact=True).last.fill(value)
+    page.get_by_role("button", name="Remove this pair").nth(1).click()
+    code = page.locator("#code-text")
+    expect(code).to_contain_text(r"""-F 'file=@"it'\''s.jsonl"'""")
+    expect(code).to_contain_text('{"rubric":"v4"}')
+    page.get_by_role("button", name="OpenAI client").click()
+    expect(code).to_contain_text('endpoint="/v1/chat/completions"')
+    expect(code).to_contain_text(f'base_url="{shared.url}/v1"')
+    page.get_by_role("button", name="Python requests").click()
+    program = code.inner_text()
+    page.get_by_role("button", name="Submit batch").click()
+    expect(page.locator("#receipt")).to_be_visible()
+    assert shared.batch(page.locator("#receipt-id").inner_text())["metadata"] == {"rubric": "v4"}
+    ran = subprocess.run(
+        [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=True, timeout=60
+    )
+    assert shared.batch(ran.stdout.strip())["metadata"] == {"rubric": "v4"}
+
+
+def test_a_full_form_is_accessible_and_narrow(browser: Browser, shared: System, tmp_path: Path) -> None:
+    file = _file(tmp_path, jsonl(chat_lines(9)))
+    for scheme in ("light", "dark"):
+        context = browser.new_context(
+            base_url=shared.web_url,
+            color_scheme=scheme,  # type: ignore[arg-type]
+            bypass_csp=True,
+            reduced_motion="reduce",
+            viewport={"width": 320, "height": 700},
+        )
+        page = context.new_page()
+        page.goto("/submit_batch.html")
+        page.set_input_files("#file", file)
+        page.get_by_role("button", name="Add a key and value").click()
+        page.get_by_role("button", name="Try the first 5").click()
+        expect(page.locator("#trial-answers li")).to_have_count(5, timeout=20_000)
+        found = Axe().run(page)
+        assert found.violations_count == 0, f"{scheme}: {found.generate_report()}"
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        context.close()

@@ -1,47 +1,111 @@
-// Columns, CSV, joins and differences of answers.
+// A table of many answers: its columns, its address, its window, its pages.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { byColumn, csvCell, fieldColumns, FIXED, toCsv, valueAt } from "../../web/static/js/columns.js";
-import { FILTERS, joinAnswers, summarize } from "../../web/static/js/join.js";
-import { wordDiff } from "../../web/static/js/word_diff.js";
+import { cellText, chosenColumns, columnsOf, columnWidths, defaultColumns, moved, naturalWidth } from "../../web/static/js/columns.js";
+import { createPages } from "../../web/static/js/table_pages.js";
+import { exportPath, nextSort, pagePath, questionOf, questionsBefore, tableAddress, tablePlaceOf } from "../../web/static/js/table_place.js";
+import { pagesOf, rowsAt } from "../../web/static/js/table_window.js";
 
-/** @param {string} customId @param {string} text @param {any} [json] @returns {any} */
-function answer(customId, text, json) {
-  return { customId, text, json, ok: true, statusCode: 200, errorCode: null, inputTokens: 1, outputTokens: text.length, finishReason: "stop" };
-}
+const FIELDS = ["score", "verdict", "reasons[0]", "status", "a.b", "c", "d"].map((path, index) => ({ path, answers: 100 - index, is_number: path === "score" }));
+/** @type {any} */
+const ROW = { line: 7, custom_id: "c-7", status: "completed", output_tokens: 12_345, seconds: 1.234, text: "words", is_cut: true, values: { score: 4, verdict: null, status: false, "a.b": { c: 1 } } };
 
-test("fields of the answers' JSON become columns, the most frequent first", () => {
-  const answers = [answer("a", "", { score: 3, reasons: ["x", "y"], nested: { deep: true } }), answer("b", "", { score: 10 }), answer("c", "no json")];
-  const columns = fieldColumns(answers);
-  assert.deepEqual(columns.map(({ title, numeric }) => [title, numeric]), [["score", true], ["reasons[0]", false], ["nested.deep", false]]);
-  assert.deepEqual(columns.map((column) => column.value(answers[0])), [3, "x", "true"]);
-  assert.equal(valueAt({ a: { b: [{ c: 1 }] } }, "a.b[0].c"), undefined, "deeper than shown");
-  const sorted = [...answers].sort(byColumn(columns[0], -1)).map(({ customId }) => customId);
-  assert.deepEqual(sorted, ["b", "a", "c"], "what has no value stays last in both directions");
+test("the most frequent fields are the usual columns, and words where there are few fields", () => {
+  const columns = columnsOf(FIELDS);
+  assert.deepEqual(defaultColumns(columns, { hasFailures: true }), ["custom_id", "score", "verdict", "reasons[0]", "$.status", "a.b", "c", "status", "output_tokens"]);
+  assert.deepEqual(defaultColumns(columnsOf([]), { hasFailures: false }), ["custom_id", "answer", "output_tokens"]);
 });
 
-test("CSV cannot become a formula, and survives quotes and line ends", () => {
-  assert.equal(csvCell('=HYPERLINK("x")'), '"\'=HYPERLINK(""x"")"');
-  for (const start of ["+", "-", "@", "\t"]) assert.match(csvCell(`${start}1`), /'/);
-  assert.equal(csvCell(-5), "-5", "a number stays one");
-  assert.equal(toCsv(FIXED.slice(0, 2), [answer("a", "one,\ntwo")]), 'custom_id,Answer\r\na,"one,\ntwo"\r\n');
+test("a field with a built-in column's name stands beside it", () => {
+  const columns = chosenColumns(columnsOf(FIELDS), ["status", "$.status", "gone"]);
+  assert.deepEqual(columns.map(({ id }) => id), ["custom_id", "status", "$.status"]);
+  assert.deepEqual(columns.map((column) => cellText(column, ROW)), ["c-7", "completed", "false"]);
 });
 
-test("batches are joined by custom_id, with what only one of them has", () => {
-  const pairs = joinAnswers([answer("a", "score: 4"), answer("b", "same"), answer("c", "x")], [answer("b", "same"), answer("a", "score: 6"), answer("d", "y")]);
-  assert.deepEqual(pairs.map(({ customId, same }) => [customId, same]), [["a", false], ["b", true], ["c", false], ["d", false]]);
-  const { matched, onlyA, onlyB, same, different, scored, meanA, meanB } = summarize(pairs);
-  assert.deepEqual({ matched, onlyA, onlyB, same, different, scored, meanA, meanB }, { matched: 2, onlyA: 1, onlyB: 1, same: 1, different: 1, scored: 1, meanA: 4, meanB: 6 });
-  assert.deepEqual(pairs.filter(FILTERS.unmatched).map(({ customId }) => customId), ["c", "d"]);
+test("cells are words: nothing is empty, a cut answer says so", () => {
+  const columns = chosenColumns(columnsOf(FIELDS), ["score", "verdict", "a.b", "answer", "output_tokens", "seconds", "c"]);
+  assert.deepEqual(columns.map((column) => cellText(column, ROW)), ["c-7", "4", "", '{"c":1}', "words …", "12,345", "1.23", ""]);
 });
 
-test("a difference is shown word by word and puts both texts together again", () => {
-  const [before, after] = ["Solid background, no leadership.", "Solid background, and led a team."];
-  const pieces = wordDiff(before, after) ?? [];
-  assert.deepEqual(pieces.map(({ kind, text }) => `${kind}: ${text}`), ["same: Solid background, ", "removed: no leadership", "added: and led a team", "same: ."]);
-  assert.equal(pieces.filter(({ kind }) => kind !== "added").map(({ text }) => text).join(""), before);
-  assert.equal(pieces.filter(({ kind }) => kind !== "removed").map(({ text }) => text).join(""), after);
-  assert.equal(wordDiff("a ".repeat(5000), "b ".repeat(5000)), null, "too long to compare in detail");
+test("a column moves among the others, never before the custom_id", () => {
+  const ids = ["custom_id", "a", "b", "c"];
+  assert.deepEqual(moved(ids, "c", 1), ["custom_id", "c", "a", "b"]);
+  assert.deepEqual(moved(ids, "a", 0), ids);
+  assert.deepEqual(moved(ids, "a", 9), ["custom_id", "b", "c", "a"]);
+});
+
+test("the room that is left goes to words that have too little, not to a column somebody has sized", () => {
+  const columns = chosenColumns(columnsOf(FIELDS), ["score", "answer"]);
+  const natural = columns.map((column) => naturalWidth(column, [ROW]));
+  const sum = natural.reduce((total, width) => total + width, 0);
+  assert.deepEqual(columnWidths(columns, { chosen: {}, natural, room: sum + 100 }), [natural[0], natural[1], natural[2] + 100]);
+  assert.deepEqual(columnWidths(columns, { chosen: { answer: 200 }, natural, room: 2000 }), [natural[0], natural[1], 200]);
+});
+
+test("the address has all that is shown, and gives it back", () => {
+  const address = "?batch=b1&status=failed&text=a%26b&where=score%3Age%3A7&sort=-score&column=x%3Ay&column=score&width=x%3Ay%3A220&wrap=1&row=25000";
+  const place = tablePlaceOf(address);
+  assert.deepEqual([place.columns, place.widths, place.wrap, place.row], [["x:y", "score"], { "x:y": 220 }, true, 24_999]);
+  assert.equal(tableAddress(place), address);
+  assert.equal(tablePlaceOf("?batch=b&row=-3&width=oops").row, 0);
+  const bare = { ...place, columns: [] };
+  assert.deepEqual(tablePlaceOf(tableAddress(bare)).columns, [], "no column at all is a choice too");
+});
+
+test("looks do not change the question; filters and order do", () => {
+  const place = tablePlaceOf("?batch=b1&text=x");
+  assert.equal(questionOf({ ...place, wrap: true, row: 9, columns: ["a"] }), questionOf(place));
+  assert.notEqual(questionOf({ ...place, sort: "-a" }), questionOf(place));
+  assert.equal(pagePath(place, ["a", "b[0]"], 3), "/v1/batches/b1/answers?text=x&sort=line&columns=a&columns=b%5B0%5D&offset=300&limit=100");
+  assert.equal(exportPath(place, ["a"], "csv"), "/v1/batches/b1/export?text=x&sort=line&columns=a&format=csv");
+});
+
+test("a head's click goes up, down, and back to the file's order", () => {
+  assert.deepEqual(["line", "a", "-a", "b"].map((sort) => nextSort(sort, "a")), ["a", "-a", "line", "a"]);
+});
+
+test("what comes before a row follows from the order", () => {
+  const asked = (/** @type {string} */ sort, /** @type {any} */ value) =>
+    questionsBefore(tablePlaceOf(`?batch=b&sort=${sort}`), { line: 7, value }).map(({ where }) => where.map((one) => `${one.column} ${one.operator} ${one.value}`.trim()).join(", "));
+  assert.deepEqual(asked("line", 7), ["line lt 7"]);
+  assert.deepEqual(asked("score", 3), ["score lt 3", "score eq 3, line lt 7"]);
+  assert.deepEqual(asked("-score", 3), ["score gt 3", "score eq 3, line lt 7"]);
+  assert.deepEqual(asked("-score", null), ["score present", "score empty, line lt 7"], "nothing is last in both directions");
+});
+
+test("of many rows only those in sight are drawn, and few when there are many columns", () => {
+  const view = { top: 34 * 25_000, height: 680, rowHeight: 34, total: 50_000, columns: 8 };
+  assert.deepEqual(rowsAt(view), { seen: { first: 25_000, end: 25_021 }, drawn: { first: 24_992, end: 25_029 } });
+  assert.deepEqual(rowsAt({ ...view, columns: 40 }).drawn, { first: 25_000, end: 25_021 });
+  assert.deepEqual(rowsAt({ ...view, top: 34 * 49_990 }).seen.end, 50_000);
+  assert.deepEqual(rowsAt({ ...view, top: 0, total: 0 }).drawn, { first: 0, end: 0 });
+  assert.deepEqual(pagesOf({ first: 95, end: 201 }, 100), [0, 1, 2]);
+  assert.deepEqual(pagesOf({ first: 0, end: 0 }, 100), [0]);
+});
+
+test("pages are read once, forgotten when others are wanted, and few are kept", async () => {
+  /** @type {{ page: number, signal: AbortSignal, answer: (value: any) => void }[]} */
+  const reads = [];
+  const pages = createPages({
+    read: (page, signal) => new Promise((answer) => reads.push({ page, signal, answer })),
+    onRead() {},
+    onFail: assert.fail,
+  });
+  pages.want([0]);
+  pages.want([0]);
+  assert.deepEqual(reads.map(({ page }) => page), [0], "not asked twice");
+  pages.want([7]);
+  assert.equal(reads[0].signal.aborted, true);
+  assert.equal(reads.length, 1, "a dragged scroll bar does not ask at every step");
+  await new Promise((resolve) => setTimeout(resolve, 90));
+  assert.equal(reads[1].page, 7);
+  reads[1].answer({ data: [{ line: 701 }] });
+  await Promise.resolve();
+  await Promise.resolve();
+  assert.equal(pages.row(700)?.line, 701);
+  assert.equal(pages.row(0), null);
+  assert.equal(pages.has([7]), true);
+  pages.close();
 });

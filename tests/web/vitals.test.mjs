@@ -10,17 +10,17 @@ const WORKER = { status: "processing", heartbeat: "fresh", heartbeat_age_seconds
 const QUEUE = { accepting: true, reason: null, active_batches: 3, max_active_batches: 5, queued_requests: 41_208, max_queued_requests: 100_000, oldest_waiting_seconds: 840, max_requests_per_batch: 50_000, max_file_bytes: 1 };
 
 test("a machine without a GPU says so plainly", () => {
-  const vital = gpuVital({ ...GPU, available: false, status: "not present" });
+  const vital = gpuVital({ ...GPU, available: false, status: "not present" }, null);
   assert.equal(vital.state?.word, "not present");
   assert.equal(vital.big, "No GPU");
   assert.match(vital.hint ?? "", /CPU/);
 });
 
-test("a GPU shows memory, temperature, utilisation and power", () => {
-  const vital = gpuVital(GPU);
+test("a GPU shows memory, temperature, utilisation, power, processes and the loaded model", () => {
+  const vital = gpuVital(GPU, "google/gemma");
   assert.equal(`${vital.big} ${vital.unit}`, "13.9 of 16.0 GiB");
-  assert.deepEqual(vital.rows.map(({ value }) => value), ["GeForce RTX 4080", "71 °C of 85", "98 %", "287 W"]);
-  assert.equal(gpuVital({ ...GPU, status: "too hot" }).state?.tone, "bad");
+  assert.deepEqual(vital.rows.map(({ value }) => value), ["GeForce RTX 4080", "71 °C of 85", "98 %", "287 W", "1", "gemma"]);
+  assert.equal(gpuVital({ ...GPU, status: "too hot" }, null).state?.tone, "bad");
 });
 
 test("no worker says how to start one", () => {

@@ -137,6 +137,12 @@ export function resultsPath(batch) {
   return `/v1/batches/${encodeURIComponent(batch.id)}/results`;
 }
 
+/** The answers as a table, safe to open in a spreadsheet.
+ * @param {Batch} batch */
+export function csvPath(batch) {
+  return `/v1/batches/${encodeURIComponent(batch.id)}/export?format=csv`;
+}
+
 /** @param {Batch} batch */
 export function errorsPath(batch) {
   return `/v1/files/${encodeURIComponent(batch.error_file_id ?? "")}/content`;

@@ -1,84 +1,133 @@
-// Columns of a table of answers: the fixed ones, and one for each field the answers' JSON has. Also their CSV. Pure.
+// The columns a table of answers can have: what the ledger knows of each, and the fields of the answers' JSON. Pure.
 
-/** @typedef {import("./answers.js").ReadAnswer} ReadAnswer */
-/** @typedef {{ id: string, title: string, numeric: boolean, value: (answer: ReadAnswer) => string | number | null }} Column */
+import { integer } from "./format.js";
+import { requestState } from "./batches.js";
 
-const MAX_FIELDS = 12;
-const MAX_DEPTH = 3;
+/** @typedef {import("./wire.js").AnswerRow} AnswerRow */
+/** @typedef {import("./wire.js").Field} Field */
+/** @typedef {"id" | "text" | "answer" | "state" | "number"} Kind */
+/**
+ * @typedef {{
+ *   id: string, title: string, kind: Kind, path: string | null, answers: number | null
+ * }} Column `path` of a JSON field; `answers` that have it. A field named like a built-in column has `$.` in its id
+ */
+
+const FREQUENT = 6;
+const FEW = 4;
+/** More columns at once would make a page's worth of rows heavy. */
+export const MOST_COLUMNS = 20;
+export const LEAST_WIDTH = 64;
+export const MOST_WIDTH = 1200;
+
+const NARROW = 520;
+/** Of the table's font, on average. */
+const CHARACTER = 7.3;
+const TITLE_CHARACTER = 8;
+/** The sign of the order and the dots of the menu. */
+const BESIDE_TITLE = 62;
+
+/** @type {Record<Kind, { least: number, most: number, beside: number }>} pixels; `beside`: what stands beside the words */
+const WIDTHS = {
+  id: { least: 150, most: 300, beside: 84 },
+  text: { least: 84, most: 300, beside: 26 },
+  answer: { least: 420, most: 420, beside: 26 },
+  state: { least: 128, most: 128, beside: 26 },
+  number: { least: 84, most: 150, beside: 26 },
+};
 
 /** @type {Column[]} */
-export const FIXED = [
-  { id: "custom_id", title: "custom_id", numeric: false, value: (answer) => answer.customId },
-  { id: "answer", title: "Answer", numeric: false, value: (answer) => answer.text },
-  { id: "tokens", title: "Tokens out", numeric: true, value: (answer) => answer.outputTokens },
-  { id: "finish", title: "Finish", numeric: false, value: (answer) => answer.finishReason },
+const BUILT_IN = [
+  builtIn("custom_id", "custom_id", "id"),
+  builtIn("answer", "Answer", "answer"),
+  builtIn("status", "Status", "state"),
+  builtIn("output_tokens", "Tokens out", "number"),
+  builtIn("input_tokens", "Tokens in", "number"),
+  builtIn("seconds", "Seconds", "number"),
+  builtIn("finish_reason", "Finish", "text"),
+  builtIn("error_code", "Error", "text"),
+  builtIn("status_code", "HTTP status", "number"),
+  builtIn("attempts", "Attempts", "number"),
+  builtIn("line", "Line", "number"),
 ];
 
-/** One column for each of the most frequent fields, named by their path: `score`, `reasons[0]`.
- * @param {ReadAnswer[]} answers @returns {Column[]} */
-export function fieldColumns(answers) {
-  /** @type {Map<string, { count: number, numbers: number }>} */
-  const seen = new Map();
-  for (const { json } of answers) {
-    for (const [path, value] of leaves(json)) {
-      const field = seen.get(path) ?? { count: 0, numbers: 0 };
-      field.count += 1;
-      if (typeof value === "number") field.numbers += 1;
-      seen.set(path, field);
-    }
-  }
-  const frequent = [...seen].sort(([, a], [, b]) => b.count - a.count).slice(0, MAX_FIELDS);
-  return frequent.map(([path, { count, numbers }]) => ({
-    id: `json.${path}`,
-    title: path,
-    numeric: numbers === count,
-    value: ({ json }) => shown(valueAt(json, path)),
-  }));
+/** @param {string} id @param {string} title @param {Kind} kind @returns {Column} */
+function builtIn(id, title, kind) {
+  return { id, title, kind, path: null, answers: null };
 }
 
-/** The paths of the plain values in a JSON value; of an array the first item only.
- * @param {any} value @param {string} [path] @param {number} [depth] @returns {Generator<[string, any]>} */
-export function* leaves(value, path = "", depth = 0) {
-  if (Array.isArray(value)) {
-    if (depth < MAX_DEPTH && value.length > 0) yield* leaves(value[0], `${path}[0]`, depth + 1);
-  } else if (typeof value === "object" && value !== null) {
-    if (depth >= MAX_DEPTH) return;
-    for (const [name, part] of Object.entries(value)) yield* leaves(part, path ? `${path}.${name}` : name, depth + 1);
-  } else if (path && value !== undefined) yield [path, value];
+/** All that a batch offers, its JSON fields first.
+ * @param {Field[]} fields the most frequent first @returns {Column[]} */
+export function columnsOf(fields) {
+  return [BUILT_IN[0], ...fields.map(fieldColumn), ...BUILT_IN.slice(1)];
 }
 
-/** @param {any} value @param {string} path as `leaves` writes it @returns {any} */
-export function valueAt(value, path) {
-  for (const [found, leaf] of leaves(value)) if (found === path) return leaf;
-  return undefined;
+/** A field with the name of a built-in column is shown, but the API takes its name for the other one.
+ * @param {Field} field @returns {Column} */
+function fieldColumn({ path, answers, is_number: isNumber }) {
+  const isTaken = BUILT_IN.some(({ id }) => id === path);
+  return { id: isTaken ? `$.${path}` : path, title: path, kind: isNumber ? "number" : "text", path, answers };
 }
 
-/** @param {any} value @returns {string | number | null} */
-function shown(value) {
-  if (value === undefined || value === null) return null;
-  return typeof value === "number" ? value : String(value);
+/** What is shown until somebody chooses: the most frequent fields, or the words where there are few of them.
+ * @param {Column[]} columns @param {{ hasFailures: boolean }} facts @returns {string[]} */
+export function defaultColumns(columns, { hasFailures }) {
+  const fields = columns.filter(({ path }) => path !== null).slice(0, FREQUENT);
+  const rest = [fields.length < FEW && "answer", hasFailures && "status", "output_tokens"];
+  return ["custom_id", ...fields.map(({ id }) => id), ...rest.filter((id) => id !== false)];
 }
 
-/** Numbers by size, words by alphabet, nothing always last.
- * @param {Column} column @param {1 | -1} direction @returns {(a: ReadAnswer, b: ReadAnswer) => number} */
-export function byColumn(column, direction) {
-  return (a, b) => {
-    const [left, right] = [column.value(a), column.value(b)];
-    if (left === null || right === null) return left === right ? 0 : left === null ? 1 : -1;
-    if (typeof left === "number" && typeof right === "number") return direction * (left - right);
-    return direction * String(left).localeCompare(String(right), "en", { numeric: true });
-  };
+/** Those with these ids, in this order; the custom_id is always there, and first.
+ * @param {Column[]} columns @param {string[]} ids @returns {Column[]} */
+export function chosenColumns(columns, ids) {
+  const wanted = [...new Set(["custom_id", ...ids])];
+  return wanted.flatMap((id) => columns.find((column) => column.id === id) ?? []).slice(0, MOST_COLUMNS);
 }
 
-/** @param {Column[]} columns @param {ReadAnswer[]} answers */
-export function toCsv(columns, answers) {
-  const rows = [columns.map(({ title }) => title), ...answers.map((answer) => columns.map((column) => column.value(answer) ?? ""))];
-  return rows.map((row) => row.map(csvCell).join(",")).join("\r\n") + "\r\n";
+/** @param {string[]} ids @param {string} id @param {number} place where it goes to; the first place is the custom_id's @returns {string[]} */
+export function moved(ids, id, place) {
+  const others = ids.filter((other) => other !== id);
+  const at = Math.min(Math.max(1, place), others.length);
+  return [...others.slice(0, at), id, ...others.slice(at)];
 }
 
-/** Quoted where needed; a text that a spreadsheet would run as a formula gets an apostrophe in front.
- * @param {string | number} value */
-export function csvCell(value) {
-  const text = typeof value === "string" && /^[=+\-@\t\r]/.test(value) ? `'${value}` : String(value);
-  return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+/** @param {Column} column @param {AnswerRow} row @returns {string} */
+export function cellText(column, row) {
+  if (column.path !== null) return valueText(row.values[column.path]);
+  if (column.id === "answer") return row.text + (row.is_cut ? " …" : "");
+  const value = row[/** @type {keyof AnswerRow} */ (column.id)];
+  if (column.id === "seconds") return typeof value === "number" ? value.toFixed(2) : "";
+  if (column.id === "status") return requestState(row.status).word;
+  return typeof value === "number" && column.id !== "status_code" ? integer(value) : valueText(value);
+}
+
+/** @param {any} value */
+function valueText(value) {
+  if (value === null || value === undefined) return "";
+  return typeof value === "object" ? JSON.stringify(value) : String(value);
+}
+
+/** What a column needs for its title and the words of these rows, within reason.
+ * @param {Column} column @param {AnswerRow[]} rows @returns {number} pixels */
+export function naturalWidth(column, rows) {
+  const { least, most, beside } = WIDTHS[column.kind];
+  const longest = Math.max(0, ...rows.map((row) => Math.min(100, cellText(column, row).length)));
+  const needed = Math.max(longest * CHARACTER + beside, column.title.length * TITLE_CHARACTER + BESIDE_TITLE);
+  return Math.min(most, Math.max(least, Math.round(needed)));
+}
+
+/** The width of each column in pixels. What room is left goes to the words that have too little.
+ * @param {Column[]} columns @param {{ chosen: Record<string, number>, natural: number[], room: number }} sizes @returns {number[]} */
+export function columnWidths(columns, { chosen, natural, room }) {
+  const widths = columns.map(({ id, kind }, index) => chosen[id] ?? (room < NARROW && kind === "id" ? Math.min(160, natural[index]) : natural[index]));
+  const left = room - widths.reduce((sum, width) => sum + width, 0);
+  const words = columns.map(({ id, kind }) => chosen[id] === undefined && (kind === "answer" || kind === "text"));
+  const full = words.map((isWords, index) => isWords && widths[index] >= WIDTHS[columns[index].kind].most);
+  const takers = full.includes(true) ? full : words;
+  const share = Math.floor(left / takers.filter(Boolean).length);
+  return left > 0 ? widths.map((width, index) => (takers[index] ? width + share : width)) : widths;
+}
+
+/** @param {number} width */
+export function boundedWidth(width) {
+  return Math.round(Math.min(MOST_WIDTH, Math.max(LEAST_WIDTH, width)));
 }

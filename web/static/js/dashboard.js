@@ -1,13 +1,13 @@
 // What is happening now: polls the API and keeps the vitals, the running batches and the finished ones current.
 
 import { callJson } from "./api.js";
-import { createBatchActions } from "./batch_actions.js";
 import { createBatchTable } from "./batch_table.js";
 import { isQueued, TABS } from "./batches.js";
+import { addressOf, inTab, listQuery, matches, placeIn, placeOf, RECENT } from "./dashboard_place.js";
+import { createExtras } from "./dashboard_extras.js";
 import { byId, el, mirror, setText, show } from "./dom.js";
-import { emptyText } from "./empty_texts.js";
 import { createFreshness } from "./freshness.js";
-import { integer } from "./format.js";
+import { integer, plural } from "./format.js";
 import { icon } from "./icons.js";
 import { createJobRow } from "./job_row.js";
 import { withCommands } from "./notice.js";
@@ -19,11 +19,10 @@ import { createVitalCard } from "./vital_card.js";
 import { dayVital, emptyIn, gpuVital, queueVital, workerVital } from "./vitals.js";
 
 /** @typedef {import("./wire.js").Batch} Batch */
+/** @typedef {import("./dashboard_place.js").Place} Place */
 /** @typedef {{ health: import("./wire.js").Health, open: import("./wire.js").BatchList, rows: import("./wire.js").BatchList }} Reading */
 
-const FINISHED = "status=completed&status=failed&status=cancelled&status=expired";
-const PAGE_SIZE = 20;
-const RECENT = 5;
+const TYPED_MS = 250;
 
 const cards = {
   gpu: createVitalCard(byId("gpu"), "GPU memory in use"),
@@ -34,36 +33,43 @@ const cards = {
 const series = createSeries();
 const poller = createPoller({ work: read, onDone: draw, onFail: (...failure) => freshness.failed(...failure) });
 const freshness = createFreshness({ retryNow: () => void poller.now() });
-const actions = createBatchActions({ changed: () => void poller.now() });
-const table = createBatchTable(byId("table"), actions);
-const recentTable = createBatchTable(byId("recent"), actions);
-const tabs = createTabs(byId("tabs"), TABS, { panel: "panel", choose: (tab) => go({ tab }) });
-let place = placeFrom(location.search);
-/** @type {string | null} */
-let lastId = null;
+const { actions, extras, drawn } = createExtras({ changed: () => void poller.now(), redraw: () => reading && drawBatches(reading) });
+const table = createBatchTable(byId("table"), actions, extras);
+const recentTable = createBatchTable(byId("recent"), actions, extras);
+const tabs = createTabs(byId("tabs"), TABS, { panel: "panel", choose: (tab) => go(inTab(place, tab)) });
+const filter = byId("filter");
+let place = placeOf(location.search);
+/** @type {Reading | undefined} */
+let reading;
 /** @type {Set<string>} */
 let openBefore = new Set();
+/** @type {ReturnType<typeof setTimeout> | undefined} */
+let typing;
 
-/** @param {string} search @returns {{ tab: string, after: string | null }} */
-function placeFrom(search) {
-  const asked = new URLSearchParams(search);
-  const tab = asked.get("tab") ?? "active";
-  return { tab: TABS.some(({ id }) => id === tab) ? tab : "active", after: asked.get("after") };
-}
-
-/** Move to another tab or page of it, so that Back and a copied address lead there.
- * @param {{ tab: string, after?: string | null }} to */
-function go({ tab, after = null }) {
-  const address = new URLSearchParams({ tab, ...(after ? { after } : {}) });
-  history.pushState(null, "", `?${address}`);
+/** Move to another tab, page or filter, so that Back and a copied address lead there.
+ * @param {Place} to */
+function go(to) {
+  history.pushState(null, "", addressOf(to));
   arrive();
 }
 
 function arrive() {
-  place = placeFrom(location.search);
+  place = placeOf(location.search);
+  if (filter !== document.activeElement) filter.value = place.q;
   tabs.select(place.tab);
   byId("panel").classList.add("loading");
   void poller.now();
+}
+
+/** What is there is filtered at once; what is not, the API is asked for when the person pauses. */
+function typed() {
+  const old = String(listQuery(place));
+  place = placeIn(place.tab, filter.value);
+  history.replaceState(null, "", addressOf(place));
+  tabs.select(place.tab);
+  if (reading) drawBatches(reading);
+  clearTimeout(typing);
+  if (String(listQuery(place)) !== old) typing = setTimeout(() => void poller.now(), TYPED_MS);
 }
 
 /** @param {AbortSignal} signal @returns {Promise<Reading>} */
@@ -71,87 +77,88 @@ async function read(signal) {
   const [health, open, rows] = await Promise.all([
     callJson("/health", { signal }),
     callJson("/v1/batches?status=active&limit=100", { signal }),
-    callJson(`/v1/batches?${listQuery()}`, { signal }),
+    callJson(`/v1/batches?${listQuery(place)}`, { signal }),
     series.refresh(signal),
   ]);
   return { health, open, rows };
 }
 
-function listQuery() {
-  const after = place.after ? `&after=${encodeURIComponent(place.after)}` : "";
-  if (place.tab === "active" || place.tab === "queued") return `${FINISHED}&limit=${RECENT}`;
-  return `limit=${PAGE_SIZE}${place.tab === "all" ? "" : `&status=${place.tab}`}${after}`;
-}
-
-/** @param {Reading} reading */
-function draw({ health, open, rows }) {
+/** @param {Reading} now */
+function draw(now) {
+  reading = now;
   freshness.updated();
-  drawVitals(health, open.data);
+  const { health, open } = now;
+  cards.gpu.update(gpuVital(health.gpu, health.worker.model));
+  cards.worker.update(workerVital(health.worker, series.tokens));
+  cards.queue.update(queueVital(health.queue, emptyIn(open.data)));
+  cards.day.update(dayVital(health, series.answers));
   mirror(byId("problems"), health.problems, (problem) => problem, createProblem);
   show(byId("problems"), health.problems.length > 0);
-  tabs.count(rows.counts);
-  const jobs = jobsOf(open.data);
-  drawJobs(jobs, rows);
-  drawRows(rows);
+  byId("panel").classList.remove("loading");
+  drawBatches(now);
   announceFinished(open.data);
   setText(byId("title"), `${open.data.length > 0 ? `${integer(open.data.length)} active · ` : ""}Batch`);
-  byId("panel").classList.remove("loading");
+  drawn.health(health);
 }
 
-/** @param {Reading["health"]} health @param {Batch[]} open */
-function drawVitals(health, open) {
-  cards.gpu.update(gpuVital(health.gpu));
-  cards.worker.update(workerVital(health.worker, series.tokens));
-  cards.queue.update(queueVital(health.queue, emptyIn(open)));
-  cards.day.update(dayVital(health, series.answers));
+/** @param {Reading} now */
+function drawBatches({ open, rows }) {
+  tabs.count(rows.counts);
+  const jobs = jobsOf(open.data);
+  const found = rows.data.filter((batch) => matches(batch, place.terms));
+  const finished = jobs === null ? found : place.tab === "active" ? found.slice(0, RECENT) : [];
+  drawn.batches([...(jobs ?? []), ...finished]);
+  mirror(byId("jobs"), jobs ?? [], (batch) => batch.id, () => createJobRow(actions, extras));
+  show(byId("jobs"), Boolean(jobs?.length));
+  table.update(jobs === null ? finished : [], { oneState: place.tab !== "all" });
+  recentTable.update(jobs === null ? [] : finished);
+  show(byId("recent"), jobs !== null && finished.length > 0);
+  drawPager(jobs !== null, rows);
+  drawMatches((jobs ?? finished).length, jobs === null ? rows : open);
+  const nothing = (jobs ?? finished).length === 0 && !byId("panel").classList.contains("loading");
+  show(byId("empty"), nothing);
+  if (nothing) void drawEmpty(rows);
 }
 
-/** The open batches of this tab: the running ones first, then the queue in its order.
+/** The open batches of this tab: the running ones first, then the queue in its order; null in the other tabs.
  * @param {Batch[]} open @returns {Batch[] | null} */
 function jobsOf(open) {
   if (place.tab !== "active" && place.tab !== "queued") return null;
-  const wanted = place.tab === "queued" ? open.filter(isQueued) : open;
+  const wanted = open.filter((batch) => (place.tab === "active" || isQueued(batch)) && matches(batch, place.terms));
   /** @param {Batch} batch */
   const order = (batch) => (isQueued(batch) ? 1e6 + (batch.progress.queue_position ?? 1e5) : 0);
-  return [...wanted].sort((a, b) => order(a) - order(b) || a.created_at - b.created_at);
+  return wanted.sort((a, b) => order(a) - order(b) || a.created_at - b.created_at);
 }
 
-/** @param {Batch[] | null} jobs @param {Reading["rows"]} rows */
-function drawJobs(jobs, rows) {
-  mirror(byId("jobs"), jobs ?? [], (batch) => batch.id, () => createJobRow(actions));
-  show(byId("jobs"), Boolean(jobs?.length));
-  const empty = (jobs ?? rows.data).length === 0;
-  show(byId("empty"), empty);
-  if (empty) drawEmpty(rows.counts.all === 0);
+/** @param {boolean} jobs @param {Reading["rows"]} rows */
+function drawPager(jobs, rows) {
+  show(byId("pager"), !jobs && (rows.has_more || place.after !== null));
+  byId("older").disabled = !rows.has_more;
+  byId("newest").disabled = place.after === null;
 }
 
-/** @param {boolean} never no batch was ever submitted */
-function drawEmpty(never) {
-  const text = emptyText(place.tab, never);
+/** @param {number} count @param {Reading["rows"]} searched */
+function drawMatches(count, searched) {
+  const of = searched.has_more ? `${integer(searched.data.length)} ${place.after ? "older ones" : "newest"}` : integer(searched.data.length);
+  setText(byId("matches"), place.q ? `${integer(count)} of the ${of} ${count === 1 ? "matches" : "match"}` : "");
+  show(byId("matches"), place.q !== "" && count > 0);
+}
+
+/** @param {Reading["rows"]} rows */
+async function drawEmpty({ counts, has_more: more }) {
+  const { emptyText, nothingMatches } = await import("./empty_texts.js");
+  const text = place.q ? nothingMatches(more) : emptyText(place.tab, counts.all === 0);
   setText(byId("empty-title"), text.title);
   setText(byId("empty-text"), text.text);
   show(byId("empty-action"), text.submit);
-}
-
-/** The finished batches stand in the panel of their own tab, or below the running ones.
- * @param {Reading["rows"]} rows */
-function drawRows(rows) {
-  const own = place.tab !== "active" && place.tab !== "queued";
-  const recent = place.tab === "active" && rows.data.length > 0;
-  table.update(own ? rows.data : [], { oneState: place.tab !== "all" });
-  recentTable.update(recent ? rows.data : []);
-  show(byId("recent"), recent);
-  lastId = rows.last_id;
-  show(byId("pager"), own && (rows.has_more || place.after !== null));
-  byId("older").disabled = !rows.has_more;
-  byId("newest").disabled = place.after === null;
+  show(byId("clear-filter"), place.q !== "");
 }
 
 /** @param {Batch[]} open */
 function announceFinished(open) {
   const now = new Set(open.map((batch) => batch.id));
   const finished = [...openBefore].filter((id) => !now.has(id)).length;
-  if (finished > 0) setText(byId("announce"), finished === 1 ? "A batch has ended." : `${finished} batches have ended.`);
+  if (finished > 0) setText(byId("announce"), `${plural(finished, "batch", "batches")} ended.`);
   openBefore = now;
 }
 
@@ -169,8 +176,14 @@ interval.addEventListener("change", () => {
   poller.every(Number(interval.value));
 });
 byId("refresh").addEventListener("click", () => void poller.now());
-byId("older").addEventListener("click", () => go({ tab: place.tab, after: lastId }));
-byId("newest").addEventListener("click", () => go({ tab: place.tab }));
+byId("older").addEventListener("click", () => go({ ...place, after: reading?.rows.last_id ?? null }));
+byId("newest").addEventListener("click", () => go({ ...place, after: null }));
+byId("clear-filter").addEventListener("click", () => {
+  filter.value = "";
+  filter.focus();
+  typed();
+});
+filter.addEventListener("input", typed);
 addEventListener("popstate", arrive);
 poller.every(Number(interval.value));
 arrive();

@@ -11,6 +11,12 @@ const NOTHING = {
   all: "No batches",
 };
 
+/** @param {boolean} more whether older batches were not looked at
+ * @returns {{ title: string, text: string, submit: boolean }} */
+export function nothingMatches(more) {
+  return { title: "No batch matches", text: more ? "Only the newest 100 were looked at; “Older” looks further back." : "Press ? for the words that the filter knows.", submit: false };
+}
+
 /** @param {string} tab @param {boolean} never no batch was ever submitted
  * @returns {{ title: string, text: string, submit: boolean }} */
 export function emptyText(tab, never) {

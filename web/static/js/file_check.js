@@ -2,6 +2,7 @@
 
 import { checkLine } from "./input_rules.js";
 import { isBlank, readLines, textOf } from "./parsers.js";
+import { createSampler } from "./submit_estimate.js";
 
 export const MAX_REPORTED_ERRORS = 100;
 const PREVIEW_LINES = 5;
@@ -14,6 +15,7 @@ const PAUSE_EVERY_MS = 24;
  * @typedef {{
  *   requests: number, endpoint: string | null, models: Map<string, number>, errors: FileError[], totalErrors: number,
  *   preview: { line: number, customId: string, text: string }[], tooMany: boolean, tooBig: boolean, bytes: number,
+ *   sample: import("./submit_estimate.js").Sample | null,
  * }} Report `errors` holds the first of `totalErrors`
  */
 
@@ -35,6 +37,7 @@ export async function checkFile(file, limits, { signal, onProgress } = {}) {
       pausedAt = performance.now();
     }
   }
+  checker.end();
   return checker.report;
 }
 
@@ -43,10 +46,11 @@ function createChecker(limits, size) {
   /** @type {Report} */
   const report = {
     requests: 0, endpoint: null, models: new Map(), errors: [], totalErrors: 0,
-    preview: [], tooMany: false, tooBig: size > limits.maxFileBytes, bytes: 0,
+    preview: [], tooMany: false, tooBig: size > limits.maxFileBytes, bytes: 0, sample: null,
   };
   /** @type {Map<string, number>} */
   const firstLineOf = new Map();
+  const sampler = createSampler();
 
   /** @param {import("./input_rules.js").LineError[]} errors @param {string | null} text */
   function add(errors, text) {
@@ -74,10 +78,14 @@ function createChecker(limits, size) {
       const { request, errors, customId } = checkLine(text, number, report.endpoint);
       add([...errors, ...duplicates(firstLineOf, customId, number)], text);
       if (request) report.endpoint = request.url;
+      if (request) sampler.take(report.requests, text ?? "");
       if (request?.model) report.models.set(request.model, (report.models.get(request.model) ?? 0) + 1);
       if (request && customId && report.preview.length < PREVIEW_LINES) {
         report.preview.push({ line: number, customId, text: promptOf(text ?? "") });
       }
+    },
+    end() {
+      report.sample = sampler.result();
     },
   };
 }
@@ -102,16 +110,17 @@ export function promptOf(text) {
   return (typeof words === "string" ? words : JSON.stringify(body)).slice(0, PREVIEW_CHARACTERS);
 }
 
-/** The text of some lines of a file, for errors the server found.
+/** The text of some lines of a file, for errors the server found; or all of it, for a trial.
  * @param {{ stream: () => ReadableStream<Uint8Array> }} file @param {number[]} numbers @param {number} maxLineBytes
+ * @param {number} [maxCharacters]
  * @returns {Promise<Map<number, string>>} */
-export async function linesOf(file, numbers, maxLineBytes) {
+export async function linesOf(file, numbers, maxLineBytes, maxCharacters = PREVIEW_CHARACTERS) {
   const wanted = new Set(numbers);
   const last = Math.max(...numbers);
   const found = new Map();
   for await (const lines of readLines(file.stream(), maxLineBytes)) {
     for (const { number, bytes } of lines) {
-      if (wanted.has(number) && bytes) found.set(number, (textOf(bytes) ?? "").slice(0, PREVIEW_CHARACTERS));
+      if (wanted.has(number) && bytes) found.set(number, (textOf(bytes) ?? "").slice(0, maxCharacters));
     }
     if ((lines.at(-1)?.number ?? 0) >= last) break;
   }

@@ -47,12 +47,29 @@ export function createModelPicker({ changed }) {
       select.value = touched ? OTHER : (models.find((model) => model.loaded)?.id ?? models[0]?.id ?? OTHER);
       followSuggestion();
       showOther();
+      changed();
     },
     /** @param {string[]} named the models that the lines of a file ask for */
     suggest(named) {
       suggested = named;
       followSuggestion();
       showOther();
+    },
+    /** Chooses for the person, who may choose again: a known model in the list, any other by its name.
+     * @param {string} model */
+    choose(model) {
+      touched = true;
+      const known = models.find((one) => one.id === model || one.aliases?.includes(model));
+      select.value = known?.id ?? OTHER;
+      if (!known) other.value = model;
+      showOther();
+      changed();
+    },
+    /** All names of a model, its own included.
+     * @param {string} model @returns {string[]} */
+    namesOf(model) {
+      const known = models.find((one) => one.id === model || one.aliases?.includes(model));
+      return known ? [known.id, ...(known.aliases ?? [])] : [model];
     },
     /** @returns {string} "" when none is named */
     value() {

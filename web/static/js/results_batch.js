@@ -1,35 +1,119 @@
-// One batch: what it is, what went wrong in it, and its requests, page by page from the server.
+// One batch: what it is, what went wrong in it, and its requests. Filters, order, page and open row are in the address.
 
 import { callJson } from "./api.js";
 import { createBatchActions } from "./batch_actions.js";
-import { detailRows } from "./batch_details.js";
-import { displayName, donePercent, doneCount, errorsPath, failureReason, isOpen, offers, resultsPath, stateOf } from "./batches.js";
-import { byId, el, mirror, setAttribute, setState, setText, show } from "./dom.js";
-import { bindDownload } from "./downloads.js";
+import { isOpen } from "./batches.js";
+import { byId, show } from "./dom.js";
+import { createFacets } from "./facets.js";
 import { createFreshness } from "./freshness.js";
-import { integer, plural } from "./format.js";
 import { createPoller } from "./poller.js";
 import { createRequestTable } from "./request_table.js";
+import { drawErrors, drawHead } from "./results_head.js";
+import { addressOf, answersQuery, filterQuery, ledgerQuery, PAGE_SIZE, placeOf, sourceOf, withValue } from "./results_place.js";
+import { drawFilters, drawRows, listenToFilters } from "./results_rows.js";
 
-const PAGE_SIZE = 50;
 const EVERY_MS = 5000;
-const TYPING_PAUSE_MS = 250;
+const INDEXING_EVERY_MS = 1000;
+const FACETS_EVERY_MS = 15_000;
 
 /** @typedef {import("./wire.js").Batch} Batch */
-/** @typedef {{ code: string, count: number, sample: { line: number | null, custom_id: string | null, message: string | null } }} ErrorGroup */
-/** @typedef {{ data: import("./wire.js").RequestRow[], has_more: boolean, total: number }} RequestList */
+/** @typedef {import("./results_place.js").Place} Place */
+/** @typedef {import("./results_head.js").ErrorGroup} ErrorGroup */
+/** @typedef {{ source: "answers" | "ledger", data: (import("./wire.js").RequestRow | import("./wire.js").AnswerRow)[], total: number | null, has_more?: boolean, indexed?: number, complete?: boolean }} Rows */
 
 const id = new URLSearchParams(location.search).get("batch") ?? "";
 const path = `/v1/batches/${encodeURIComponent(id)}`;
 const poller = createPoller({ work: read, onDone: draw, onFail: (...failure) => freshness.failed(...failure) });
 const freshness = createFreshness({ retryNow: () => void poller.now() });
 const actions = createBatchActions({ changed: () => void poller.now() });
-const table = createRequestTable(byId("requests"));
+const table = createRequestTable(byId("requests"), { open: openRow, sort: (sort) => go({ ...firstPage(), sort }), addressOf: (line) => addressOf(id, { ...place(), line }) });
+const facets = createFacets(byId("facet-list"), id, (to) => go({ ...to, offset: 0, after: 0, line: null }));
+/** @type {Awaited<ReturnType<typeof makeDrawer>> | null} */
+let drawer = null;
 /** @type {Batch | null} */
 let batch = null;
-let lastLine = 0;
+/** @type {Rows | null} */
+let rows = null;
 /** @type {Map<string, number>} */
 const sizes = new Map();
+let facetsAsked = "";
+let facetsAt = -Infinity;
+let readingFacets = new AbortController();
+/** Which end of the next page is to be opened, when a step of the drawer turned the page.
+ * @type {1 | -1 | 0} */
+let turning = 0;
+
+function place() {
+  return placeOf(location.search);
+}
+
+/** The same question from its first page on. @returns {Place} */
+function firstPage() {
+  return { ...place(), offset: 0, after: 0, line: null };
+}
+
+/** @param {AbortSignal} signal @returns {Promise<[Batch, { data: ErrorGroup[] }, Rows]>} */
+async function read(signal) {
+  const [found, errors] = await Promise.all([callJson(path, { signal }), callJson(`${path}/errors`, { signal })]);
+  return [found, errors, await readRows(found, signal)];
+}
+
+/** @param {Batch} found @param {AbortSignal} signal @returns {Promise<Rows>} */
+async function readRows({ request_counts: counts }, signal) {
+  const source = sourceOf(place(), counts.total - counts.completed - counts.failed);
+  const asked = source === "answers" ? `answers?${answersQuery(place())}` : `requests?${ledgerQuery(place())}`;
+  return { source, ...(await callJson(`${path}/${asked}`, { signal })) };
+}
+
+/** @param {Place} to @param {"push" | "replace"} [how] */
+function go(to, how = "push") {
+  const address = addressOf(id, to);
+  if (how === "push") history.pushState(null, "", address);
+  else history.replaceState(null, "", address);
+  arrive();
+}
+
+function arrive() {
+  drawFilters(place(), go);
+  void showDrawer();
+  void poller.now();
+}
+
+/** @param {[Batch, { data: ErrorGroup[] }, Rows]} reading */
+function draw([found, errors, list]) {
+  batch = found;
+  rows = list;
+  freshness.updated();
+  drawHead(found, actions, sizes);
+  void learnSizes(found);
+  drawErrors(errors.data, { filter: (code) => go({ ...withValue(firstPage(), "error_code", code) }), open: openRow });
+  table.update(list.data, place());
+  table.mark(place().line);
+  drawRows(id, place(), list, found);
+  finishTurn(list);
+  drawer?.refresh();
+  drawWays();
+  void drawFacets(found, list);
+  poller.every(list.complete === false ? INDEXING_EVERY_MS : isOpen(found) ? EVERY_MS : 0);
+}
+
+/** Counts are many rows' worth of work: asked for with every new question, seldom while nothing but time passes.
+ * @param {Batch} found @param {Rows} list */
+async function drawFacets(found, list) {
+  const asked = `${filterQuery(place())} ${list.complete}`;
+  const isOld = isOpen(found) && performance.now() - facetsAt > FACETS_EVERY_MS;
+  if (asked === facetsAsked && !isOld) return;
+  facetsAsked = asked;
+  facetsAt = performance.now();
+  readingFacets.abort();
+  readingFacets = new AbortController();
+  const { signal } = readingFacets;
+  try {
+    show(byId("facets"), await facets.refresh(place(), signal));
+  } catch {
+    if (!signal.aborted) facetsAsked = ""; // the next turn tries again; rows are there without counts
+  }
+}
 
 /** Sizes of the result files; they never change, so each is asked for once.
  * @param {Batch} found */
@@ -41,137 +125,116 @@ async function learnSizes(found) {
   drawHead(found, actions, sizes);
 }
 
-/** @param {AbortSignal} signal @returns {Promise<[Batch, { data: ErrorGroup[] }, RequestList]>} */
-function read(signal) {
-  const options = { signal };
-  return Promise.all([callJson(path, options), callJson(`${path}/errors`, options), callJson(`${path}/requests?${query()}`, options)]);
+/** @param {number} line */
+function openRow(line) {
+  history.pushState(null, "", addressOf(id, { ...place(), line }));
+  void showDrawer();
 }
 
-function place() {
-  const asked = new URLSearchParams(location.search);
-  return { status: asked.get("status") ?? "", customId: asked.get("custom_id") ?? "", after: Number(asked.get("after") ?? 0) };
+async function makeDrawer() {
+  const { createRowDrawer } = await import("./row_drawer.js");
+  return createRowDrawer(id, { step, closed: closeRow, link: () => new URL(addressOf(id, { ...place(), offset: 0, after: 0 }), location.href).href });
 }
 
-function query() {
-  const { status, customId, after } = place();
-  const asked = { limit: String(PAGE_SIZE), status, custom_id: customId, after: after ? String(after) : "" };
-  return new URLSearchParams(Object.entries(asked).filter(([, value]) => value !== ""));
+/** @type {ReturnType<typeof makeDrawer> | undefined} */
+let making;
+
+/** Shows the row that the address names, or none. */
+async function showDrawer() {
+  table.mark(place().line);
+  if (place().line === null && !making) return;
+  making ??= makeDrawer();
+  drawer = await making;
+  const { line } = place();
+  if (line === null) return drawer.hide();
+  await drawer.show(line);
+  drawWays();
 }
 
-/** @param {{ status?: string, customId?: string, after?: number }} to @param {"push" | "replace"} [how] */
-function go(to, how = "push") {
-  const { status, customId, after } = { ...place(), after: 0, ...to };
-  const asked = Object.entries({ batch: id, status, custom_id: customId, after: after ? String(after) : "" });
-  const address = `?${new URLSearchParams(asked.filter(([, value]) => value !== ""))}`;
-  if (how === "push") history.pushState(null, "", address);
-  else history.replaceState(null, "", address);
+function closeRow() {
+  const { line } = place();
+  if (line === null) return;
+  history.replaceState(null, "", addressOf(id, { ...place(), line: null }));
+  table.mark(null);
+  table.focus(line);
+}
+
+/** Steps through the list as it is filtered and sorted; a row outside of it steps through the file.
+ * @param {1 | -1} direction */
+function step(direction) {
+  const to = lineBeside(direction);
+  if (to === null) return;
+  if (to === "page") turnPage(direction);
+  else {
+    history.replaceState(null, "", addressOf(id, { ...place(), line: to }));
+    void showDrawer();
+  }
+}
+
+/** @param {1 | -1} direction @returns {number | "page" | null} */
+function lineBeside(direction) {
+  const { line, offset } = place();
+  const data = rows?.data ?? [];
+  const here = data.findIndex((row) => row.line === line);
+  if (here < 0) return drawer?.neighbours()[direction > 0 ? "next" : "previous"] ?? null;
+  const beside = data[here + direction];
+  if (beside) return beside.line;
+  const hasPage = direction > 0 ? hasMore() : rows?.source === "answers" && offset > 0;
+  return hasPage ? "page" : null;
+}
+
+function hasMore() {
+  return rows?.source === "answers" ? place().offset + rows.data.length < (rows.total ?? 0) : Boolean(rows?.has_more);
+}
+
+/** @param {1 | -1} direction */
+function turnPage(direction) {
+  if (turning) return;
+  turning = direction;
+  history.replaceState(null, "", addressOf(id, pageBeside(direction)));
   void poller.now();
 }
 
-/** @param {[Batch, { data: ErrorGroup[] }, RequestList]} reading */
-function draw([found, errors, requests]) {
-  batch = found;
-  freshness.updated();
-  drawHead(found, actions, sizes);
-  void learnSizes(found);
-  drawErrors(errors.data);
-  table.update(requests.data);
-  drawPager(requests);
-  poller.every(isOpen(found) ? EVERY_MS : 0);
+/** @param {Rows} list */
+function finishTurn(list) {
+  const row = turning > 0 ? list.data[0] : turning < 0 ? list.data.at(-1) : undefined;
+  turning = 0;
+  if (!row || place().line === null) return;
+  history.replaceState(null, "", addressOf(id, { ...place(), line: row.line }));
+  void showDrawer();
 }
 
-/** @param {RequestList} requests */
-function drawPager(requests) {
-  const { status, customId, after } = place();
-  lastLine = requests.data.at(-1)?.line ?? 0;
-  setText(byId("requests-count"), plural(requests.total, "request") + (status || customId ? " match" : ""));
-  show(byId("requests-empty"), requests.data.length === 0);
-  show(byId("requests-pager"), requests.has_more || after > 0);
-  byId("next").disabled = !requests.has_more;
-  byId("first").disabled = after === 0;
+/** @param {1 | -1} direction @returns {Place} */
+function pageBeside(direction) {
+  const now = place();
+  if (rows?.source === "ledger") return { ...now, offset: 0, after: direction > 0 ? (rows.data.at(-1)?.line ?? 0) : 0 };
+  return { ...now, after: 0, offset: Math.max(0, now.offset + direction * PAGE_SIZE) };
 }
 
-function arrive() {
-  byId("request-status").value = place().status;
-  byId("custom-id").value = place().customId;
-  void poller.now();
+function drawWays() {
+  const here = (rows?.data ?? []).findIndex((row) => row.line === place().line);
+  const isCounted = here >= 0 && rows?.source === "answers";
+  const where = isCounted ? `${place().offset + here + 1} of ${rows?.total} in this list` : "";
+  drawer?.allow({ previous: lineBeside(-1) !== null, next: lineBeside(1) !== null, where });
 }
 
-/** @type {ReturnType<typeof setTimeout> | undefined} */
-let typing;
-byId("custom-id").addEventListener("input", () => {
-  clearTimeout(typing);
-  typing = setTimeout(() => go({ customId: byId("custom-id").value }, "replace"), TYPING_PAUSE_MS);
-});
-byId("request-status").addEventListener("change", () => go({ status: byId("request-status").value }));
-byId("next").addEventListener("click", () => go({ after: lastLine }));
-byId("first").addEventListener("click", () => go({}));
+/** @param {KeyboardEvent} event */
+function onKey(event) {
+  const target = /** @type {Element} */ (event.target);
+  if (event.ctrlKey || event.metaKey || event.altKey || target.closest("input, select, textarea, dialog")) return;
+  if (event.key === "/") {
+    event.preventDefault();
+    byId("search").focus();
+  } else if (event.key === "j" || event.key === "k") table.move(event.key === "j" ? 1 : -1);
+}
+
+listenToFilters(place, go);
+byId("next").addEventListener("click", () => go({ ...pageBeside(1), line: null }));
+byId("previous").addEventListener("click", () => go({ ...pageBeside(-1), line: null }));
+byId("first").addEventListener("click", () => go(firstPage()));
 byId("cancel").addEventListener("click", () => batch && actions.cancel(batch));
 byId("retry").addEventListener("click", () => batch && actions.retry(batch));
+document.addEventListener("keydown", onKey);
 addEventListener("popstate", arrive);
 poller.every(EVERY_MS);
 arrive();
-
-/** @param {Batch} batch @param {import("./job_row.js").Actions} actions @param {Map<string, number>} sizes bytes of its files */
-function drawHead(batch, actions, sizes) {
-  const name = displayName(batch);
-  const offer = offers(batch);
-  setText(byId("title"), `${name} · Batch`);
-  setText(byId("batch-name"), name);
-  setText(byId("batch-id"), batch.id);
-  setState(byId("batch-state"), stateOf(batch));
-  show(byId("batch-why"), failureReason(batch) !== null);
-  setText(byId("batch-why"), failureReason(batch) ?? "");
-  setAttribute(byId("batch-bar"), "max", String(Math.max(1, batch.request_counts.total)));
-  setAttribute(byId("batch-bar"), "value", String(doneCount(batch)));
-  setText(byId("batch-percent"), donePercent(batch));
-  show(byId("batch-meter"), isOpen(batch));
-  mirror(byId("details"), detailRows(batch, new Date(), sizes), (row) => row.label, createDetail);
-  show(byId("download"), offer.results !== null);
-  byId("as-table").href = `table_view.html?batch=${encodeURIComponent(batch.id)}`;
-  show(byId("as-table"), offer.results !== null);
-  setText(byId("download-word"), offer.results === "partial" ? "Partial results" : "Download Results");
-  if (offer.results) bindDownload(byId("download"), resultsPath(batch), `${batch.id}_output.jsonl`, actions.failed);
-  show(byId("download-errors"), offer.errors);
-  if (offer.errors) bindDownload(byId("download-errors"), errorsPath(batch), `${batch.id}_errors.jsonl`, actions.failed);
-  show(byId("cancel"), offer.cancel);
-  show(byId("retry"), offer.retry);
-}
-
-/** @returns {import("./dom.js").View} */
-function createDetail() {
-  const label = el("dt");
-  const value = el("dd");
-  return {
-    node: el("div", {}, label, value),
-    /** @param {import("./batch_details.js").Detail} detail */
-    update(detail) {
-      setText(label, detail.label);
-      setAttribute(value, "title", detail.title ?? null);
-      if (detail.batchId) {
-        if (value.textContent !== detail.value) value.replaceChildren(el("a", { href: `?batch=${encodeURIComponent(detail.batchId)}` }, detail.value));
-      } else setText(value, detail.value);
-    },
-  };
-}
-
-/** @param {ErrorGroup[]} groups */
-function drawErrors(groups) {
-  show(byId("errors"), groups.length > 0);
-  mirror(byId("error-groups"), groups, (group) => group.code, () => {
-    const count = el("span", { class: "at" });
-    const code = el("b", { class: "bad-text mono" });
-    const sample = el("p", { class: "clip muted" });
-    const where = el("span", { class: "muted" });
-    return {
-      node: el("li", {}, count, el("div", {}, el("p", { class: "break" }, code, " ", where), sample)),
-      /** @param {ErrorGroup} group */
-      update(group) {
-        setText(count, integer(group.count));
-        setText(code, group.code);
-        setText(where, group.sample.line ? `first on line ${integer(group.sample.line)}` : "");
-        setText(sample, group.sample.message ?? "");
-      },
-    };
-  });
-}

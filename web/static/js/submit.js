@@ -1,22 +1,27 @@
-// A new job: choose a file, see what is wrong with it before anything is sent, send it once.
+// A new job: choose a file, see what is wrong with it and what it takes before anything is sent, send it once.
 
-import { ApiError, callJson, enterKey } from "./api.js";
+import { ApiError, enterKey } from "./api.js";
+import { displayName } from "./batches.js";
 import { showChecking, showExample, showFound, showProblems } from "./check_view.js";
-import { byId, setText, show } from "./dom.js";
+import { byId, el, setText, show } from "./dom.js";
 import { checkFile, linesOf } from "./file_check.js";
 import { bytes, integer, plural } from "./format.js";
 import { createModelPicker } from "./model_picker.js";
 import { createNotice, messageOf, withCommands } from "./notice.js";
+import { readClone } from "./submit_clone.js";
+import { createCodeSamples } from "./submit_code.js";
+import { listenForDrops } from "./submit_drop.js";
+import { estimateOf } from "./submit_estimate.js";
+import { exampleFile, hideReceipt, setBusy, setPriority, showFile, showProgress, showReceipt, wholeFileProblem } from "./submit_form.js";
+import { createMachine } from "./submit_machine.js";
+import { createMetadata } from "./submit_metadata.js";
+import { showEstimate } from "./submit_outlook.js";
+import { createTrial, TRIAL_LINES } from "./submit_trial.js";
 import { newIdempotencyKey, upload } from "./upload.js";
-
-const EXAMPLE = ["What is the capital of France?", "Translate “good morning” into Italian.", "Name three uses of a paper clip."];
-/** What the server allows unless its /health says otherwise. */
-const limits = { maxRequests: 50_000, maxFileBytes: 200 * 2 ** 20, maxLineBytes: 4 * 2 ** 20 };
-let room = Infinity;
 
 const form = byId("form");
 const notice = createNotice();
-const picker = createModelPicker({ changed: forgetAttempt });
+const machine = createMachine();
 /** @type {File | null} */
 let file = null;
 /** @type {import("./file_check.js").Report | null} null while there is none yet for the chosen file */
@@ -25,112 +30,128 @@ let checking = new AbortController();
 /** @type {AbortController | null} set while a submission is under way: the guard against a second one */
 let sending = null;
 let idempotencyKey = newIdempotencyKey();
+const picker = createModelPicker({ changed });
+const metadata = createMetadata({ changed });
+const trial = createTrial({ ended: learnAgain });
+const code = createCodeSamples(() => ({ ...order(), filename: file?.name ?? "requests.jsonl", model: picker.value() || "MODEL", endpoint: report?.endpoint ?? "/v1/chat/completions" }));
 
 /** Another submission than the last one tried gets a key of its own; the same one, tried again, keeps its key. */
 function forgetAttempt() {
   idempotencyKey = newIdempotencyKey();
 }
 
+function changed() {
+  forgetAttempt();
+  queueMicrotask(drawOutlook); // once this module has run to its end
+}
+
+function order() {
+  const name = byId("name").value.trim();
+  return { metadata: { ...(name ? { name } : {}), ...metadata.value() }, priority: Number(byId("priority").value) };
+}
+
+function drawOutlook() {
+  code.draw();
+  const good = report && isGood(report) ? report : null;
+  const state = machine.forEstimates(picker.namesOf);
+  const plan = good?.sample && { requests: good.requests, sample: good.sample, endpoint: good.endpoint ?? "", model: picker.value(), priority: order().priority };
+  showEstimate(plan && state ? estimateOf(plan, state) : null, good?.requests ?? 0, good?.sample?.lines ?? 0);
+  show(byId("try"), good !== null && good.requests > TRIAL_LINES);
+}
+
 /** @param {File} chosen */
 async function choose(chosen) {
   if (sending) return;
-  forgetAttempt();
   file = chosen;
   report = null;
+  changed();
   checking.abort();
   checking = new AbortController();
   const { signal } = checking;
   notice.hide();
+  trial.hide();
   showFile(chosen);
   showChecking(0, chosen.size);
   try {
-    const found = await checkFile(chosen, limits, { signal, onProgress: (done) => showChecking(done, chosen.size) });
+    const found = await checkFile(chosen, machine.limits, { signal, onProgress: (done) => showChecking(done, chosen.size) });
     if (signal.aborted) return;
     report = found;
     showReport(found, chosen);
+    drawOutlook();
   } catch {
     if (!signal.aborted) showProblems({ errors: [], total: 1, source: "here", message: "The file cannot be read any more. Choose it again." });
   }
 }
 
-/** @param {File} chosen */
-function showFile(chosen) {
-  byId("drop").classList.add("chosen");
-  setText(byId("file-name"), chosen.name);
-  setText(byId("file-size"), bytes(chosen.size));
-  setText(byId("file-again"), "drop another here or");
-}
-
 /** @param {import("./file_check.js").Report} found @param {File} chosen */
 function showReport(found, chosen) {
-  const wrong = wholeFileProblem(found, chosen);
+  const wrong = problemOf(found);
   if (wrong) showProblems({ errors: found.errors, total: Math.max(1, found.totalErrors), source: "here", message: wrong });
   else if (found.totalErrors > 0) showProblems({ errors: found.errors, total: found.totalErrors, source: "here" });
   else {
     picker.suggest([...found.models.keys()]);
     showFound(found, chosen);
-    if (found.requests > room) notice.say("warn", `The queue has room for ${plural(room, "request")} now; this file has ${integer(found.requests)}. Wait, or split it.`);
+    if (found.requests > machine.room) notice.say("warn", `The queue has room for ${plural(machine.room, "request")} now; this file has ${integer(found.requests)}. Wait, or split it.`);
   }
 }
 
-/** @param {import("./file_check.js").Report} found @param {File} chosen @returns {string | null} */
-function wholeFileProblem(found, chosen) {
-  if (found.tooBig) return `The file has ${bytes(chosen.size)}; at most ${bytes(limits.maxFileBytes)} are allowed. Split it into several batches.`;
-  if (found.tooMany) return `The file has ${plural(found.requests, "request")}; at most ${integer(limits.maxRequests)} are allowed. Split it into several batches.`;
-  if (found.requests === 0) return "There is no request in this file: each line must be one JSON object.";
-  return null;
+/** @param {import("./file_check.js").Report} found */
+function problemOf(found) {
+  return wholeFileProblem(found, file?.size ?? 0, machine.limits);
+}
+
+/** @param {import("./file_check.js").Report} found */
+function isGood(found) {
+  return found.totalErrors === 0 && problemOf(found) === null;
 }
 
 /** @returns {string | null} what is missing before anything can be sent */
 function whyNot() {
   if (!file) return "Choose a file first.";
   if (!report) return "The file is still being checked.";
-  if (report.totalErrors > 0 || wholeFileProblem(report, file)) return "The file has problems: fix them and choose it again.";
+  if (!isGood(report)) return "The file has problems: fix them and choose it again.";
   return picker.value() ? null : "Choose a model.";
 }
 
-async function submit() {
-  if (sending || !file) return;
+/** Sends what is filled in, unless something is missing or under way.
+ * @param {(submission: import("./upload.js").Submission, signal: AbortSignal) => Promise<void>} send */
+async function attempt(send) {
+  if (sending) return;
+  const reason = whyNot();
+  if (reason !== null || !file) return showReason(reason ?? "");
+  const chosen = file;
   sending = new AbortController();
+  notice.hide();
   setBusy(true);
-  const submission = { file, model: picker.value(), name: byId("name").value.trim(), priority: byId("priority").value };
   try {
-    const receipt = await upload(submission, idempotencyKey, { signal: sending.signal, onProgress: showProgress });
-    forgetAttempt();
-    showReceipt(receipt);
+    await send({ file: chosen, model: picker.value(), ...order() }, sending.signal);
   } catch (error) {
-    await showFailure(error, file);
+    await showFailure(error, chosen);
   } finally {
     sending = null;
     setBusy(false);
   }
 }
 
-/** @param {boolean} busy */
-function setBusy(busy) {
-  byId("send").disabled = busy;
-  byId("fields").disabled = busy;
-  show(byId("sending"), busy);
-  if (busy) notice.hide();
-  if (busy) showProgress(0, 1);
+/** @param {string} reason */
+function showReason(reason) {
+  notice.say("warn", reason);
+  if (!file) byId("file").focus();
+  else if (!picker.value()) picker.focus();
 }
 
-/** @param {number} sent @param {number} total */
-function showProgress(sent, total) {
-  byId("sending-bar").max = Math.max(1, total);
-  byId("sending-bar").value = sent;
-  setText(byId("sending-text"), sent < total ? `${bytes(sent)} of ${bytes(total)} sent` : "sent; the API is checking it");
+function submit() {
+  return attempt(async (submission, signal) => {
+    const receipt = await upload(submission, idempotencyKey, { signal, onProgress: showProgress });
+    forgetAttempt();
+    trial.hide();
+    showReceipt(receipt);
+  });
 }
 
-/** @param {import("./upload.js").Receipt} receipt */
-function showReceipt({ batch_id: id, total_requests: total, model }) {
-  setText(byId("receipt-title"), `${plural(total, "request")} queued`);
-  setText(byId("receipt-id"), id);
-  setText(byId("receipt-model"), model);
-  byId("receipt-results").href = `index.html?batch=${encodeURIComponent(id)}`;
-  show(form, false);
-  show(byId("receipt"), true);
-  byId("receipt-title").focus();
+function tryFirst() {
+  const lines = report?.preview.map(({ line }) => line) ?? [];
+  return attempt((submission, signal) => trial.run(submission, lines, machine.limits.maxLineBytes, signal));
 }
 
 /** @param {unknown} error @param {File} sent */
@@ -154,84 +175,80 @@ async function showFailure(error, sent) {
 
 /** @param {ApiError} error @param {File} sent */
 async function showServerErrors(error, sent) {
-  const texts = await linesOf(sent, error.errors.map(({ line }) => line), limits.maxLineBytes).catch(() => new Map());
+  const texts = await linesOf(sent, error.errors.map(({ line }) => line), machine.limits.maxLineBytes).catch(() => new Map());
   showProblems({ errors: error.errors.map((one) => ({ ...one, text: texts.get(one.line) })), total: error.totalErrors, source: "server" });
 }
 
 function startOver() {
-  form.reset();
+  hideReceipt();
   file = null;
   report = null;
-  byId("drop").classList.remove("chosen");
-  setText(byId("file-name"), "Drop a JSONL file here");
-  setText(byId("file-size"), "one request per line");
-  setText(byId("file-again"), "or");
+  metadata.set({});
+  history.replaceState(null, "", location.pathname);
   showExample();
-  show(byId("receipt"), false);
-  show(form, true);
-  byId("file").focus();
-}
-
-function exampleFile() {
-  const lines = EXAMPLE.map((content, index) =>
-    JSON.stringify({ custom_id: `question-${index + 1}`, method: "POST", url: "/v1/chat/completions", body: { messages: [{ role: "user", content }], max_tokens: 64 } }),
-  );
-  return new File([`${lines.join("\n")}\n`], "example.jsonl");
+  changed();
 }
 
 async function readMachine() {
   try {
-    /** @type {[import("./wire.js").Health, void]} */
-    const [{ queue, worker }] = await Promise.all([callJson("/health"), picker.load()]);
-    Object.assign(limits, { maxRequests: queue.max_requests_per_batch, maxFileBytes: queue.max_file_bytes });
-    if (queue.max_line_bytes) limits.maxLineBytes = queue.max_line_bytes;
-    room = queue.max_queued_requests - queue.queued_requests;
-    setText(byId("limits"), `At most ${integer(limits.maxRequests)} lines and ${bytes(limits.maxFileBytes)}.`);
+    const [{ queue, worker }] = await Promise.all([machine.read(), picker.load(), machine.readBatches()]);
+    setText(byId("limits"), `At most ${integer(machine.limits.maxRequests)} lines and ${bytes(machine.limits.maxFileBytes)}.`);
     if (!queue.accepting) notice.say("warn", queue.reason ?? "The API does not accept batches now.");
     else if (worker.status === "none") notice.say("warn", ...withCommands("No worker is running: the batch will wait until one is started with make worker."));
   } catch (error) {
     notice.say("bad", ...withCommands(`${messageOf(error)} Start it with make api, then reload this page.`));
   }
+  drawOutlook();
+}
+
+/** After a trial the machine is known better. */
+function learnAgain() {
+  void machine.readBatches().then(drawOutlook, () => undefined);
+}
+
+/** Fills the form in as another batch was; nothing is sent.
+ * @param {string} batchId */
+async function startFrom(batchId) {
+  try {
+    const { batch, file: found } = await readClone(batchId);
+    setPriority(batch.priority);
+    byId("name").value = batch.metadata?.name ?? "";
+    metadata.set(batch.metadata ?? {});
+    picker.choose(batch.model);
+    await choose(found);
+    const link = el("a", { href: `index.html?batch=${encodeURIComponent(batchId)}` }, displayName(batch));
+    notice.say("", "Filled in as ", link, " was. Nothing is sent yet: change what you like.");
+  } catch (error) {
+    notice.say("bad", `This batch cannot be cloned: ${messageOf(error)}`);
+  }
+}
+
+/** Empties the field, for a browser does not tell of the same file chosen again, mended since. */
+function takeFile() {
+  const [chosen] = byId("file").files;
+  byId("file").value = "";
+  if (chosen) void choose(chosen);
 }
 
 function listen() {
   form.addEventListener("submit", (/** @type {Event} */ event) => {
     event.preventDefault();
-    if (sending) return;
-    const reason = whyNot();
-    if (reason === null) void submit();
-    else {
-      notice.say("warn", reason);
-      if (!file) byId("file").focus();
-      else if (!picker.value()) picker.focus();
-    }
+    void submit();
   });
-  byId("file").addEventListener("change", (/** @type {any} */ event) => event.target.files[0] && void choose(event.target.files[0]));
-  for (const name of ["name", "priority"]) byId(name).addEventListener("input", forgetAttempt);
+  byId("try").addEventListener("click", () => void tryFirst());
+  byId("file").addEventListener("change", takeFile);
+  for (const name of ["name", "priority"]) byId(name).addEventListener("input", changed);
   byId("cancel").addEventListener("click", () => sending?.abort());
   byId("again").addEventListener("click", startOver);
   byId("use-example").addEventListener("click", () => void choose(exampleFile()));
   addEventListener("beforeunload", (event) => sending && event.preventDefault());
-  listenForDrops();
-}
-
-/** The whole page takes a dropped file: a near miss must not open it in the browser instead. */
-function listenForDrops() {
-  const zone = byId("drop");
-  addEventListener("dragover", (event) => {
-    event.preventDefault();
-    zone.classList.add("over");
-  });
-  addEventListener("dragleave", (event) => !event.relatedTarget && zone.classList.remove("over"));
-  addEventListener("drop", (event) => {
-    event.preventDefault();
-    zone.classList.remove("over");
-    const dropped = event.dataTransfer?.files[0];
-    if (dropped) void choose(dropped);
-  });
+  listenForDrops(byId("drop"), (dropped) => void choose(dropped));
 }
 
 setText(byId("example-lines"), (await exampleFile().text()).trim());
 listen();
+takeFile(); // one that was chosen before this module ran
 await readMachine();
+const cloned = new URLSearchParams(location.search).get("clone");
+if (cloned) await startFrom(cloned);
 byId("content").classList.remove("loading");

@@ -1,150 +1,256 @@
-// Many answers as a table: fields of their JSON become columns to sort by; a page of rows at a time.
+// Many answers as a table: the server filters, sorts and pages; the address says all that is shown.
 
-import { readAnswers } from "./answers.js";
+import { ApiError } from "./api.js";
 import { batchesWithAnswers, fillPicker } from "./batch_picker.js";
-import { byColumn, fieldColumns, FIXED, toCsv } from "./columns.js";
-import { byId, el, setAttribute, setText, show } from "./dom.js";
-import { saveBlob } from "./downloads.js";
-import { integer, plural } from "./format.js";
+import { isOpen } from "./batches.js";
+import { chosenColumns, columnsOf, defaultColumns, moved } from "./columns.js";
+import { byId, el, setAttribute, setText } from "./dom.js";
+import { bindDownload } from "./downloads.js";
+import { integer } from "./format.js";
 import { createNotice, messageOf } from "./notice.js";
+import { createPoller } from "./poller.js";
+import { createChooser } from "./table_chooser.js";
+import { createGrid } from "./table_grid.js";
+import { findRow, rowNumber } from "./table_jump.js";
+import { createMenu } from "./table_menu.js";
+import { exportPath, nextSort, tableAddress, tablePlaceOf } from "./table_place.js";
+import { createReading, readBatch } from "./table_reading.js";
+import { drawState, drawTools } from "./table_state.js";
+import { drawChips, drawChoices, withoutFilters } from "./table_words.js";
 
-/** @typedef {import("./answers.js").ReadAnswer} ReadAnswer */
+/** @typedef {import("./table_place.js").TablePlace} TablePlace */
 /** @typedef {import("./columns.js").Column} Column */
 
-const MAX_ROWS = 10_000;
-const PAGE_SIZE = 50;
+const RUNNING_MS = 5000;
+const INDEXING_MS = 800;
+const TYPING_PAUSE_MS = 60;
+const RESTING_MS = 250;
+const FIRST_ROWS = 60;
 
-const notice = createNotice();
-let loading = new AbortController();
-/** @type {ReadAnswer[]} */
-let answers = [];
+let place = tablePlaceOf(location.search);
+/** @type {import("./wire.js").Batch | null} */
+let batch = null;
 /** @type {Column[]} */
-let columns = FIXED;
-/** @type {Set<string>} */
-let hidden = new Set();
-/** @type {{ column: string, direction: 1 | -1 } | null} */
-let sorting = null;
-let firstRow = 0;
+let offered = [];
+/** @type {string[]} */
+let usual = [];
+/** @type {import("./table_reading.js").Extent | null} */
+let extent = null;
+/** @type {number | null} the row that the coming rows shall begin with */
+let toRow = null;
+/** @type {ReturnType<typeof setTimeout> | undefined} */
+let resting;
+/** Whether the latest reading failed. */
+let isWrong = false;
 
-function batchId() {
-  return new URLSearchParams(location.search).get("batch");
+const retry = el("button", { type: "button" }, "Try again");
+const notice = createNotice({ buttons: [retry] });
+const reading = createReading({ onRows: showRows, onFail: failed });
+const grid = createGrid({
+  sort: (id) => go({ ...place, sort: nextSort(place.sort, id) }),
+  open: (column, opener) => menu.open(column, opener),
+  size: (id, width) => go({ ...place, widths: { ...place.widths, [id]: width } }, "replace"),
+  move: (id, beside) => setColumns(moved(shownIds(), id, shownIds().indexOf(beside))),
+  scrolled,
+});
+const menu = createMenu({
+  place: () => place,
+  go: (changed) => go({ ...place, ...changed }),
+  hide: (id) => setColumns(shownIds().filter((other) => other !== id)),
+  shift: (id, by) => setColumns(moved(shownIds(), id, shownIds().indexOf(id) + by)),
+  isLogical: ({ path }) => path !== null && grid.rows().some((row) => typeof row.values[path] === "boolean"),
+});
+const chooser = createChooser({ choose: setColumns });
+const poller = createPoller({ work: load, onDone: right, onFail: failed });
+
+function columns() {
+  return chosenColumns(offered, place.columns ?? usual);
 }
 
-async function load() {
-  loading.abort();
-  loading = new AbortController();
-  const { signal } = loading;
-  const id = batchId();
-  byId("picker").value = id ?? "";
-  answers = [];
-  firstRow = 0;
-  notice.hide();
-  if (!id) return draw();
-  setText(byId("count"), "reading …");
+function shownIds() {
+  return columns().map(({ id }) => id);
+}
+
+function paths() {
+  return columns().flatMap(({ path }) => path ?? []);
+}
+
+/** @param {string[] | null} ids null: the usual ones */
+function setColumns(ids) {
+  go({ ...place, columns: ids?.filter((id) => id !== "custom_id") ?? null });
+}
+
+/** @param {TablePlace} next @param {"push" | "replace"} [how] */
+function go(next, how = "push") {
+  rememberRow();
+  place = { ...next, row: place.row };
+  const isAnswered = reading.answers(place, paths());
+  if (!isAnswered) place.row = 0;
+  if (how === "push") history.pushState(null, "", tableAddress(place));
+  else history.replaceState(null, "", tableAddress(place));
+  if (isAnswered) draw();
+  else void ask(true).catch(failed);
+}
+
+/** Asks for the rows to be shown; those shown now stay until they are there.
+ * @param {boolean} isNew another question: what is shown then begins at the remembered row */
+async function ask(isNew) {
+  drawControls();
+  setAttribute(byId("scroll"), "aria-busy", "true");
+  const rows = isNew ? { first: place.row, end: place.row + FIRST_ROWS } : grid.view().drawn;
   try {
-    const read = await readAnswers(id, { maxRows: MAX_ROWS, signal, onProgress: (rows) => setText(byId("count"), `${integer(rows)} read …`) });
-    answers = read.answers;
-    columns = [...FIXED.slice(0, 1), ...fieldColumns(answers), ...FIXED.slice(1)];
-    if (read.cut) notice.say("", `These are the first ${integer(MAX_ROWS)} answers of this batch. The download has all of them.`);
-    draw();
-  } catch (error) {
-    if (!signal.aborted) notice.say("bad", messageOf(error));
+    await reading.ask(place, paths(), rows, () => (toRow = isNew ? place.row : toRow));
+    right();
+  } finally {
+    setAttribute(byId("scroll"), "aria-busy", null);
   }
 }
 
-function shownColumns() {
-  return columns.filter(({ id }) => !hidden.has(id));
+/** One turn: the batch, its fields, and the rows again.
+ * @param {AbortSignal} signal */
+async function load(signal) {
+  if (!place.batch) return;
+  const found = await readBatch(place, signal);
+  batch = found.batch;
+  offered = columnsOf(found.fields);
+  const isSettled = usual.some((id) => offered.find((column) => column.id === id)?.path);
+  if (!isSettled) usual = defaultColumns(offered, { hasFailures: batch.request_counts.failed > 0 });
+  await ask(extent === null);
 }
 
-/** The rows that match the filter, in the chosen order. */
-function shownRows() {
-  const wanted = byId("filter").value.toLowerCase();
-  const rows = wanted ? answers.filter((answer) => answer.text.toLowerCase().includes(wanted) || answer.customId.toLowerCase().includes(wanted)) : answers;
-  const column = sorting && columns.find(({ id }) => id === sorting?.column);
-  return column && sorting ? [...rows].sort(byColumn(column, sorting.direction)) : rows;
+/** @param {import("./table_reading.js").Extent} table */
+function showRows({ total, indexed, complete }) {
+  extent = { total, indexed, complete };
+  draw();
+  if (toRow !== null) grid.scrollTo(toRow);
+  toRow = null;
+  scrolled();
+  poller.every(!complete ? INDEXING_MS : batch && isOpen(batch) ? RUNNING_MS : 0);
+}
+
+/** @param {unknown} error */
+function failed(error) {
+  const isRefused = error instanceof ApiError && error.status < 500;
+  if (isRefused) {
+    reading.forget();
+    extent = null;
+    poller.every(0);
+  }
+  isWrong = true;
+  notice.say("bad", messageOf(error));
+  byId("content").classList.toggle("stale", extent !== null);
+  drawControls();
+}
+
+function right() {
+  isWrong = false;
+  notice.hide();
+  byId("content").classList.remove("stale");
 }
 
 function draw() {
-  const rows = shownRows();
-  if (firstRow >= rows.length) firstRow = 0;
-  const page = rows.slice(firstRow, firstRow + PAGE_SIZE);
-  drawColumnChoice();
-  byId("head").replaceChildren(...shownColumns().map(headCell));
-  byId("rows").replaceChildren(...page.map((answer) => el("tr", {}, ...shownColumns().map((column) => cell(column, answer)))));
-  setAttribute(byId("answers"), "aria-rowcount", String(rows.length + 1));
-  show(byId("answers"), page.length > 0);
-  show(byId("empty"), page.length === 0);
-  setText(byId("empty-title"), answers.length > 0 ? "No answer matches" : batchId() ? "This batch has no answers" : "Choose a batch");
-  setText(byId("count"), batchId() ? plural(rows.length, "answer") : "");
-  setText(byId("range"), page.length > 0 ? `${integer(firstRow + 1)} – ${integer(firstRow + page.length)} of ${integer(rows.length)}` : "");
-  show(byId("pager"), rows.length > PAGE_SIZE);
-  byId("previous").disabled = firstRow === 0;
-  byId("next").disabled = firstRow + PAGE_SIZE >= rows.length;
-  byId("csv").disabled = rows.length === 0;
+  drawControls();
+  if (extent) grid.draw({ place, columns: columns(), total: extent.total, row: reading.row });
 }
 
-/** @param {Column} column */
-function headCell(column) {
-  const sorted = sorting?.column === column.id ? sorting.direction : 0;
-  const button = el("button", { type: "button", class: "sort" }, column.title, el("span", { "aria-hidden": "true" }, sorted === 1 ? "▲" : sorted === -1 ? "▼" : ""));
-  button.addEventListener("click", () => {
-    sorting = { column: column.id, direction: sorted === 1 ? -1 : 1 };
-    draw();
-    byId("head").querySelectorAll("button")[shownColumns().indexOf(column)]?.focus();
-  });
-  const order = sorted === 1 ? "ascending" : sorted === -1 ? "descending" : null;
-  return el("th", { scope: "col", class: column.numeric ? "num" : null, "aria-sort": order }, button);
+/** Everything around the rows. */
+function drawControls() {
+  drawTools(place);
+  drawState({ place, batch, extent, isLoading: place.batch !== "" && extent === null && !isWrong });
+  setText(byId("columns-count"), `${columns().length} of ${offered.length}`);
+  chooser.update(offered, shownIds());
+  drawChips(place, (changed) => go({ ...place, ...changed }));
+  for (const format of /** @type {const} */ (["csv", "jsonl"])) {
+    if (extent) bindDownload(byId(format), exportPath(place, paths(), format), `${place.batch}_answers.${format}`, failed);
+  }
 }
 
-/** @param {Column} column @param {ReadAnswer} answer */
-function cell(column, answer) {
-  const value = column.value(answer);
-  const text = value === null ? "" : typeof value === "number" ? String(value) : value;
-  if (column.id === "custom_id") return el("th", { scope: "row", class: "mono row-head" }, text);
-  if (column.id !== "answer") return el("td", { class: column.numeric ? "num" : "value" }, el("span", { class: "clip" }, text));
-  return el("td", { class: "wide" }, el("details", {}, el("summary", { class: "clip" }, text.slice(0, 300)), el("div", { class: "answer" }, text)));
+function scrolled() {
+  if (!extent) return;
+  const { seen, drawn } = grid.view();
+  reading.want(drawn);
+  setText(byId("range"), `Rows ${integer(seen.first + 1)} – ${integer(seen.end)} of ${integer(extent.total)}`);
+  clearTimeout(resting);
+  resting = setTimeout(rememberRow, RESTING_MS);
 }
 
-function drawColumnChoice() {
-  const boxes = columns.map((column) => {
-    const box = el("input", { type: "checkbox", checked: !hidden.has(column.id), id: `column-${column.id}` });
-    box.addEventListener("change", () => {
-      if (box.checked) hidden.delete(column.id);
-      else hidden.add(column.id);
-      draw();
-      document.getElementById(box.id)?.focus();
-    });
-    return el("label", { for: box.id }, box, column.title);
-  });
-  byId("columns").replaceChildren(...boxes);
+/** So that a copied address and the way back lead to the same rows. */
+function rememberRow() {
+  clearTimeout(resting);
+  const row = extent && toRow === null ? grid.view().seen.first : place.row;
+  if (row === place.row) return;
+  place.row = row;
+  history.replaceState(null, "", tableAddress(place));
 }
 
-function saveCsv() {
-  saveBlob(new Blob(["\ufeff", toCsv(shownColumns(), shownRows())], { type: "text/csv" }), `${batchId()}.csv`);
+/** @param {SubmitEvent} event */
+async function jump(event) {
+  event.preventDefault();
+  const word = byId("jump-to").value.trim();
+  if (!extent || word === "") return byId("jump-to").focus();
+  const order = offered.find(({ id }) => id === place.sort.replace(/^-/, ""));
+  const isWhole = extent.total === batch?.request_counts.total;
+  const isRow = byId("jump-kind").value === "row";
+  const found = isRow ? rowNumber(word, extent.total) : await findRow(place, word, { order, isWhole });
+  setText(byId("announce"), found ? `Row ${integer(found.index + 1)} ${found.customId}` : "No such row");
+  byId("jump-to").setCustomValidity(found ? "" : isRow ? `A number from 1 to ${integer(extent.total)}` : "No custom_id here begins like this");
+  byId("jump-to").reportValidity();
+  if (found) grid.scrollTo(found.index, { mark: true });
 }
 
-/** @param {number} rows */
-function turn(rows) {
-  firstRow = Math.max(0, firstRow + rows);
+/** Another batch, or the first. */
+function start() {
+  reading.forget();
+  right();
+  batch = extent = null;
+  offered = columnsOf([]);
+  usual = [];
+  toRow = null;
+  byId("picker").value = place.batch;
+  drawControls();
+  poller.every(place.batch ? RUNNING_MS : 0);
+  if (place.batch) void poller.now();
+}
+
+function arrive() {
+  const before = place.batch;
+  place = tablePlaceOf(location.search);
+  if (place.batch !== before) return start();
+  if (!reading.answers(place, paths())) return void ask(true).catch(failed);
   draw();
-  byId("scroll").scrollTop = 0;
+  grid.scrollTo(place.row);
 }
 
+/** @type {ReturnType<typeof setTimeout> | undefined} */
+let typing;
+byId("search").addEventListener("input", () => {
+  clearTimeout(typing);
+  typing = setTimeout(() => go({ ...place, text: byId("search").value }, "replace"), TYPING_PAUSE_MS);
+});
+byId("status").addEventListener("change", () => go({ ...place, status: byId("status").value }));
+byId("wrap").addEventListener("click", () => go({ ...place, wrap: !place.wrap }));
+byId("clear").addEventListener("click", () => go(withoutFilters(place)));
+byId("jump").addEventListener("submit", (/** @type {SubmitEvent} */ event) => void jump(event).catch(failed));
+byId("jump-to").addEventListener("input", () => byId("jump-to").setCustomValidity(""));
 byId("picker").addEventListener("change", () => {
-  history.pushState(null, "", byId("picker").value ? `?batch=${encodeURIComponent(byId("picker").value)}` : "?");
-  void load();
+  place = tablePlaceOf(`?${new URLSearchParams({ batch: byId("picker").value })}`);
+  history.pushState(null, "", tableAddress(place));
+  start();
 });
-byId("filter").addEventListener("input", () => {
-  firstRow = 0;
-  draw();
+retry.addEventListener("click", () => void poller.now());
+addEventListener("popstate", arrive);
+addEventListener("keydown", (event) => {
+  const target = { "/": "search", g: "jump-to" }[event.key];
+  const isTyping = /** @type {Element} */ (event.target).closest("input, textarea, select, dialog, [popover]") !== null;
+  if (!target || isTyping || event.ctrlKey || event.metaKey || event.altKey || !place.batch) return;
+  event.preventDefault();
+  byId(target).focus();
 });
-byId("previous").addEventListener("click", () => turn(-PAGE_SIZE));
-byId("next").addEventListener("click", () => turn(PAGE_SIZE));
-byId("csv").addEventListener("click", saveCsv);
-addEventListener("popstate", () => void load());
+start();
 try {
-  fillPicker(byId("picker"), await batchesWithAnswers(), batchId());
+  const batches = await batchesWithAnswers();
+  fillPicker(byId("picker"), batches, place.batch || null);
+  drawChoices(batches);
 } catch (error) {
-  notice.say("bad", messageOf(error));
+  if (!place.batch) notice.say("bad", messageOf(error));
 }
-await load();

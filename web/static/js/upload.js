@@ -3,7 +3,7 @@
 import { ApiError, apiBase, authorization, UnreachableError } from "./api.js";
 
 /** @typedef {{ batch_id: string, model: string, total_requests: number }} Receipt */
-/** @typedef {{ file: File, model: string, name: string, priority: string }} Submission */
+/** @typedef {{ file: File, model: string, metadata: Record<string, string>, priority: number }} Submission */
 
 /**
  * @param {Submission} submission @param {string} idempotencyKey the same one for the same submission, tried again
@@ -27,11 +27,11 @@ export async function upload(submission, idempotencyKey, { signal, onProgress })
 }
 
 /** @param {Submission} submission */
-function formOf({ file, model, name, priority }) {
+function formOf({ file, model, metadata, priority }) {
   const form = new FormData();
   form.set("model", model);
-  if (name) form.set("metadata", JSON.stringify({ name }));
-  if (priority && priority !== "0") form.set("priority", priority);
+  if (Object.keys(metadata).length > 0) form.set("metadata", JSON.stringify(metadata));
+  if (priority !== 0) form.set("priority", String(priority));
   form.set("file", file, file.name);
   return form;
 }

@@ -11,14 +11,14 @@ import { ago, bytes, compact, duration, durationRange, integer, NONE, percent, p
  * }} Vital
  */
 
-/** @param {Health["gpu"]} gpu @returns {Vital} */
-export function gpuVital(gpu) {
+/** @param {Health["gpu"]} gpu @param {string | null} model the loaded one @returns {Vital} */
+export function gpuVital(gpu, model) {
   if (!gpu.available) {
     return {
       state: { word: "not present", tone: "", icon: "ban" },
       big: "No GPU",
       unit: "",
-      rows: [],
+      rows: [{ label: "model loaded", value: shortModel(model), title: model ?? "" }],
       hint: "No NVIDIA driver answers on this machine. Batches are accepted; models run on the CPU, slowly.",
     };
   }
@@ -35,6 +35,8 @@ export function gpuVital(gpu) {
       { label: "temperature", value: gpu.temperature_c == null ? NONE : `${gpu.temperature_c} °C of ${gpu.max_temperature_c}` },
       { label: "utilisation", value: gpu.utilization_percent == null ? NONE : `${gpu.utilization_percent} %` },
       { label: "power", value: gpu.power_w == null ? NONE : `${integer(gpu.power_w)} W` },
+      { label: "processes", value: integer(gpu.processes) },
+      { label: "model loaded", value: shortModel(model), title: model ?? "" },
     ],
   };
 }
@@ -84,7 +86,7 @@ export function queueVital(queue, empty) {
     gauge: { value: queue.queued_requests, max: queue.max_queued_requests },
     rows: [
       { label: "oldest waiting", value: duration(queue.oldest_waiting_seconds) },
-      { label: "room for", value: `${integer(Math.max(0, queue.max_queued_requests - queue.queued_requests))} more` },
+      { label: "room for", value: `${integer(Math.max(0, queue.max_queued_requests - queue.queued_requests))} of ${integer(queue.max_queued_requests)}` },
       { label: "empty in about", value: durationRange(empty).replace(/^about /, "") },
     ],
     hint: full ? (queue.reason ?? "") : "",

@@ -7,6 +7,7 @@
  *   input_file_id: string | null, output_file_id: string | null, error_file_id: string | null,
  *   created_at: number, in_progress_at: number | null, completed_at: number | null, failed_at: number | null,
  *   expired_at: number | null, cancelled_at: number | null, expires_at: number | null,
+ *   input_bytes: number | null, output_bytes: number | null, error_bytes: number | null,
  *   request_counts: { total: number, completed: number, failed: number },
  *   usage: { input_tokens: number, output_tokens: number, total_tokens: number } | null,
  *   metadata: null | Record<string, string>, parent_batch_id: string | null, progress: Progress,
@@ -38,12 +39,45 @@
  *   last_24_hours: { answers: number, failed: number, dead_letters: number },
  *   disk: { free_bytes: number, total_bytes: number, free_percent: number },
  * }} Health
- * @typedef {{ at: number, tokens_per_second: number | null, requests_per_second: number | null }} Sample
+ * @typedef {{
+ *   at: number, tokens_per_second: number | null, requests_per_second: number | null, queued_requests: number,
+ *   requests_in_flight: number, gpu_memory_used_bytes: number | null, gpu_utilization_percent: number | null,
+ *   gpu_temperature_c: number | null, gpu_power_w: number | null,
+ * }} Sample
  * @typedef {{
  *   line: number, custom_id: string, status: string, attempts: number, status_code: number | null,
  *   finish_reason: string | null, error_code: string | null, input_tokens: number | null,
  *   output_tokens: number | null, started_at: number | null, finished_at: number | null,
  * }} RequestRow
+ * @typedef {{
+ *   line: number, custom_id: string, status: string, attempts: number, status_code: number | null,
+ *   finish_reason: string | null, error_code: string | null, input_tokens: number, output_tokens: number,
+ *   seconds: number | null, text: string, is_cut: boolean, values: Record<string, any>,
+ * }} AnswerRow
+ * @typedef {{ data: AnswerRow[], total: number, offset: number, indexed: number, complete: boolean }} AnswerTable
+ * @typedef {RequestRow & {
+ *   request: any, response: any, text: string | null, previous: number | null, next: number | null,
+ * }} AnswerDetail
+ * @typedef {{ path: string, answers: number, is_number: boolean }} Field
+ * @typedef {{ start: number, end: number, count: number }} Bin
+ * @typedef {{
+ *   batch_id: string, both: number, only_baseline: number, only_other: number, same: number, different: number,
+ *   baseline_tokens: number | null, other_tokens: number | null,
+ * }} ComparedSide
+ * @typedef {{
+ *   batch_id: string, both: number, equal: number, baseline_mean: number | null, other_mean: number | null,
+ *   bins: Bin[], agreement: { baseline: any, other: any, count: number }[],
+ * }} FieldChange
+ * @typedef {{
+ *   batch_ids: string[], sides: ComparedSide[], fields: Field[], field: string | null, changes: FieldChange[],
+ *   indexed: number, complete: boolean,
+ * }} Comparison
+ * @typedef {{
+ *   line: number, status: string, error_code: string | null, finish_reason: string | null, output_tokens: number,
+ *   seconds: number | null, text: string, is_cut: boolean, value: any,
+ * }} ComparedAnswer
+ * @typedef {{ custom_id: string, answers: (ComparedAnswer | null)[] }} ComparedRow
+ * @typedef {{ data: ComparedRow[], total: number, offset: number }} ComparedRows
  * @typedef {{ id: string, aliases?: string[], loaded?: boolean }} Model
  */
 

@@ -1,0 +1,49 @@
+// What an action on several batches would do, counted before it is done. Pure.
+
+import { displayName, doneCount, offers, unsuccessfulCount } from "./batches.js";
+import { integer, plural } from "./format.js";
+
+/** @typedef {import("./wire.js").Batch} Batch */
+/** @typedef {{ kind: "cancel" | "retry", batches: Batch[], requests: number, kept: number, others: number }} Plan `kept`: answers that stay; `others`: selected, but not concerned */
+
+const NAMED = 4;
+
+/** @param {"cancel" | "retry"} kind @param {Batch[]} selected @returns {Plan} */
+export function planOf(kind, selected) {
+  const batches = selected.filter((batch) => offers(batch)[kind]);
+  /** @param {(batch: Batch) => number} count */
+  const sum = (count) => batches.reduce((total, batch) => total + count(batch), 0);
+  const requests = kind === "cancel" ? sum((batch) => batch.request_counts.total - doneCount(batch)) : sum(unsuccessfulCount);
+  return { kind, batches, requests, kept: sum((batch) => batch.request_counts.completed), others: selected.length - batches.length };
+}
+
+/** The button, with all that one needs to know before pressing it.
+ * @param {Plan} plan */
+export function buttonText({ kind, batches, requests }) {
+  const many = plural(batches.length, "batch", "batches");
+  if (kind === "cancel") return `Cancel ${many} (${plural(requests, "request")} unanswered)`;
+  return `Retry the failed of ${many} (${plural(requests, "request")})`;
+}
+
+/** @param {Plan} plan @returns {{ title: string, text: string, act: string, keep: string, danger: boolean }} */
+export function questionOf(plan) {
+  const { kind, batches, requests, kept, others } = plan;
+  const names = batches.slice(0, NAMED).map((batch) => `“${displayName(batch)}”`).join(", ");
+  const named = batches.length > NAMED ? `${names} and ${integer(batches.length - NAMED)} more` : names;
+  const rest = others === 0 ? "" : ` Of those selected, ${kind === "cancel" ? `${integer(others)} cannot be cancelled any more` : `${integer(others)} ${others === 1 ? "has" : "have"} nothing to retry`}.`;
+  const many = plural(batches.length, "batch", "batches");
+  if (kind === "cancel") {
+    const stay = kept > 0 ? `The ${plural(kept, "answer")} so far ${kept === 1 ? "stays" : "stay"} and can be downloaded.` : "Nothing has been answered yet.";
+    return { title: `Cancel ${many}?`, text: `${plural(requests, "request")} will not run: ${named}. ${stay}${rest}`, act: `Cancel ${many}`, keep: "Keep them running", danger: true };
+  }
+  const become = batches.length === 1 ? "a new batch" : `${integer(batches.length)} new batches`;
+  return { title: `Retry ${plural(requests, "request")}?`, text: `Those that ended without an answer become ${become}: ${named}. The old ones and their files stay as they are.${rest}`, act: `Retry ${integer(requests)}`, keep: "Not now", danger: false };
+}
+
+/** What was done, one after the other.
+ * @param {Plan} plan @param {number} done how many went well @param {number} requests that were queued again */
+export function outcomeText({ kind, batches }, done, requests) {
+  const of = done === batches.length ? plural(done, "batch", "batches") : `${integer(done)} of ${plural(batches.length, "batch", "batches")}`;
+  if (kind === "cancel") return `${of} ${done === 1 ? "is" : "are"} being cancelled.`;
+  return `${plural(requests, "request")} queued again from ${of}.`;
+}

@@ -1,0 +1,180 @@
+// What the answers of a batch are, counted: words with their counts, numbers as histograms. A click filters.
+
+import { callJson } from "./api.js";
+import { requestState } from "./batches.js";
+import { el, mirror, setAttribute, setText, show } from "./dom.js";
+import { barsOf, isChosen, middleOf } from "./facet_bars.js";
+import { compact, integer, percent } from "./format.js";
+import { filterQuery, valueOf, withConditions, withoutColumn, withValue } from "./results_place.js";
+import { secondsText } from "./row_reading.js";
+
+/** @typedef {import("./results_place.js").Place} Place */
+/** @typedef {{ present: number, distinct: number, mean: number | null, top: { value: any, count: number }[], bins: import("./facet_bars.js").Bin[] }} Distribution */
+/** @typedef {{ column: string, title: string, whole?: boolean, isNumber: boolean }} Facet */
+/** @typedef {{ place: Place, go: (place: Place) => void }} Asking */
+
+const SVG = "http://www.w3.org/2000/svg";
+const BINS = 20;
+/** @type {Facet[]} */
+const FACETS = [
+  { column: "status", title: "Status", isNumber: false },
+  { column: "error_code", title: "Error code", isNumber: false },
+  { column: "finish_reason", title: "Finish reason", isNumber: false },
+  { column: "output_tokens", title: "Output tokens", whole: true, isNumber: true },
+  { column: "seconds", title: "Latency", isNumber: true },
+];
+
+/** @param {HTMLElement} parent @param {string} batchId @param {(place: Place) => void} go */
+export function createFacets(parent, batchId, go) {
+  const views = FACETS.map((facet) => ({ facet, view: facet.isNumber ? createHistogram(facet) : createWords(facet) }));
+  parent.replaceChildren(...views.map(({ view }) => view.node));
+  return {
+    /** @param {Place} place @param {AbortSignal} signal @returns {Promise<boolean>} whether there is anything to show */
+    async refresh(place, signal) {
+      const found = await Promise.all(FACETS.map(({ column }) => read(batchId, column, place, signal)));
+      views.forEach(({ view }, index) => view.update(found[index], { place, go }));
+      return found.some(({ present }) => present > 0);
+    },
+  };
+}
+
+/** @param {string} batchId @param {string} column @param {Place} place @param {AbortSignal} signal @returns {Promise<Distribution>} */
+function read(batchId, column, place, signal) {
+  const asked = new URLSearchParams([...filterQuery(withoutColumn(place, column)), ["column", column], ["bins", String(BINS)]]);
+  return callJson(`/v1/batches/${encodeURIComponent(batchId)}/distribution?${asked}`, { signal });
+}
+
+/** @param {Facet} facet */
+function createWords({ column, title }) {
+  const list = el("ul", { class: "values", "aria-label": title });
+  const none = el("p", { class: "muted small" }, "none");
+  const node = el("section", { class: "facet" }, el("h3", {}, title), list, none);
+  return {
+    node,
+    /** @param {Distribution} found @param {Asking} asking */
+    update(found, asking) {
+      show(none, found.top.length === 0);
+      const items = found.top.slice(0, 6).map((one) => ({ ...one, total: found.present, asking }));
+      mirror(list, items, (item) => String(item.value), () => createValue(column));
+    },
+  };
+}
+
+/** @param {string} column @returns {import("./dom.js").View} */
+function createValue(column) {
+  const word = el("span", { class: "word" });
+  const count = el("span", { class: "count" });
+  const bar = el("progress", { "aria-hidden": "true" });
+  const button = el("button", { type: "button" }, word, count, bar);
+  /** @type {{ value: any, count: number, total: number, asking: Asking }} */
+  let now;
+  button.addEventListener("click", () => {
+    const isOn = valueOf(now.asking.place, column) === String(now.value);
+    now.asking.go(withValue(now.asking.place, column, isOn ? null : String(now.value)));
+  });
+  return {
+    node: el("li", {}, button),
+    /** @param {typeof now} item */
+    update(item) {
+      now = item;
+      setText(word, column === "status" ? requestState(String(item.value)).word : String(item.value));
+      setText(count, integer(item.count));
+      setAttribute(bar, "max", String(Math.max(1, item.total)));
+      setAttribute(bar, "value", String(item.count));
+      setAttribute(bar, "class", column === "error_code" || item.value === "failed" ? "bad" : null);
+      setAttribute(button, "aria-pressed", String(valueOf(item.asking.place, column) === String(item.value)));
+      setAttribute(button, "title", `${item.value}: ${percent(item.count, item.total)}`);
+    },
+  };
+}
+
+/** @param {Facet} facet */
+function createHistogram({ column, title, whole = false }) {
+  const mean = el("span", { class: "muted" });
+  const bars = el("div", { class: "bars", role: "group", "aria-label": `${title}: a bar filters` });
+  const low = el("span");
+  const high = el("span");
+  const none = el("p", { class: "muted small" }, "none");
+  const axis = el("p", { class: "axis" }, low, high);
+  bars.addEventListener("keydown", moveAmongBars);
+  return {
+    node: el("section", { class: "facet" }, el("h3", {}, title, " ", mean), bars, axis, none),
+    /** @param {Distribution} found @param {Asking} asking */
+    update(found, asking) {
+      const drawn = barsOf(column, found.bins, whole);
+      const highest = Math.max(1, ...drawn.map((bar) => bar.count));
+      for (const part of [bars, axis]) show(part, drawn.length > 0);
+      show(none, drawn.length === 0);
+      setText(mean, found.mean === null ? "" : `mean ${edge(found.mean, whole)}`);
+      setAttribute(mean, "title", middleOf(drawn) ? `median: ${middleOf(drawn)?.label}` : null);
+      setText(low, drawn.length > 0 ? edge(drawn[0].low, whole) : "");
+      setText(high, drawn.length > 0 ? edge(drawn[drawn.length - 1].high, whole) : "");
+      mirror(bars, drawn.map((bar) => ({ bar, highest, asking })), ({ bar }) => bar.key, () => createBar(column));
+      keepOneStop(bars);
+    },
+  };
+}
+
+/** @param {number} value @param {boolean} whole */
+function edge(value, whole) {
+  return whole ? compact(Math.round(value)) : secondsText(value);
+}
+
+/** @param {string} column @returns {import("./dom.js").View} */
+function createBar(column) {
+  const shape = document.createElementNS(SVG, "rect");
+  const svg = document.createElementNS(SVG, "svg");
+  for (const [name, value] of Object.entries({ viewBox: "0 0 10 100", preserveAspectRatio: "none", "aria-hidden": "true" })) svg.setAttribute(name, value);
+  for (const [name, value] of Object.entries({ x: "0", width: "10" })) shape.setAttribute(name, value);
+  svg.append(shape);
+  const button = el("button", { type: "button", tabindex: "-1" }, svg);
+  /** @type {{ bar: import("./facet_bars.js").Bar, highest: number, asking: Asking }} */
+  let now;
+  button.addEventListener("click", () => {
+    const { bar, asking } = now;
+    const isOn = button.getAttribute("aria-pressed") === "true";
+    asking.go(isOn ? withoutColumn(asking.place, column) : withConditions(asking.place, column, bar.conditions));
+  });
+  return {
+    node: button,
+    /** @param {typeof now} item */
+    update(item) {
+      now = item;
+      const height = item.bar.count === 0 ? 0 : Math.max(3, (100 * item.bar.count) / item.highest);
+      setAttribute(shape, "height", height.toFixed(1));
+      setAttribute(shape, "y", (100 - height).toFixed(1));
+      const label = `${item.bar.label}: ${integer(item.bar.count)}`;
+      setAttribute(button, "aria-label", label);
+      setAttribute(button, "title", label);
+      setAttribute(button, "aria-pressed", String(isChosen(item.bar, item.asking.place.where)));
+      button.classList.toggle("out", isOut(item, column));
+    },
+  };
+}
+
+/** Whether the column is filtered and this bar is not among what is shown.
+ * @param {{ bar: import("./facet_bars.js").Bar, asking: Asking }} item @param {string} column */
+function isOut({ bar, asking }, column) {
+  return asking.place.where.some((one) => one.column === column) && !isChosen(bar, asking.place.where);
+}
+
+/** A histogram is one stop for the Tab key; arrows move inside.
+ * @param {HTMLElement} bars */
+function keepOneStop(bars) {
+  const all = /** @type {HTMLElement[]} */ ([...bars.children]);
+  const stop = all.find((one) => one === document.activeElement) ?? all.find((one) => one.ariaPressed === "true") ?? all[0];
+  for (const one of all) one.tabIndex = one === stop ? 0 : -1;
+}
+
+/** @param {KeyboardEvent} event */
+function moveAmongBars(event) {
+  const bars = /** @type {HTMLElement} */ (event.currentTarget);
+  const all = /** @type {HTMLElement[]} */ ([...bars.children]);
+  const here = all.indexOf(/** @type {HTMLElement} */ (document.activeElement));
+  const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+  const next = { Home: 0, End: all.length - 1 }[event.key] ?? (step === undefined ? undefined : Math.min(all.length - 1, Math.max(0, here + step)));
+  if (next === undefined || here < 0) return;
+  event.preventDefault();
+  all[next].focus();
+  keepOneStop(bars);
+}

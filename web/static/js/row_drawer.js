@@ -1,0 +1,127 @@
+// The drawer that shows one row of a batch over the list: opened, stepped through and closed by keys or buttons.
+
+import { callJson } from "./api.js";
+import { requestState } from "./batches.js";
+import { createCopyButton } from "./copy_button.js";
+import { el, setAttribute, setState, setText, show } from "./dom.js";
+import { integer } from "./format.js";
+import { icon } from "./icons.js";
+import { messageOf } from "./notice.js";
+import { rowParts } from "./row_view.js";
+
+/** @typedef {import("./wire.js").AnswerDetail} AnswerDetail */
+/** @typedef {{ step: (to: 1 | -1) => void, closed: () => void, link: () => string }} DrawerActions */
+
+const STEPS = /** @type {Record<string, 1 | -1>} */ ({ j: 1, ArrowRight: 1, k: -1, ArrowLeft: -1 });
+const OPEN_STATES = ["pending", "running"];
+
+/** @param {string} batchId @param {DrawerActions} actions */
+export function createRowDrawer(batchId, actions) {
+  const at = createFrame(actions);
+  /** @type {AnswerDetail | null} */
+  let detail = null;
+  let reading = new AbortController();
+
+  async function read(/** @type {number} */ line) {
+    reading.abort();
+    reading = new AbortController();
+    const { signal } = reading;
+    at.body.setAttribute("aria-busy", "true");
+    try {
+      const found = await callJson(`/v1/batches/${encodeURIComponent(batchId)}/answers/${line}`, { signal });
+      if (!signal.aborted) draw(found);
+    } catch (error) {
+      if (!signal.aborted) fail(line, error);
+    }
+    if (!signal.aborted) at.body.removeAttribute("aria-busy");
+  }
+
+  function draw(/** @type {AnswerDetail} */ found) {
+    const isNew = detail?.line !== found.line;
+    detail = found;
+    setText(at.title, found.custom_id);
+    setText(at.line, `line ${integer(found.line)}`);
+    setState(at.state, requestState(found.status));
+    setText(at.said, `Line ${found.line}, ${found.status}`);
+    at.body.replaceChildren(...rowParts(found));
+    if (isNew) at.body.scrollTop = 0;
+  }
+
+  /** @param {number} line @param {unknown} error */
+  function fail(line, error) {
+    detail = null;
+    setText(at.title, `Line ${line}`);
+    setText(at.line, "");
+    show(at.state, false);
+    at.body.replaceChildren(el("p", { class: "drawer-part bad-text", role: "alert" }, messageOf(error)));
+  }
+
+  return {
+    /** Opens the drawer, or changes what an open one shows.
+     * @param {number} line */
+    show(line) {
+      if (!at.dialog.open) at.dialog.showModal();
+      if (detail?.line !== line) void read(line);
+    },
+    /** Reads again what had no answer yet. */
+    refresh() {
+      if (at.dialog.open && detail && OPEN_STATES.includes(detail.status)) void read(detail.line);
+    },
+    hide() {
+      if (at.dialog.open) at.dialog.close();
+      detail = null;
+    },
+    /** The lines beside the shown one in the file. */
+    neighbours() {
+      return { previous: detail?.previous ?? null, next: detail?.next ?? null };
+    },
+    /** @param {{ previous: boolean, next: boolean, where: string }} ways */
+    allow({ previous, next, where }) {
+      at.previous.disabled = !previous;
+      at.next.disabled = !next;
+      setText(at.where, where);
+    },
+  };
+}
+
+/** @param {DrawerActions} actions @returns {Record<string, any>} */
+function createFrame(actions) {
+  const at = {
+    title: el("h2", { id: "row-title", tabindex: "-1", autofocus: true, class: "mono break" }),
+    line: el("span", { class: "muted small nowrap" }),
+    state: el("span", { hidden: true }),
+    where: el("span", { class: "muted small nowrap" }),
+    said: el("p", { class: "visually-hidden", role: "status" }),
+    previous: button("back", "Previous row (k or ←)"),
+    next: button("forward", "Next row (j or →)"),
+    close: button("cross", "Close (Esc)"),
+    body: el("div", { class: "drawer-body", tabindex: "0", role: "region", "aria-labelledby": "row-title" }),
+  };
+  const link = createCopyButton("Copy a link to this row", actions.link, { look: "link" });
+  const head = el("div", { class: "drawer-head" }, el("div", { class: "drawer-name" }, at.title, el("p", { class: "drawer-facts" }, at.state, at.line, at.where)), el("span", { class: "end" }, at.previous, at.next, link, at.close));
+  const dialog = el("dialog", { class: "drawer", "aria-labelledby": "row-title" }, head, at.said, at.body);
+  document.body.append(dialog);
+  at.previous.addEventListener("click", () => actions.step(-1));
+  at.next.addEventListener("click", () => actions.step(1));
+  at.close.addEventListener("click", () => dialog.close());
+  dialog.addEventListener("close", actions.closed);
+  dialog.addEventListener("click", (/** @type {Event} */ event) => event.target === dialog && dialog.close());
+  dialog.addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => stepByKey(event, actions));
+  return { ...at, dialog };
+}
+
+/** @param {string} name @param {string} label */
+function button(name, label) {
+  const node = el("button", { type: "button", class: "quiet icon-only", "aria-label": label, title: label }, icon(name));
+  setAttribute(node, "aria-keyshortcuts", { back: "k ArrowLeft", forward: "j ArrowRight" }[name] ?? "Escape");
+  return node;
+}
+
+/** @param {KeyboardEvent} event @param {DrawerActions} actions */
+function stepByKey(event, actions) {
+  const step = STEPS[event.key];
+  const hasOther = event.ctrlKey || event.metaKey || event.altKey || event.shiftKey;
+  if (step === undefined || hasOther) return;
+  event.preventDefault();
+  actions.step(step);
+}

@@ -1,0 +1,45 @@
+// Shows the estimate beside the check: how much it is, how long it takes, when it starts.
+
+import { byId, el, setText, show } from "./dom.js";
+import { compact, durationRange, integer, plural, rate } from "./format.js";
+
+/** @typedef {import("./submit_estimate.js").Estimate} Estimate */
+
+/** Needs #estimate with #estimate-facts and #estimate-how on the page.
+ * @param {Estimate | null} estimate @param {number} requests @param {number} sampled */
+export function showEstimate(estimate, requests, sampled) {
+  show(byId("estimate"), estimate !== null);
+  if (!estimate) return;
+  const facts = [
+    ["requests", integer(requests)],
+    ["tokens in", about(estimate.inputTokens)],
+    ["tokens out", estimate.outputTokens === null ? "not known" : estimate.outputTokens === 0 ? "none" : about(estimate.outputTokens, estimate.isAtMost)],
+    ["runs for", estimate.seconds ? durationRange(estimate.seconds) : "not known"],
+    ["starts", startWords(estimate)],
+  ];
+  byId("estimate-facts").replaceChildren(...facts.map(([label, value]) => el("div", {}, el("dt", {}, label), el("dd", {}, value))));
+  setText(byId("estimate-how"), howWords(estimate, sampled));
+}
+
+/** Two digits: more would claim too much.
+ * @param {number} tokens @param {boolean} [atMost] */
+function about(tokens, atMost = false) {
+  return `${atMost ? "at most" : "about"} ${compact(Number(tokens.toPrecision(2))).replace(".0 ", " ")}`;
+}
+
+/** @param {Estimate} estimate */
+function startWords({ ahead, wait }) {
+  if (ahead === 0) return "at once";
+  const after = `after ${plural(ahead, "batch", "batches")}`;
+  return wait ? `${after}, ${durationRange(wait)}` : after;
+}
+
+/** @param {Estimate} estimate @param {number} sampled */
+function howWords({ seconds, tokensPerSecond, rateOf, outputTokens }, sampled) {
+  const sample = `Tokens are guessed from ${plural(sampled, "line")} of the file.`;
+  if (seconds) {
+    const pace = tokensPerSecond ? `${rate(tokensPerSecond)} tokens/s, ` : "";
+    return `${sample} Time at ${pace}${rateOf ? `as “${rateOf}” ran` : "the rate of now"}.`;
+  }
+  return `${sample} ${outputTokens === null ? "The lines set no limit for the answers, and this model" : "This model"} has not finished a batch lately: a trial run tells more.`;
+}

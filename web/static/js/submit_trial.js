@@ -1,0 +1,89 @@
+// The first lines of a file as a batch of their own, its answers shown as they come.
+
+import { callJson } from "./api.js";
+import { isOpen, requestState, stateOf } from "./batches.js";
+import { byId, el, setState, setText, show } from "./dom.js";
+import { linesOf } from "./file_check.js";
+import { compact } from "./format.js";
+import { messageOf } from "./notice.js";
+import { createPoller } from "./poller.js";
+import { newIdempotencyKey, upload } from "./upload.js";
+
+export const TRIAL_LINES = 5;
+const EVERY_MS = 1000;
+const MAX_NAME = 512;
+const FIRST = 50; // goes before ordinary batches
+
+/** @typedef {import("./upload.js").Submission} Submission */
+/** @typedef {[import("./wire.js").Batch, import("./wire.js").AnswerTable]} Reading */
+
+/** @param {{ ended: () => void }} page */
+export function createTrial({ ended }) {
+  let id = "";
+  const poller = createPoller({ work: read, onDone: draw, onFail: (error) => say(messageOf(error)) });
+  poller.every(0);
+
+  /** @param {AbortSignal} signal @returns {Promise<Reading>} */
+  function read(signal) {
+    const path = `/v1/batches/${encodeURIComponent(id)}`;
+    return Promise.all([callJson(path, { signal }), callJson(`${path}/answers?limit=${TRIAL_LINES}`, { signal })]);
+  }
+
+  return {
+    /** Sends them. Rejects as upload does.
+     * @param {Submission} submission of the whole file @param {number[]} lines their numbers @param {number} maxLineBytes
+     * @param {AbortSignal} signal */
+    async run(submission, lines, maxLineBytes, signal) {
+      const texts = await linesOf(submission.file, lines, maxLineBytes, Infinity);
+      const file = new File([...texts.values()].map((text) => `${text}\n`), `trial of ${submission.file.name}`);
+      const name = `trial of ${submission.metadata.name ?? submission.file.name}`.slice(0, MAX_NAME);
+      const trial = { ...submission, file, metadata: { ...submission.metadata, name }, priority: Math.max(FIRST, submission.priority) };
+      const receipt = await upload(trial, newIdempotencyKey(), { signal, onProgress: () => undefined });
+      id = receipt.batch_id;
+      drawAnswers([]);
+      byId("trial-link").href = `index.html?batch=${encodeURIComponent(id)}`;
+      setState(byId("trial-state"), { word: "sent", tone: "run", icon: "dots" });
+      say("Its answers appear here.");
+      show(byId("trial"), true);
+      byId("trial-title").focus();
+      poller.every(EVERY_MS);
+      void poller.now();
+    },
+    hide() {
+      poller.every(0);
+      show(byId("trial"), false);
+    },
+  };
+
+  /** @param {Reading} reading */
+  function draw([batch, answers]) {
+    setState(byId("trial-state"), stateOf(batch));
+    drawAnswers(answers.data);
+    say(isOpen(batch) ? "Its answers appear here." : answers.data.length === 0 ? "It ended without an answer." : "");
+    if (isOpen(batch) || !answers.complete) return;
+    poller.every(0);
+    ended();
+  }
+}
+
+/** @param {import("./wire.js").AnswerRow[]} rows */
+function drawAnswers(rows) {
+  byId("trial-answers").replaceChildren(...rows.map(answerItem));
+  show(byId("trial-answers"), rows.length > 0);
+}
+
+/** @param {string} text */
+function say(text) {
+  setText(byId("trial-said"), text);
+  show(byId("trial-said"), text !== "");
+}
+
+/** @param {import("./wire.js").AnswerRow} row */
+function answerItem(row) {
+  const state = el("span");
+  setState(state, requestState(row.status));
+  const facts = row.output_tokens ? `${compact(row.output_tokens)} tokens` : (row.error_code ?? "");
+  const head = el("p", { class: "row" }, el("b", { class: "mono break" }, row.custom_id), state, el("span", { class: "muted" }, facts));
+  const answer = el("div", { class: "said-box", tabindex: "0", role: "region", "aria-label": `Answer to ${row.custom_id}` }, row.text + (row.is_cut ? "…" : ""));
+  return el("li", {}, el("span", { class: "at" }, String(row.line)), el("div", {}, head, answer));
+}
