@@ -335,6 +335,7 @@ def test_a_full_form_is_accessible_and_narrow(browser: Browser, shared: System, 
         page = context.new_page()
         page.goto("/submit_batch.html")
         page.set_input_files("#file", file)
+        expect(page.locator("#check-state")).to_have_text("ready")
         page.get_by_role("button", name="Add a key and value").click()
         page.get_by_role("button", name="Try the first 5").click()
         expect(page.locator("#trial-answers li")).to_have_count(5, timeout=20_000)
