@@ -67,6 +67,7 @@ def furnish(api: Api) -> Known:
             [batch_ids[0], batch_ids[5]],
             batch_ids[:4],
             batch_ids[:1] * 2,
+            [batch_ids[0], NOBODY["batch_id"]],
         ],
         "field": ["score", "verdict", "no such column"],
         "range": ["bytes=0-9", "bytes=0-1,20-30", "bytes=99999-"],
