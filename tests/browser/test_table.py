@@ -332,4 +332,4 @@ def test_fifty_thousand_rows_are_as_quick_as_a_few(shared: System, open_page: Op
             nodes = page.evaluate("document.querySelectorAll('*').length")
             assert nodes <= 1500, f"{nodes} nodes after: {name}"
     print("milliseconds until the rows are drawn:", took)
-    assert max(took.values()) <= 400, took
+    assert max(took.values()) <= 600, took  # a guard for slower machines; some 160 on a quiet one
