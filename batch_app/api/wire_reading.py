@@ -15,8 +15,8 @@ class Indexed(WireObject):
     complete: bool = Field(description="whether these are all that there are now")
 
 
-class AnswerRow(WireObject):
-    """One answer: what the ledger knows of it, its words, and the asked values of the JSON in them."""
+class LineFacts(WireObject):
+    """What the ledger knows of one line."""
 
     line: int
     custom_id: str
@@ -27,6 +27,11 @@ class AnswerRow(WireObject):
     attempts: int
     input_tokens: int
     output_tokens: int
+
+
+class AnswerRow(LineFacts):
+    """One answer: what the ledger knows of it, its words, and the asked values of the JSON in them."""
+
     seconds: float | None = Field(description="that the engine took")
     text: str = Field(description="its beginning")
     is_cut: bool = Field(description="whether the text has more")
@@ -40,18 +45,9 @@ class AnswerTable(Indexed):
     offset: int
 
 
-class AnswerDetail(WireObject):
+class AnswerDetail(LineFacts):
     """One line with all of its prompt and its answer. `request` and `response` are null when their file is gone."""
 
-    line: int
-    custom_id: str
-    status: RequestStatus
-    status_code: int | None
-    error_code: str | None
-    finish_reason: str | None
-    attempts: int
-    input_tokens: int
-    output_tokens: int
     started_at: float | None
     finished_at: float | None
     request: dict[str, Any] | None = Field(description="the line of the input file")

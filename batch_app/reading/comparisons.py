@@ -9,7 +9,7 @@ from pysqlite3 import dbapi2
 
 from batch_app.errors import BadQueryError
 from batch_app.reading.index import Field, fields_of
-from batch_app.reading.tables import Bin, literal
+from batch_app.reading.tables import Bin, histogram, literal
 
 Only = Literal["all", "different", "same", "unmatched", "flipped"]
 MOST_BATCHES: Final = 4
@@ -45,7 +45,7 @@ class Comparison:
     """Indexes attached as `Indexes.reading` does it. Raises BadQueryError for a field that no answer has."""
 
     def __init__(self, connection: dbapi2.Connection, batches: int) -> None:
-        self._run = connection.execute
+        self._connection, self._run = connection, connection.execute
         self._schemas = ["main", *(f"b{number}" for number in range(1, batches))]
         self._fields = [{one.path: one for one in fields_of(connection, schema)} for schema in self._schemas]
 
@@ -77,23 +77,16 @@ class Comparison:
             f"FROM {pairs}"
         ).fetchone()
         if all(self._fields[side][path].is_number for side in (0, other)):
-            spread = self._spread(pairs, low, high, bins) if low is not None else []
+            if low is None:
+                return FieldChange(both, equal, first, second)
+            spread = histogram(
+                self._connection, "two - one", f"FROM {pairs}", (), low=low, high=high, bins=bins
+            )
             return FieldChange(both, equal, first, second, spread)
         agreement = self._run(
             f"SELECT one, two, count(*) FROM {pairs} GROUP BY 1, 2 ORDER BY 3 DESC LIMIT {_MOST_VALUES**2}"
         ).fetchall()
         return FieldChange(both, equal, agreement=[tuple(row) for row in agreement])
-
-    def _spread(self, pairs: str, low: float, high: float, bins: int) -> list[Bin]:
-        width = (high - low) / bins or 1
-        counts = dict(
-            self._run(
-                f"SELECT min({bins - 1}, CAST((two - one - ?) / ? AS INTEGER)), count(*) FROM {pairs} GROUP BY 1",
-                (low, width),
-            ).fetchall()
-        )
-        last = bins if high > low else 1
-        return [Bin(low + n * width, low + (n + 1) * width, counts.get(n, 0)) for n in range(last)]
 
     def count(self, only: Only, path: str | None = None) -> int:
         return int(

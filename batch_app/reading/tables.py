@@ -11,7 +11,6 @@ from pysqlite3 import dbapi2
 from batch_app.errors import BadQueryError
 from batch_app.reading.index import Field, fields_of
 
-SHOWN_CHARACTERS: Final = 600
 _TOP_VALUES: Final = 12
 _ROW: Final = (
     "line", "custom_id", "status", "status_code", "error_code", "finish_reason", "attempts", "input_tokens",
@@ -119,16 +118,8 @@ class Table:
         found = Distribution(present, distinct, [(value, count) for value, count in top], mean)
         if low is None:
             return found
-        width = (high - low) / bins or 1
-        number = f"min({bins - 1}, CAST((value - ?) / ? AS INTEGER))"
-        counts = dict(
-            run(
-                f"SELECT {number}, count(*) {of_rows} AND typeof(value) IN ('integer', 'real') GROUP BY 1",
-                (low, width, *values),
-            ).fetchall()
-        )
-        last = bins if high > low else 1
-        spread = [Bin(low + n * width, low + (n + 1) * width, counts.get(n, 0)) for n in range(last)]
+        numbers = f"{of_rows} AND typeof(value) IN ('integer', 'real')"
+        spread = histogram(self._connection, "value", numbers, values, low=low, high=high, bins=bins)
         return Distribution(present, distinct, found.top, mean, spread)
 
     def sql(self, column: str) -> str:
@@ -191,6 +182,24 @@ class Table:
             return float(condition.value)
         except ValueError:
             raise BadQueryError(f"{condition.column} is a number; {condition.value[:40]!r} is not") from None
+
+
+def histogram(
+    connection: dbapi2.Connection,
+    value: str,
+    source: str,
+    values: Sequence[Any],
+    *,
+    low: float,
+    high: float,
+    bins: int,
+) -> list[Bin]:
+    """Bins of equal width for the SQL expression `value` over `source`, a FROM clause whose values are bound."""
+    width = (high - low) / bins or 1
+    query = f"SELECT min({bins - 1}, CAST(({value} - ?) / ? AS INTEGER)), count(*) {source} GROUP BY 1"
+    counts = dict(connection.execute(query, (low, width, *values)).fetchall())
+    last = bins if high > low else 1
+    return [Bin(low + n * width, low + (n + 1) * width, counts.get(n, 0)) for n in range(last)]
 
 
 def _as_said(condition: Condition) -> list[str | float]:
