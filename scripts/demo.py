@@ -180,8 +180,8 @@ def print_answers(summary: Summary, model: str) -> None:
 
 
 def keep_running(demo: Demo) -> None:
-    print(f"dashboard  {demo.dashboard}\n\nCtrl-C stops everything.", flush=True)
     try:
+        print(f"dashboard  {demo.dashboard}\n\nCtrl-C stops everything.", flush=True)
         while True:
             time.sleep(1)
             demo.check_alive()

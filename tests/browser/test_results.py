@@ -199,6 +199,21 @@ def test_a_counted_value_and_a_bar_filter(shared: System, open_page: Open, rich:
     expect(page.locator("#requests-count")).to_have_text("63 requests")
 
 
+def test_a_filter_taken_back_before_its_counts_came(shared: System, open_page: Open, rich: str) -> None:
+    page = open_page(f"/index.html?batch={rich}")
+    failed = page.get_by_role("list", name="Status").get_by_role("button", name="failed")
+    expect(failed).to_contain_text("1")
+    page.route("**/distribution?**", _no_answer_yet)
+    failed.click()
+    expect(page.locator("#requests tbody tr")).to_have_count(1)
+    failed.click()
+    expect(page.locator("#requests-count")).to_have_text("63 requests")
+
+
+def _no_answer_yet(_route: Route) -> None:
+    pass
+
+
 def test_answers_are_searched_sorted_and_exported_as_filtered(
     shared: System, open_page: Open, rich: str
 ) -> None:

@@ -11,7 +11,9 @@ import { secondsText } from "./row_reading.js";
 /** @typedef {import("./results_place.js").Place} Place */
 /** @typedef {{ present: number, distinct: number, mean: number | null, top: { value: any, count: number }[], bins: import("./facet_bars.js").Bin[] }} Distribution */
 /** @typedef {{ column: string, title: string, whole?: boolean, isNumber: boolean }} Facet */
-/** @typedef {{ place: Place, go: (place: Place) => void }} Asking */
+/** What is asked for at this moment, and the way to ask for something else: counts come later than the question
+ * they answer, so a click never starts from the place they were counted for.
+ * @typedef {{ place: () => Place, go: (place: Place) => void }} Asking */
 
 const SVG = "http://www.w3.org/2000/svg";
 const BINS = 20;
@@ -24,15 +26,15 @@ const FACETS = [
   { column: "seconds", title: "Latency", isNumber: true },
 ];
 
-/** @param {HTMLElement} parent @param {string} batchId @param {(place: Place) => void} go */
-export function createFacets(parent, batchId, go) {
+/** @param {HTMLElement} parent @param {string} batchId @param {Asking} asking */
+export function createFacets(parent, batchId, asking) {
   const views = FACETS.map((facet) => ({ facet, view: facet.isNumber ? createHistogram(facet) : createWords(facet) }));
   parent.replaceChildren(...views.map(({ view }) => view.node));
   return {
     /** @param {Place} place @param {AbortSignal} signal @returns {Promise<boolean>} whether there is anything to show */
     async refresh(place, signal) {
       const found = await Promise.all(FACETS.map(({ column }) => read(batchId, column, place, signal)));
-      views.forEach(({ view }, index) => view.update(found[index], { place, go }));
+      views.forEach(({ view }, index) => view.update(found[index], asking));
       return found.some(({ present }) => present > 0);
     },
   };
@@ -69,8 +71,9 @@ function createValue(column) {
   /** @type {{ value: any, count: number, total: number, asking: Asking }} */
   let now;
   button.addEventListener("click", () => {
-    const isOn = valueOf(now.asking.place, column) === String(now.value);
-    now.asking.go(withValue(now.asking.place, column, isOn ? null : String(now.value)));
+    const place = now.asking.place();
+    const isOn = valueOf(place, column) === String(now.value);
+    now.asking.go(withValue(place, column, isOn ? null : String(now.value)));
   });
   return {
     node: el("li", {}, button),
@@ -82,7 +85,7 @@ function createValue(column) {
       setAttribute(bar, "max", String(Math.max(1, item.total)));
       setAttribute(bar, "value", String(item.count));
       setAttribute(bar, "class", column === "error_code" || item.value === "failed" ? "bad" : null);
-      setAttribute(button, "aria-pressed", String(valueOf(item.asking.place, column) === String(item.value)));
+      setAttribute(button, "aria-pressed", String(valueOf(item.asking.place(), column) === String(item.value)));
       setAttribute(button, "title", `${item.value}: ${percent(item.count, item.total)}`);
     },
   };
@@ -132,8 +135,9 @@ function createBar(column) {
   let now;
   button.addEventListener("click", () => {
     const { bar, asking } = now;
-    const isOn = button.getAttribute("aria-pressed") === "true";
-    asking.go(isOn ? withoutColumn(asking.place, column) : withConditions(asking.place, column, bar.conditions));
+    const place = asking.place();
+    const isOn = isChosen(bar, place.where);
+    asking.go(isOn ? withoutColumn(place, column) : withConditions(place, column, bar.conditions));
   });
   return {
     node: button,
@@ -146,7 +150,7 @@ function createBar(column) {
       const label = `${item.bar.label}: ${integer(item.bar.count)}`;
       setAttribute(button, "aria-label", label);
       setAttribute(button, "title", label);
-      setAttribute(button, "aria-pressed", String(isChosen(item.bar, item.asking.place.where)));
+      setAttribute(button, "aria-pressed", String(isChosen(item.bar, item.asking.place().where)));
       button.classList.toggle("out", isOut(item, column));
     },
   };
@@ -155,7 +159,8 @@ function createBar(column) {
 /** Whether the column is filtered and this bar is not among what is shown.
  * @param {{ bar: import("./facet_bars.js").Bar, asking: Asking }} item @param {string} column */
 function isOut({ bar, asking }, column) {
-  return asking.place.where.some((one) => one.column === column) && !isChosen(bar, asking.place.where);
+  const { where } = asking.place();
+  return where.some((one) => one.column === column) && !isChosen(bar, where);
 }
 
 /** A histogram is one stop for the Tab key; arrows move inside.

@@ -27,7 +27,7 @@ const poller = createPoller({ work: read, onDone: draw, onFail: (...failure) => 
 const freshness = createFreshness({ retryNow: () => void poller.now() });
 const actions = createBatchActions({ changed: () => void poller.now() });
 const table = createRequestTable(byId("requests"), { open: openRow, sort: (sort) => go({ ...firstPage(), sort }), addressOf: (line) => addressOf(id, { ...place(), line }) });
-const facets = createFacets(byId("facet-list"), id, (to) => go({ ...to, offset: 0, after: 0, line: null }));
+const facets = createFacets(byId("facet-list"), id, { place, go: (to) => go({ ...to, offset: 0, after: 0, line: null }) });
 /** @type {Awaited<ReturnType<typeof makeDrawer>> | null} */
 let drawer = null;
 /** @type {Batch | null} */
