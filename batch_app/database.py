@@ -89,6 +89,9 @@ batches = Table(
     Column("served_model", String, nullable=False),  # what that name meant when the batch was accepted
     Column("endpoint", String, nullable=False),
     Column("priority", Integer, nullable=False, default=0),
+    Column(
+        "line_order", String, nullable=False, server_default="submission"
+    ),  # what decided the lines' ranks
     Column("completion_window", String),
     Column("output_expires_after_seconds", Integer),
     Column("metadata", String),  # JSON object of strings
@@ -154,6 +157,7 @@ requests = Table(
     Column("batch_id", String, ForeignKey("batches.id"), nullable=False),
     Column("line", Integer, nullable=False),  # 1 is the first line of the input file
     Column("custom_id", String, nullable=False),
+    Column("rank", Integer, nullable=False, server_default="0"),  # its place in the order of work, for good
     Column("status", String, nullable=False),
     Column("attempts", Integer, nullable=False, default=0),
     Column("engine_deaths", Integer, nullable=False, default=0),
@@ -188,7 +192,7 @@ requests = Table(
         name="answer_kind",
     ),
     # Serves the counts by status, the next pending lines in order, and the rates of the last minute.
-    Index("ix_requests_progress", "batch_id", "status", "finished_at", "line"),
+    Index("ix_requests_progress", "batch_id", "status", "finished_at", "rank"),
     sqlite_with_rowid=False,
 )
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import BinaryIO
 
 from batch_app.jsonl import BadLine, LineError, RequestLine, check_line
+from batch_app.plan import Sketch, sketch
 
 MAX_REPORTED_ERRORS = 100
 _BOM = b"\xef\xbb\xbf"
@@ -31,6 +32,7 @@ class Scan:
     """What a scan found. `errors` holds the first MAX_REPORTED_ERRORS of `total_errors`."""
 
     lines: list[InputLine] = field(default_factory=list)
+    sketches: list[Sketch] = field(default_factory=list)  # of the same lines, if the rules want them
     errors: list[LineError] = field(default_factory=list)
     total_errors: int = 0
     unparseable_lines: int = 0
@@ -43,13 +45,15 @@ class Scan:
 
 @dataclass(frozen=True)
 class Rules:
-    """`endpoint` None: the first line decides. `model` None: the bodies name it, all the same one."""
+    """`endpoint` None: the first line decides. `model` None: the bodies name it, all the same one.
+    `with_sketches`: the lines are to be put into an order of work."""
 
     max_requests: int
     max_line_bytes: int
     endpoint: str | None = None
     model: str | None = None
     is_known_model: Callable[[str], bool] = lambda _name: True
+    with_sketches: bool = False
 
 
 def scan(source: BinaryIO, rules: Rules, *, copy_to: BinaryIO) -> Scan:
@@ -110,6 +114,8 @@ class _Scanner:
             self._report(wrong)
         else:
             self._found.lines.append(InputLine(number, line.custom_id, start, len(text)))
+            if self._rules.with_sketches:
+                self._found.sketches.append(sketch(number, line.body))
 
     def _conflicts(self, request: RequestLine, number: int) -> list[LineError]:
         """What an earlier line forbids. The first good line decides the endpoint, and the model."""

@@ -47,6 +47,7 @@ class RequestLine:
     custom_id: str
     url: str
     model: str | None
+    body: dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +76,8 @@ def check_line(
     custom_id = value.get("custom_id")
     if errors:
         return BadLine(errors, custom_id if _check_custom_id(custom_id) is None else None)
-    return RequestLine(str(custom_id), url=value["url"], model=value["body"].get("model"))
+    body = value["body"]
+    return RequestLine(str(custom_id), url=value["url"], model=body.get("model"), body=body)
 
 
 def _problems(

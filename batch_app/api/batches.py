@@ -19,6 +19,7 @@ from batch_app.api.uploads import BATCH_FIELDS, batch_fields, idempotency_key, m
 from batch_app.errors import FileMissingError
 from batch_app.files import read_range
 from batch_app.ids import BATCH_ID
+from batch_app.plan import LINE_ORDERS
 from batch_app.states import FINAL_BATCH_STATES, OPEN_BATCH_STATES, BatchStatus, RequestStatus
 from batch_app.store import batches, files, progress
 from batch_app.store.batches import Batch
@@ -37,6 +38,12 @@ _FORM_SCHEMA = {
         "file": {"type": "string", "format": "binary", "description": "JSONL, one request a line"},
         "model": {"type": "string", "description": "overrides the model in the lines"},
         "priority": {"type": "integer", "minimum": -100, "maximum": 100, "default": 0},
+        "order": {
+            "type": "string",
+            "enum": list(LINE_ORDERS),
+            "default": "auto",
+            "description": "of work: auto lets lines that begin alike follow each other, long answers first",
+        },
         "metadata": {"type": "string", "description": "JSON object of strings"},
         "completion_window": {"type": "string", "description": "for example 24h"},
     },
@@ -94,6 +101,7 @@ async def _submit_form(request: Request, context: Context) -> wire.Receipt:
             model=asked.model,
             filename=form.filename,
             priority=asked.priority,
+            line_order=asked.line_order,
             metadata=asked.metadata,
             completion_window=asked.completion_window,
             idempotency_key=key,
@@ -208,6 +216,7 @@ def _resubmit(context: Context, parent: Batch, places: list[tuple[int, int]]) ->
         filename=source.filename,
         dialect=parent.dialect,
         priority=parent.priority,
+        line_order=parent.line_order,
         metadata=parent.metadata,
         parent_batch_id=parent.id,
     )

@@ -7,10 +7,11 @@ import orjson
 from fastapi import Request
 
 from batch_app.api.errors import ApiError
-from batch_app.api.rules import check_lifetime, check_priority
+from batch_app.api.rules import check_lifetime, check_line_order, check_priority
 from batch_app.api.submission import Order
 from batch_app.api.uploads import idempotency_key
 from batch_app.jsonl import ENDPOINTS
+from batch_app.plan import LINE_ORDERS
 
 _MAX_BODY_BYTES = 64 * 1024
 
@@ -32,6 +33,7 @@ CREATION_SCHEMA: dict[str, Any] = {
             },
         },
         "priority": {"type": "integer", "minimum": -100, "maximum": 100, "default": 0},
+        "order": {"type": "string", "enum": list(LINE_ORDERS), "default": "auto"},
     },
 }
 
@@ -63,6 +65,7 @@ async def read_creation(request: Request) -> Creation:
         filename="",
         dialect="openai",
         priority=check_priority(body.get("priority")),
+        line_order=check_line_order(body.get("order")),
         metadata=body.get("metadata"),
         completion_window=window,
         output_expires_after_seconds=_lifetime(body.get("output_expires_after")),

@@ -1,9 +1,10 @@
 """What a client may ask for besides the requests themselves, whichever form it uses. OpenAI's bounds."""
 
 import re
-from typing import Any
+from typing import Any, cast
 
 from batch_app.api.errors import ApiError
+from batch_app.plan import LINE_ORDERS, LineOrder
 from batch_app.settings import Settings
 
 _PRIORITIES = range(-100, 101)
@@ -20,6 +21,16 @@ def check_priority(value: Any) -> int:
         return value
     message = f"'priority' must be a whole number from -100 to 100, got {str(value)[:40]!r}."
     raise ApiError(400, "invalid_value", message, param="priority")
+
+
+def check_line_order(value: Any) -> LineOrder:
+    """`auto` when none is given. Raises ApiError."""
+    if value is None:
+        return "auto"
+    if value in LINE_ORDERS:
+        return cast(LineOrder, value)
+    message = f"'order' must be one of {', '.join(LINE_ORDERS)}, got {str(value)[:40]!r}."
+    raise ApiError(400, "invalid_value", message, param="order")
 
 
 def check_lifetime(seconds: Any, *, param: str) -> int:

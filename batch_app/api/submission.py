@@ -23,6 +23,7 @@ from batch_app.gpu import GpuLimits, GpuSnapshot, unfit_reason
 from batch_app.intake import Rules, Scan, scan
 from batch_app.jsonl import MAX_MODEL_NAME, LineError, is_model_name
 from batch_app.models import Models
+from batch_app.plan import LineOrder, arrange
 from batch_app.settings import Settings
 from batch_app.states import Dialect
 from batch_app.store import batches, files, workers
@@ -40,6 +41,7 @@ class Order:
     filename: str
     dialect: Dialect = "simple"
     priority: int = 0
+    line_order: LineOrder = "auto"
     metadata: dict[str, str] | None = None
     completion_window: str | None = None
     output_expires_after_seconds: int | None = None
@@ -79,7 +81,7 @@ class Submissions:
     def accept(self, source: BinaryIO, order: Order, *, now: float) -> Batch:
         """Scan, store and accept. Raises ApiError or a cause; then nothing is stored."""
         self._check_order(order)
-        found, file = self._store(source, order.filename, self._rules(model=order.model), self._require_valid)
+        found, file = self._store(source, order.filename, self._rules(order), self._require_valid)
         is_needed = False
         try:
             batch = self._accept_scanned(order, found, file, now, is_stored=False)
@@ -99,7 +101,7 @@ class Submissions:
         now: float,
     ) -> StoredFile:
         """Keep a file for batches to come. Raises ApiError 400 when it cannot be one of requests, and causes."""
-        _found, file = self._store(source, filename, self._rules(model=None), _require_some_json)
+        _found, file = self._store(source, filename, self._rules(), _require_some_json)
         file = replace(
             file,
             expires_at=now + lifetime if lifetime is not None else None,
@@ -133,7 +135,7 @@ class Submissions:
             (self._settings.data_dir / stored.path).open("rb") as source,
             Path(os.devnull).open("wb") as nowhere,
         ):
-            found = scan(source, self._rules(model=None, endpoint=endpoint), copy_to=nowhere)
+            found = scan(source, self._rules(order, endpoint=endpoint), copy_to=nowhere)
         size_problem = self._size_problem(found)
         if problems := [size_problem] if size_problem else _listed(found):
             return self._fail(order, file_id, endpoint, found.model or "", problems, now)
@@ -157,12 +159,13 @@ class Submissions:
             return LineError(0, "empty_file", message)
         return None
 
-    def _rules(self, *, model: str | None, endpoint: str | None = None) -> Rules:
+    def _rules(self, order: Order | None = None, *, endpoint: str | None = None) -> Rules:
         return Rules(
             max_requests=self._settings.max_requests_per_batch,
             max_line_bytes=self._settings.max_line_bytes,
             endpoint=endpoint,
-            model=model,
+            model=order.model if order else None,
+            with_sketches=order is not None and order.line_order == "auto",
             is_known_model=lambda name: self._models.resolve(name) is not None,
         )
 
@@ -233,6 +236,7 @@ class Submissions:
             batch=new,
             file=None if is_stored else file,
             lines=found.lines,
+            ranks={line: rank for rank, line in enumerate(arrange(found.sketches), 1)},
             limits=self.limits,
             now=now,
         )
@@ -258,6 +262,7 @@ class Submissions:
             endpoint=endpoint,
             input_file_id=file_id,
             priority=order.priority,
+            line_order=order.line_order,
             completion_window=order.completion_window,
             expires_at=now + (window or 0) if expires else None,
             output_expires_after_seconds=order.output_expires_after_seconds,
@@ -289,6 +294,7 @@ def _digest_of_order(order: Order, endpoint: str, content: str) -> str:
         endpoint,
         order.model,
         order.priority,
+        order.line_order,
         order.metadata,
         order.completion_window,
         order.output_expires_after_seconds,

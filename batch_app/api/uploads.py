@@ -16,12 +16,13 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect
 
 from batch_app.api.errors import ApiError
-from batch_app.api.rules import check_priority
+from batch_app.api.rules import check_line_order, check_priority
+from batch_app.plan import LineOrder
 
 _FORM_OVERHEAD_BYTES = 64 * 1024  # boundaries, part headers and the small fields
 _WHOLE_NUMBER = re.compile(r"[+-]?\d{1,9}", re.ASCII)
 _IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,255}")
-BATCH_FIELDS = frozenset({"file", "model", "priority", "metadata", "completion_window"})
+BATCH_FIELDS = frozenset({"file", "model", "priority", "order", "metadata", "completion_window"})
 FILE_FIELDS = frozenset({"file", "purpose", "expires_after[anchor]", "expires_after[seconds]"})
 
 
@@ -44,6 +45,7 @@ class BatchFields:
 
     model: str | None
     priority: int
+    line_order: LineOrder
     metadata: dict[str, str] | None
     completion_window: str | None
 
@@ -58,6 +60,7 @@ def batch_fields(form: Form) -> BatchFields:
     return BatchFields(
         model=form.texts.get("model"),
         priority=check_priority(_number(form.texts.get("priority"))),
+        line_order=check_line_order(form.texts.get("order")),
         metadata=_metadata(form.texts.get("metadata")),
         completion_window=form.texts.get("completion_window"),
     )

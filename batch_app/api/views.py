@@ -122,6 +122,7 @@ def _batch_object(
         batch_id=batch.id,
         total_requests=batch.total_requests,
         priority=batch.priority,
+        order=batch.line_order,
         parent_batch_id=batch.parent_batch_id,
         filename=source.filename,
         input_bytes=source.bytes,

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from batch_app.plan import LineOrder
 from batch_app.states import BatchStatus, DeliveryStatus, RequestStatus
 from batch_app.store.workers import Sample
 
@@ -131,6 +132,7 @@ class BatchObject(WireObject):
     batch_id: str
     total_requests: int
     priority: int
+    order: LineOrder
     parent_batch_id: str | None
     filename: str | None
     input_bytes: int | None = Field(description="null when the file was deleted; so with the others")

@@ -1,7 +1,7 @@
 """Batches: accepting, reading, cancelling. Claims and ends of batches are in `store.claims`."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -15,6 +15,7 @@ from batch_app.errors import (
 )
 from batch_app.intake import InputLine
 from batch_app.jsonl import LineError
+from batch_app.plan import LineOrder
 from batch_app.states import ACTIVE_BATCH_STATES, BatchStatus, Dialect, RequestStatus
 from batch_app.store.files import NewFile, insert_file, require_file
 from batch_app.store.idempotency import row_with_key
@@ -34,6 +35,7 @@ class Batch:
     served_model: str
     endpoint: str
     priority: int
+    line_order: LineOrder
     completion_window: str | None
     output_expires_after_seconds: int | None
     metadata: dict[str, str] | None
@@ -87,6 +89,7 @@ class NewBatch:
     endpoint: str
     input_file_id: str
     priority: int = 0
+    line_order: LineOrder = "submission"
     completion_window: str | None = None
     expires_at: float | None = None
     output_expires_after_seconds: int | None = None
@@ -110,10 +113,12 @@ def accept_batch(
     batch: NewBatch,
     file: NewFile | None,
     lines: Sequence[InputLine],
+    ranks: Mapping[int, int] | None = None,
     limits: QueueLimits,
     now: float,
 ) -> Batch:
-    """Insert the file, the batch and its ledger, or nothing. `file` is None when it is stored already.
+    """Insert the file, the batch and its ledger, or nothing. `file` is None when it is stored already. `ranks`
+    gives each line its place in the order of work; without it that is the order of the file.
 
     Limits and the Idempotency-Key are decided inside the transaction, so any number of senders at once
     keep to them. A known key with the same digest gives the batch it made; compare ids to tell.
@@ -136,7 +141,8 @@ def accept_batch(
                 claim_epoch=0,
             )
         )
-        connection.execute(insert(requests), [_ledger_row(batch.id, line) for line in lines])
+        rank = ranks or {line.line: line.line for line in lines}
+        connection.execute(insert(requests), [_ledger_row(batch.id, line, rank[line.line]) for line in lines])
         if batch.parent_batch_id is not None:
             _mark_retried(connection, batch)
         return _get(connection, batch.id)
@@ -148,11 +154,12 @@ def require_room(database: Database, *, limits: QueueLimits) -> None:
         _check_room(connection, limits, 1)
 
 
-def _ledger_row(batch_id: str, line: InputLine) -> dict[str, Any]:
+def _ledger_row(batch_id: str, line: InputLine, rank: int) -> dict[str, Any]:
     return {
         "batch_id": batch_id,
         "line": line.line,
         "custom_id": line.custom_id,
+        "rank": rank,
         "status": "pending",
         "input_offset": line.offset,
         "input_length": line.length,

@@ -55,7 +55,7 @@ class Postponement:
 def take_lines(
     database: Database, *, claim: Claim, limit: int, below_engine_deaths: int, now: float
 ) -> list[TakenLine]:
-    """The next pending lines in input order become running. Lines with more engine deaths are left out.
+    """The next pending lines in the order of work become running. Lines with more engine deaths are left out.
 
     Raises ClaimLostError.
     """
@@ -82,7 +82,7 @@ def _take(
     query = (
         select(*columns)
         .where(*pending, requests.c.finished_at.is_(None), *conditions)
-        .order_by(requests.c.line)
+        .order_by(requests.c.rank)
         .limit(limit)
     )
     with database.write() as connection:

@@ -25,7 +25,7 @@ OPENAIS = {
     "request_counts", "usage", "metadata",
 }  # fmt: skip
 OWNERS = {
-    "batch_id", "total_requests", "priority", "parent_batch_id", "filename", "input_bytes", "output_bytes",
+    "batch_id", "total_requests", "priority", "order", "parent_batch_id", "filename", "input_bytes", "output_bytes",
     "error_bytes", "progress",
 }  # fmt: skip
 PROGRESS = {

@@ -29,7 +29,8 @@ def picture(url: str) -> list[dict[str, Any]]:
 
 
 def test_a_well_formed_line_is_a_request() -> None:
-    assert check(chat_line("a")) == RequestLine("a", "/v1/chat/completions", "gpt-4")
+    line = chat_line("a")
+    assert check(line) == RequestLine("a", "/v1/chat/completions", "gpt-4", line["body"])
 
 
 @pytest.mark.parametrize(
@@ -119,7 +120,7 @@ def test_every_error_of_a_line_is_listed_at_once() -> None:
 def test_a_model_in_the_bodies_is_not_needed_when_the_batch_names_it() -> None:
     line = chat_line("a")
     del line["body"]["model"]
-    assert check(line, model_given=True) == RequestLine("a", "/v1/chat/completions", None)
+    assert check(line, model_given=True) == RequestLine("a", "/v1/chat/completions", None, line["body"])
 
 
 @pytest.mark.parametrize(("url", "needed"), ENDPOINTS.items())
