@@ -4,7 +4,7 @@ PY := venv/bin/python
 export PYTHONUNBUFFERED := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup embeddings demo start api worker web migrate test check bench screenshots lock clean ready dev browser
+.PHONY: help setup embeddings demo start api worker web migrate backup restore test check bench screenshots lock clean ready dev browser
 
 help: ## This text
 	@awk 'BEGIN { FS = ":.*## " } \
@@ -39,6 +39,13 @@ web: ready ## Only the pages, http://localhost:8001/dashboard.html
 
 migrate: ready ## Bring an older database to the current schema; stop the API and the worker first
 	@exec $(PY) -m batch_app.migrate
+
+#@ Look after
+backup: ready ## A consistent copy of the data while everything runs (TO=folder KEEP=7)
+	@exec $(PY) -m batch_app.backup $(if $(TO),--to "$(TO)") $(if $(KEEP),--keep $(KEEP))
+
+restore: ready ## A new data folder from a backup, while nothing runs (FROM=backups/batch-…)
+	@exec $(PY) -m batch_app.restore "$(FROM)"
 
 #@ Develop
 test: check browser ## All checks, then all tests (ARGS="-m 'not vllm' -x" goes to pytest)

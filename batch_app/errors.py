@@ -53,3 +53,7 @@ class ConflictError(BatchAppError):
 
 class BadQueryError(BatchAppError):
     """A question about answers names a column, an operator or a value that makes no sense."""
+
+
+class BackupError(BatchAppError):
+    """A backup cannot be made, or what should be one is not whole."""

@@ -14,7 +14,19 @@ from tests.processes.system import System
 
 # What a layer starts decides its place: a broken line parser shows before a browser does. The browser comes last
 # also because Playwright keeps an event loop running in the main thread.
-LAYERS = ["unit", "store", "worker", "api", "web", "client", "openai_client", "processes", "vllm", "browser"]
+LAYERS = [
+    "unit",
+    "store",
+    "worker",
+    "api",
+    "web",
+    "client",
+    "openai_client",
+    "operations",
+    "processes",
+    "vllm",
+    "browser",
+]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

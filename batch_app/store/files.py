@@ -81,7 +81,7 @@ def require_file(connection: Connection, file_id: str) -> StoredFile:
 def list_files(
     database: Database,
     *,
-    limit: int,
+    limit: int | None,
     newest_first: bool,
     after: str | None = None,
     purpose: str | None = None,

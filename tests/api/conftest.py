@@ -1,20 +1,16 @@
 """An API per test, on a data folder of its own."""
 
-import functools
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from fastapi import FastAPI
 
-from batch_app.api_server import create_app
 from batch_app.database import Database
 from batch_app.migrate import migrate
 from batch_app.settings import Settings
-from tests.api.served import Api
+from tests.api.served import Api, default_app
 
 
 @pytest.fixture(scope="session")
@@ -40,15 +36,6 @@ def serve(settings: Settings, empty_database: Path) -> Iterator[Callable[..., Ap
     yield make
     for api in made:
         api.close()
-
-
-@functools.cache
-def default_app() -> FastAPI:
-    """Routes and guards with the default settings, made once: tests move in with data folders of their own."""
-    with tempfile.TemporaryDirectory() as folder:
-        app = create_app(Settings(data_dir=Path(folder), engine="echo"))
-        app.state.context.database.close()
-    return app
 
 
 @pytest.fixture

@@ -1,9 +1,12 @@
 """The API in this process, called over ASGI as clients call it, and a worker driven as far as a test wants."""
 
 import asyncio
+import functools
 import json
+import tempfile
 import time
 from collections.abc import Callable, Coroutine
+from pathlib import Path
 from typing import Any, TypeVar
 
 import httpx
@@ -208,3 +211,12 @@ class Api:
         query = "SELECT count(*) FROM requests WHERE status IN ('completed', 'failed')"
         with self.database.read() as connection:
             return int(connection.exec_driver_sql(query).scalar_one())
+
+
+@functools.cache
+def default_app() -> FastAPI:
+    """Routes and guards with the default settings, made once: tests move in with data folders of their own."""
+    with tempfile.TemporaryDirectory() as folder:
+        app = create_app(Settings(data_dir=Path(folder), engine="echo"))
+        app.state.context.database.close()
+    return app

@@ -27,10 +27,9 @@ from schemathesis.specs.openapi.checks import (
 
 from batch_app.gpu import GpuSnapshot
 from batch_app.settings import Settings
-from tests.api.conftest import default_app
 from tests.api.forms import HEADERS, file, form, text
 from tests.api.furnished import CREATION, FAILING, NOBODY, Known, furnish, send_file
-from tests.api.served import MODEL, Api
+from tests.api.served import MODEL, Api, default_app
 from tests.lines import chat_lines, jsonl
 from tests.receiver import SECRET
 

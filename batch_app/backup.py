@@ -1,0 +1,275 @@
+"""A consistent copy of the data folder while everything runs: `python -m batch_app.backup [--to DIR] [--keep N]`.
+
+The database goes first, through SQLite's online backup; then what that copy names, which never changes once it is
+named: published files as they are, answers of unfinished batches up to where the copied ledger says they are
+committed. A backup is a data folder itself, and has its name only once it is whole. See batch_app/restore.py.
+"""
+
+import argparse
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from pysqlite3 import dbapi2
+from sqlalchemy.exc import SQLAlchemyError
+
+from batch_app import __version__
+from batch_app.database import Database
+from batch_app.errors import BackupError, BatchAppError
+from batch_app.files import KINDS, make_folder, publish_stream, sync_folder
+from batch_app.migrate import current_revision
+from batch_app.settings import PROJECT_DIR, Settings, load_settings
+from batch_app.store import batches, files, progress
+from batch_app.store.files import StoredFile
+
+NAME = "batch-*Z"
+MANIFEST = "backup.json"
+_UNFINISHED = ".part"
+_ATTEMPTS = 10
+_COPY_BYTES = 1024 * 1024
+
+
+@dataclass
+class Backup:
+    """What a backup holds. `linked_bytes` it shares with the one before; `lost` and `damaged` are files that the
+    data folder no longer has, or no longer has as they were published."""
+
+    path: Path
+    made_at: float
+    schema: str | None = None
+    version: str = __version__
+    files: int = 0
+    copied_bytes: int = 0
+    linked_bytes: int = 0
+    lost: list[str] = field(default_factory=list)
+    damaged: list[str] = field(default_factory=list)
+
+    def manifest(self) -> str:
+        return json.dumps({**asdict(self), "path": self.path.name}, indent=2) + "\n"
+
+
+def whole_backups(folder: Path) -> list[Path]:
+    """The finished backups in a folder, oldest first."""
+    return sorted(path for path in folder.glob(NAME) if (path / MANIFEST).is_file())
+
+
+def make_backup(settings: Settings, *, to: Path, keep: int | None, now: float) -> Backup:
+    """One backup more in the folder `to`; of all that are there the newest `keep` stay, all of them if None.
+
+    Raises BackupError, OSError, SQLAlchemyError: then nothing new has a backup's name, and none was removed.
+    """
+    if not settings.database_path.is_file():
+        raise BackupError(f"there is no database at {settings.database_path}: nothing to back up")
+    make_folder(to)
+    with _alone(to):
+        _remove_unfinished(to)
+        before = whole_backups(to)
+        final = to / f"batch-{datetime.fromtimestamp(now, UTC):%Y%m%dT%H%M%SZ}"
+        temporary = final.with_suffix(_UNFINISHED)
+        temporary.mkdir(mode=0o700)  # prompts and answers
+        made = Backup(path=final, made_at=now)
+        try:
+            _fill(temporary, settings, made, previous=before[-1] if before else None)
+            temporary.rename(final)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+        sync_folder(to)
+        if keep is not None:
+            for old in whole_backups(to)[:-keep]:
+                old.rename(old.with_suffix(_UNFINISHED))
+            _remove_unfinished(to)
+    return made
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """A leftover of a backup that was killed must not be mistaken for one that is being made."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError:
+        raise BackupError(f"another backup into {folder} is being made: wait for its end") from None
+    finally:
+        os.close(descriptor)
+
+
+def _remove_unfinished(folder: Path) -> None:
+    for path in folder.glob(f"batch-*{_UNFINISHED}"):
+        shutil.rmtree(path)
+
+
+def _fill(folder: Path, settings: Settings, made: Backup, *, previous: Path | None) -> None:
+    database = Database(settings.database_path)
+    try:
+        made.lost = _copy_until_complete(database, folder, settings, made, previous)
+    finally:
+        database.close()
+    if settings.models_file.is_file():
+        shutil.copyfile(settings.models_file, folder / "models.toml")
+    manifest = folder / MANIFEST
+    manifest.write_text(made.manifest())
+    for path in folder.iterdir():
+        if path.is_file():
+            _sync(path)
+    for path in (folder / "files", folder):
+        sync_folder(path)
+
+
+def _copy_until_complete(
+    database: Database, folder: Path, settings: Settings, made: Backup, previous: Path | None
+) -> list[str]:
+    """A batch that ends, or a file that is deleted, between the copy of the database and that of the files, takes
+    away what the copy names: then once more, with a new copy. What two copies name and nobody has is lost for good.
+    """
+    lost: set[str] = set()
+    for _ in range(_ATTEMPTS):
+        copy_database(database, folder / "batch.db")
+        copy = Database(folder / "batch.db")
+        try:
+            made.schema = current_revision(copy)
+            missing = _copy_what_it_names(copy, folder, settings, made, previous)
+        finally:
+            copy.close()
+        if missing <= lost:
+            return sorted(missing)
+        lost = missing
+    raise BackupError("files are deleted faster than they can be copied: try again when it is quieter")
+
+
+def copy_database(database: Database, to: Path) -> None:
+    """All pages in one step: in WAL mode that is one consistent moment, and nobody waits for it."""
+    to.unlink(missing_ok=True)
+    target = dbapi2.connect(str(to))
+    source = database.engine.raw_connection()
+    try:
+        source.driver_connection.backup(target)  # type: ignore[union-attr]
+    finally:
+        source.close()
+        target.close()
+    require_sound(to)
+
+
+def require_sound(path: Path) -> None:
+    """Raises BackupError when a database that nobody uses is damaged."""
+    connection = dbapi2.connect(str(path))
+    try:
+        [(found,)] = connection.execute("PRAGMA quick_check(1)").fetchall()
+    except dbapi2.DatabaseError as error:
+        found = str(error)
+    finally:
+        connection.close()
+    if found != "ok":
+        raise BackupError(f"the database is damaged ({found}): see docs/operations.md")
+
+
+def _copy_what_it_names(
+    copy: Database, folder: Path, settings: Settings, made: Backup, previous: Path | None
+) -> set[str]:
+    """Returns what it names and is not there. Logs go first: they vanish when their batch ends."""
+    missing = _copy_logs(copy, folder, settings)
+    named = files.list_files(copy, limit=None, newest_first=False)
+    target = folder / "files"
+    target.mkdir(exist_ok=True)
+    for file in named:
+        try:
+            _copy_file(file, settings.data_dir / file.path, folder / file.path, made, previous)
+        except FileNotFoundError:
+            missing.add(file.path)
+    for path in set(target.iterdir()) - {folder / file.path for file in named}:
+        path.unlink()  # deleted since an earlier copy of the database
+    made.files = len(named)
+    return missing
+
+
+def _copy_logs(copy: Database, folder: Path, settings: Settings) -> set[str]:
+    """The logs of every unfinished batch, added up to one: its name says epoch 1, base 0, before any claim to come."""
+    missing = set()
+    shutil.rmtree(folder / "work", ignore_errors=True)
+    for batch in batches.list_open_batches(copy):
+        for kind in KINDS:
+            _lines, end = progress.committed_end(copy, batch_id=batch.id, kind=kind)
+            if end == 0:
+                continue
+            final = folder / "work" / batch.id / f"{kind}-000001-0.jsonl"
+            temporary = folder / f"{kind}.tmp"
+            try:
+                publish_stream(settings.work_dir / batch.id, kind, end, temporary=temporary, final=final)
+            except (FileNotFoundError, EOFError):
+                temporary.unlink(missing_ok=True)
+                missing.add(f"work/{batch.id}/{kind}")
+    return missing
+
+
+def _copy_file(file: StoredFile, source: Path, target: Path, made: Backup, previous: Path | None) -> None:
+    """Published files never change, so backups share them where the file system can. Raises FileNotFoundError."""
+    if target.exists():
+        return
+    earlier = previous / file.path if previous is not None else None
+    if earlier is not None and earlier.is_file() and earlier.stat().st_size == file.bytes:
+        with suppress(OSError):
+            os.link(earlier, target)
+            made.linked_bytes += file.bytes
+            return
+    if copy_and_hash(source, target) != file.sha256:
+        made.damaged.append(file.path)
+    made.copied_bytes += file.bytes
+
+
+def copy_and_hash(source: Path, target: Path) -> str:
+    """Copy durably; returns the SHA-256 of what was copied. Raises FileNotFoundError."""
+    digest = hashlib.sha256()
+    with source.open("rb") as reading, target.open("wb") as writing:
+        while piece := reading.read(_COPY_BYTES):
+            digest.update(piece)
+            writing.write(piece)
+        writing.flush()
+        os.fsync(writing.fileno())
+    return digest.hexdigest()
+
+
+def _sync(path: Path) -> None:
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m batch_app.backup", description=__doc__)
+    parser.add_argument(
+        "--to", type=Path, default=PROJECT_DIR / "backups", help="folder that holds the backups"
+    )
+    parser.add_argument(
+        "--keep", type=int, metavar="N", help="remove all but the newest N backups afterwards"
+    )
+    arguments = parser.parse_args()
+    if arguments.keep is not None and arguments.keep < 1:
+        parser.error("--keep must be at least 1")
+    started = time.monotonic()
+    try:
+        made = make_backup(load_settings(), to=arguments.to, keep=arguments.keep, now=time.time())
+    except (BatchAppError, OSError, SQLAlchemyError, dbapi2.Error) as error:
+        print(f"error: no backup was made: {error}", file=sys.stderr)
+        return 1
+    seconds = time.monotonic() - started
+    print(
+        f"{made.path}: {made.files} files, {made.copied_bytes / 1e6:.1f} MB copied, "
+        f"{made.linked_bytes / 1e6:.1f} MB shared with the backup before, {seconds:.1f} s"
+    )
+    for name in made.lost:
+        print(f"warning: the data folder no longer has {name}, which the database names", file=sys.stderr)
+    for name in made.damaged:
+        print(f"warning: {name} is not as it was published", file=sys.stderr)
+    return 1 if made.lost or made.damaged else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
