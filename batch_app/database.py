@@ -29,6 +29,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.engine import Engine
 
+from batch_app import failpoints
+from batch_app.failpoints import Step
 from batch_app.states import (
     FINAL_BATCH_STATES,
     FINAL_REQUEST_STATES,
@@ -309,11 +311,14 @@ class Database:
             yield connection
 
     @contextmanager
-    def write(self) -> Iterator[Connection]:
+    def write(self, step: Step | None = None) -> Iterator[Connection]:
         """One transaction, all or nothing. It takes the write lock first, so it waits for its turn and never
-        finds out halfway that somebody else has written (SQLITE_BUSY_SNAPSHOT, which no timeout cures)."""
+        finds out halfway that somebody else has written (SQLITE_BUSY_SNAPSHOT, which no timeout cures).
+        `step` is its name among the failpoints."""
         with self.engine.connect().execution_options(write=True) as connection, connection.begin():
             yield connection
+            failpoints.reach_commit(step, "uncommitted")
+        failpoints.reach_commit(step, "committed")
 
     def close(self) -> None:
         self.engine.dispose()

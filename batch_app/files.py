@@ -18,6 +18,8 @@ from operator import itemgetter
 from pathlib import Path
 from typing import BinaryIO, Final, Literal, Self
 
+from batch_app import failpoints
+
 AnswerKind = Literal["output", "error"]
 KINDS: Final[tuple[AnswerKind, ...]] = ("output", "error")
 _LOG_NAME: Final = re.compile(r"(output|error)-(\d{6})-(\d+)\.jsonl")
@@ -38,16 +40,21 @@ def make_folder(folder: Path) -> None:
     if not folder.is_dir():
         make_folder(folder.parent)
         folder.mkdir(exist_ok=True)
+        failpoints.reach("folder.made")
         sync_folder(folder.parent)
 
 
 def publish(written: BinaryIO, temporary: Path, final: Path) -> None:
     """Move a completely written file to its final name, durably."""
     written.flush()
+    failpoints.reach("file.written")
     os.fsync(written.fileno())
+    failpoints.reach("file.synced")
     make_folder(final.parent)
     temporary.rename(final)
+    failpoints.reach("file.renamed")
     sync_folder(final.parent)
+    failpoints.reach("file.published")
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +192,9 @@ class AnswerLog:
         """Write lines and sync them: they are on the disk when this returns. On OSError none of them counts."""
         descriptor = self._open()
         _write_all(descriptor, b"".join(lines), self._size)
+        failpoints.reach("log.written")
         os.fdatasync(descriptor)
+        failpoints.reach("log.synced")
         places = []
         for line in lines:
             places.append(Place(self._kind, self._base + self._size, len(line)))
@@ -205,6 +214,7 @@ class AnswerLog:
         if self._descriptor is None:
             make_folder(self._path.parent)
             descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT, 0o644)
+            failpoints.reach("log.opened")
             try:
                 sync_folder(self._path.parent)
             except OSError:
@@ -248,3 +258,4 @@ def publish_stream(
 def remove_folder(folder: Path) -> None:
     """Remove a finished batch's logs; one that is gone already is fine."""
     shutil.rmtree(folder, ignore_errors=True)
+    failpoints.reach("logs.removed")

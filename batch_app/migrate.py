@@ -55,7 +55,7 @@ def schema_of(database: Database) -> Schema:
 def migrate(database: Database) -> None:
     """Run every migration that is missing, in one transaction."""
     config = _config()
-    with database.write() as connection:
+    with database.write("migrate") as connection:
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
 

@@ -9,6 +9,7 @@ from functools import partial
 from pysqlite3 import dbapi2
 from sqlalchemy.exc import SQLAlchemyError
 
+from batch_app import failpoints
 from batch_app.api.context import Context
 from batch_app.store import batches, files
 from batch_app.store.files import StoredFile
@@ -47,6 +48,7 @@ def sweep(context: Context, *, now: float) -> None:
 def remove_bytes(context: Context, file: StoredFile) -> None:
     """Of a file that is deleted by name: its bytes, and what an index has of them."""
     (context.settings.data_dir / file.path).unlink(missing_ok=True)
+    failpoints.reach("file.removed")
     if batch := batches.batch_with_answers(context.database, file_id=file.id):
         context.indexes.remove(batch.id)
 

@@ -38,10 +38,14 @@ def is_gone(worker: Worker) -> bool:
     if worker.host != socket.gethostname():
         return False
     try:
-        started_at = psutil.Process(worker.pid).create_time()
+        process = psutil.Process(worker.pid)
+        is_dead = (
+            process.status() == psutil.STATUS_ZOMBIE
+        )  # and nobody has waited for it, as in many a container
+        started_at = process.create_time()
     except psutil.NoSuchProcess:
         return True
-    return abs(started_at - worker.process_started_at) > 1
+    return is_dead or abs(started_at - worker.process_started_at) > 1
 
 
 def sweep(database: Database, settings: Settings, *, lost: Sequence[str], now: float) -> None:

@@ -124,7 +124,7 @@ def accept_batch(
     keep to them. A known key with the same digest gives the batch it made; compare ids to tell.
     Raises QueueFullError, IdempotencyKeyReusedError, FileMissingError.
     """
-    with database.write() as connection:
+    with database.write("accept") as connection:
         if earlier := _with_key(connection, batch.idempotency_key, batch.request_digest, now):
             return earlier
         _check_room(connection, limits, len(lines))
@@ -234,7 +234,7 @@ def create_failed_batch(
     listed = [
         {"code": e.code, "message": e.message, "param": e.param, "line": e.line or None} for e in errors
     ]
-    with database.write() as connection:
+    with database.write("fail") as connection:
         if earlier := _with_key(connection, batch.idempotency_key, batch.request_digest, now):
             return earlier
         connection.execute(
@@ -337,7 +337,7 @@ def request_cancel(database: Database, *, batch_id: str, now: float) -> Batch:
         )
         .values(status=BatchStatus.CANCELLING, cancelling_at=now)
     )
-    with database.write() as connection:
+    with database.write("cancel") as connection:
         moved = connection.execute(cancel).rowcount
         batch = _get(connection, batch_id)
     if not moved and batch.status not in (BatchStatus.CANCELLING, BatchStatus.CANCELLED):

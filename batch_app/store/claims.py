@@ -69,7 +69,7 @@ def claim_batch(database: Database, *, batch_id: str, worker_id: str, now: float
         )
         .returning(batches.c.claim_epoch)
     )
-    with database.write() as connection:
+    with database.write("claim") as connection:
         epoch = connection.execute(take).scalar_one_or_none()
         if epoch is None:
             return None
@@ -95,7 +95,7 @@ def return_running_lines(connection: Connection, which: ColumnElement[bool]) -> 
 
 def release_claim(database: Database, *, claim: Claim) -> None:
     """Give a batch back, its running lines pending. A claim that is lost already needs no release."""
-    with database.write() as connection:
+    with database.write("release") as connection:
         if connection.execute(update(batches).where(holds(claim)).values(worker_id=None)).rowcount:
             return_running_lines(connection, requests.c.batch_id == claim.batch_id)
 
@@ -114,7 +114,7 @@ def release_lost_workers(
         .values(state="lost", stopped_at=now)
         .returning(workers.c.id)
     )
-    with database.write() as connection:
+    with database.write("release_lost") as connection:
         ids = list(connection.execute(lost).scalars())
         # Claims of any worker that is not alive, whatever marked it so: a crash between two steps loses nothing.
         dead = select(workers.c.id).where(workers.c.stopped_at.is_not(None))
@@ -135,7 +135,7 @@ def begin_finalizing(database: Database, *, claim: Claim, now: float) -> bool:
         .where(holds(claim), batches.c.status == BatchStatus.IN_PROGRESS, ~unanswered.exists())
         .values(status=BatchStatus.FINALIZING, finalizing_at=now)
     )
-    with database.write() as connection:
+    with database.write("begin_finalizing") as connection:
         require_claim(connection, claim)
         return bool(connection.execute(move).rowcount)
 
@@ -156,7 +156,7 @@ def end_batch(
     """
     leaves = [state for state, moves in BATCH_MOVES.items() if status in moves]
     listed = list(reasons)
-    with database.write() as connection:
+    with database.write("end") as connection:
         require_claim(connection, claim)
         for file in (output, errors):
             if file is not None:

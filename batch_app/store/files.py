@@ -57,7 +57,7 @@ def add_file(database: Database, *, file: NewFile, now: float) -> StoredFile:
     its key. Raises IdempotencyKeyReusedError.
     """
     key, digest = file.idempotency_key, file.request_digest
-    with database.write() as connection:
+    with database.write("keep_file") as connection:
         if earlier := row_with_key(connection, files, key=key, digest=digest, now=now, gone=~_PRESENT):
             return require_file(connection, earlier.id)
         insert_file(connection, file, now)
@@ -102,7 +102,7 @@ def list_files(
 
 def delete_file(database: Database, *, file_id: str, now: float) -> StoredFile:
     """Mark a file deleted; its bytes may go once this returns. Raises FileMissingError, FileInUseError."""
-    with database.write() as connection:
+    with database.write("delete_file") as connection:
         file = require_file(connection, file_id)
         if needed_by := connection.execute(_open_batch_with(files.c.id == file_id)).scalars().first():
             raise FileInUseError(
@@ -115,7 +115,7 @@ def delete_file(database: Database, *, file_id: str, now: float) -> StoredFile:
 def delete_expired_files(database: Database, *, now: float) -> list[StoredFile]:
     """Mark every file deleted that is past its expiry and that no unfinished batch needs."""
     due = and_(_PRESENT, files.c.expires_at <= now, ~_open_batch_with(literal(True)).exists())
-    with database.write() as connection:
+    with database.write("expire_files") as connection:
         found = [StoredFile(**row._mapping) for row in connection.execute(select(*_COLUMNS).where(due))]
         connection.execute(
             update(files).where(files.c.id.in_([file.id for file in found])).values(deleted_at=now)

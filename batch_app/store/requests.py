@@ -85,7 +85,7 @@ def _take(
         .order_by(requests.c.rank)
         .limit(limit)
     )
-    with database.write() as connection:
+    with database.write("take") as connection:
         require_claim(connection, claim)
         taken = [TakenLine(*row) for row in connection.execute(query)]
         if taken:
@@ -107,7 +107,7 @@ def record(
     now: float,
 ) -> None:
     """Lines get their ends, all of them or none; each answer is on the disk at its place. Raises ClaimLostError."""
-    with database.write() as connection:
+    with database.write("record") as connection:
         require_claim(connection, claim)
         _finish(connection, claim, outcomes, now)
         _postpone(connection, claim, postponements, now)
@@ -196,7 +196,7 @@ def _bury(connection: Connection, claim: Claim, outcomes: Sequence[Outcome], now
 
 def return_running(database: Database, *, claim: Claim) -> None:
     """Every running line of the batch is pending again. Raises ClaimLostError."""
-    with database.write() as connection:
+    with database.write("return_running") as connection:
         require_claim(connection, claim)
         return_running_lines(connection, requests.c.batch_id == claim.batch_id)
 
@@ -215,7 +215,7 @@ def return_lines(database: Database, *, claim: Claim, lines: Sequence[int], afte
             started_at=None,
         )
     )
-    with database.write() as connection:
+    with database.write("return_lines") as connection:
         require_claim(connection, claim)
         if lines:
             connection.execute(statement, [{"its_line": line} for line in lines])

@@ -45,7 +45,7 @@ def address_events(database: Database, *, urls: Sequence[str], now: float) -> in
     with database.read() as connection:
         if connection.execute(new.limit(1)).one_or_none() is None:
             return 0
-    with database.write() as connection:
+    with database.write("address_events") as connection:
         found = list(connection.execute(new.order_by(events.c.created_at, events.c.id)).scalars())
         pending = {"status": DeliveryStatus.PENDING, "attempts": 0, "next_attempt_at": now}
         rows = [{"event_id": event_id, "url": url, **pending} for event_id in found for url in urls]
@@ -104,7 +104,7 @@ def record_attempt(
             error=error,
         )
     )
-    with database.write() as connection:
+    with database.write("note_attempt") as connection:
         connection.execute(attempt)
 
 

@@ -63,7 +63,7 @@ def register_worker(
     engine: str,
     now: float,
 ) -> None:
-    with database.write() as connection:
+    with database.write("register_worker") as connection:
         connection.execute(
             insert(workers).values(
                 id=worker_id,
@@ -94,7 +94,7 @@ def revive_worker(database: Database, *, worker_id: str, now: float) -> None:
 
 def stop_worker(database: Database, *, worker_id: str, now: float) -> None:
     row = update(workers).where(workers.c.id == worker_id)
-    with database.write() as connection:
+    with database.write("stop_worker") as connection:
         connection.execute(
             row.values(state="stopped", stopped_at=now, requests_in_flight=0, tokens_per_second=0.0)
         )

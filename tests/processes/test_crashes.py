@@ -84,6 +84,17 @@ def test_a_worker_that_slept_past_its_lease_publishes_nothing_twice(system: Syst
     assert first.poll() is None
 
 
+def test_a_killed_worker_that_nobody_has_waited_for_is_not_taken_for_alive(system: System) -> None:
+    system.settings = {"ECHO_LATENCY_MS": "50", "WINDOW": "50", "LOST_SECONDS": "3600"}
+    system.start_api()
+    worker = system.start_worker()
+    batch_id = system.submit(jsonl(chat_lines(300)))
+    wait_until(lambda: system.answered(batch_id) >= 50, what="the first answers")
+    worker.send_signal(signal.SIGKILL)  # and no wait: it stays behind as a zombie
+    system.start_worker()
+    assert system.wait_for_end(batch_id)["request_counts"]["completed"] == 300
+
+
 def test_an_orderly_stop_ends_with_status_0_and_the_next_worker_goes_on(system: System) -> None:
     system.settings = {"ECHO_LATENCY_MS": "50", "WINDOW": "50"}
     system.start_api()

@@ -1,0 +1,103 @@
+"""Named places between two steps that make something durable, where a test can end this process or make it stand still.
+
+`CRASH_FAILPOINT=NAME` ends the process at the first pass of NAME as a power cut would; `NAME:stop` makes it stand still
+there (SIGSTOP), `NAME:exit:3` ends it at the third pass. No setting: an operator has no use for it, so it has no BATCH_
+name, and no file can set it. Unset, as it always is outside of tests, a passing costs one comparison.
+"""
+
+import os
+import re
+import signal
+from dataclasses import dataclass
+from typing import Final, Literal, get_args
+
+VARIABLE: Final = "CRASH_FAILPOINT"
+EXIT_STATUS: Final = 86
+
+# Of files: `batch_app.files`, and the bytes of a deleted one.
+Point = Literal[
+    "folder.made",
+    "file.written",
+    "file.synced",
+    "file.renamed",
+    "file.published",
+    "file.removed",
+    "log.opened",
+    "log.written",
+    "log.synced",
+    "logs.removed",
+]
+# Of the database: the transactions that move a batch, a line, a file, an event or a worker from one state to the next.
+Step = Literal[
+    "migrate",
+    "accept",
+    "fail",
+    "cancel",
+    "keep_file",
+    "delete_file",
+    "expire_files",
+    "address_events",
+    "note_attempt",
+    "register_worker",
+    "release_lost",
+    "claim",
+    "take",
+    "record",
+    "return_lines",
+    "return_running",
+    "release",
+    "begin_finalizing",
+    "end",
+    "stop_worker",
+]
+Side = Literal["uncommitted", "committed"]
+_ARMING: Final = re.compile(r"(?P<name>[\w.]+)(:(?P<action>exit|stop)(:(?P<pass>\d+))?)?")
+NAMES: Final[tuple[str, ...]] = (
+    *get_args(Point),
+    *(f"{step}.{side}" for step in get_args(Step) for side in get_args(Side)),
+)
+
+
+@dataclass
+class _Armed:
+    name: str
+    action: str
+    passes_left: int
+
+    def passed(self, name: str) -> None:
+        if name != self.name:
+            return
+        self.passes_left -= 1
+        if self.passes_left == 0 and self.action == "exit":
+            os._exit(EXIT_STATUS)
+        if self.passes_left == 0:
+            os.kill(os.getpid(), signal.SIGSTOP)
+
+
+_armed: _Armed | None = None
+
+
+def reach(point: Point) -> None:
+    if _armed is not None:
+        _armed.passed(point)
+
+
+def reach_commit(step: Step | None, side: Side) -> None:
+    """Just before or just after a transaction's COMMIT."""
+    if _armed is not None and step is not None:
+        _armed.passed(f"{step}.{side}")
+
+
+def arm(value: str | None) -> None:
+    """NAME[:ACTION[:PASS]], or None for no failpoint. Raises ValueError."""
+    global _armed  # noqa: PLW0603  # the one switch of this process
+    if not value:
+        _armed = None
+        return
+    match = _ARMING.fullmatch(value)
+    if match is None or match["name"] not in NAMES:
+        raise ValueError(f"{VARIABLE}={value}: no such failpoint")
+    _armed = _Armed(match["name"], match["action"] or "exit", int(match["pass"] or 1))
+
+
+arm(os.environ.get(VARIABLE))

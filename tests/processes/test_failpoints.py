@@ -1,0 +1,280 @@
+"""Real processes end at every named step that makes something durable; the next ones lose and double nothing.
+
+The worker's scenario and the client's each pass every failpoint of their process. They run side by side, a process
+being mostly asleep, so that all of them take seconds.
+"""
+
+import ast
+import io
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing, suppress
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+import requests
+from sqlalchemy import insert
+
+from batch_app import database as tables
+from batch_app.api.submission import Order, Submissions
+from batch_app.database import Database
+from batch_app.failpoints import EXIT_STATUS, NAMES, Point, Step
+from batch_app.models import Models
+from batch_app.settings import PROJECT_DIR, Settings
+from batch_app.store import batches
+from tests.lines import chat_line, chat_lines, jsonl
+from tests.processes.forked import Forked, ForkedSystem, Nursery
+from tests.processes.invariants import examine_batch, examine_folder, statuses
+from tests.processes.system import MODEL
+from tests.receiver import SECRET, receiving
+from tests.waiting import wait_until
+
+pytestmark = pytest.mark.process
+
+
+def both_sides(*steps: Step) -> list[str]:
+    return [f"{step}.{side}" for step in steps for side in ("uncommitted", "committed")]
+
+
+PUBLICATION = ["folder.made", "file.written", "file.synced", "file.renamed", "file.published"]
+OF_WORKER = [
+    *PUBLICATION,
+    *("log.opened", "log.written", "log.synced", "logs.removed"),
+    *both_sides(
+        "register_worker", "release_lost", "claim", "take", "record", "return_lines", "return_running"
+    ),
+    *both_sides("begin_finalizing", "end"),
+]
+OF_STOPPING_WORKER = both_sides("release", "stop_worker")
+OF_API = [
+    *PUBLICATION,
+    "file.removed",
+    *both_sides("migrate", "accept", "fail", "cancel", "keep_file", "delete_file", "expire_files"),
+    *both_sides("address_events", "note_attempt"),
+]
+SCENARIOS = [("worker", name) for name in OF_WORKER]
+SCENARIOS += [("stopping worker", name) for name in OF_STOPPING_WORKER]
+SCENARIOS += [("api", name) for name in OF_API]
+
+ANSWERS = [
+    *chat_lines(10),
+    chat_line("refused", "[[fail 400]]"),
+    chat_line("flaky", "[[flaky 1]]"),
+]
+CANCELLED = chat_lines(6)
+POISON = [*chat_lines(2), chat_line("killer", "[[kill]]")]
+
+
+def custom_ids(lines: list[dict[str, Any]]) -> list[str]:
+    return [line["custom_id"] for line in lines]
+
+
+def test_every_failpoint_in_the_code_is_listed_and_every_listed_one_is_in_the_code() -> None:
+    points, steps = [], []
+    for path in (PROJECT_DIR / "batch_app").rglob("*.py"):
+        for call in (node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)):
+            words = [argument.value for argument in call.args if isinstance(argument, ast.Constant)]
+            match ast.unparse(call.func):
+                case "failpoints.reach":
+                    points += words
+                case "database.write":
+                    steps += words
+    assert sorted(points) == sorted(get_args(Point))
+    assert sorted(steps) == sorted(get_args(Step))
+
+
+def test_every_failpoint_has_a_scenario() -> None:
+    assert {name for _process, name in SCENARIOS} == set(NAMES)
+
+
+@pytest.fixture(scope="module")
+def nursery() -> Iterator[Nursery]:
+    with closing(Nursery()) as nursery:
+        yield nursery
+
+
+@pytest.fixture(scope="module")
+def outcomes(
+    request: pytest.FixtureRequest, nursery: Nursery, migrated: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[dict[tuple[str, str], Future[None]]]:
+    """The scenarios of the tests that were asked for, under way."""
+    wanted = [
+        item.callspec.params["scenario"]
+        for item in request.session.items
+        if item.path == Path(__file__) and isinstance(item, pytest.Function) and hasattr(item, "callspec")
+    ]
+    play = {"worker": end_the_worker, "stopping worker": end_the_stopping_worker, "api": end_the_api}
+    with ThreadPoolExecutor(12) as pool:
+        yield {
+            (process, name): pool.submit(
+                play[process],
+                ForkedSystem(tmp_path_factory.mktemp("failpoint") / "data", nursery=nursery),
+                name,
+                migrated,
+            )
+            for process, name in wanted
+        }
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=" at ".join)
+def test_a_process_that_ends_there_loses_and_doubles_nothing(
+    outcomes: dict[tuple[str, str], Future[None]], scenario: tuple[str, str]
+) -> None:
+    outcomes[scenario].result()
+
+
+def end_the_worker(system: ForkedSystem, failpoint: str, migrated: Path) -> None:
+    system.settings = {
+        "WINDOW": "4",
+        "CHUNK_SIZE": "5",
+        "MAX_ENGINE_DEATHS": "1",
+        "RETRY_BACKOFF_SECONDS": "0",
+    }
+    with closing(prepared(system, migrated)) as database:
+        sent = {submit(system, database, lines): lines for lines in (ANSWERS, CANCELLED, POISON)}
+        answers, cancelled, poison = sent
+        batches.request_cancel(database, batch_id=cancelled, now=time.time())
+    system.failpoint = failpoint
+    assert system.start_worker().wait(30) == EXIT_STATUS
+    finish(system)
+    assert statuses(system.data_dir) == {answers: "completed", cancelled: "cancelled", poison: "completed"}
+    for batch_id, lines in sent.items():
+        assert not examine_batch(system.data_dir, batch_id, custom_ids(lines))
+    assert not examine_folder(system.data_dir)
+
+
+def end_the_stopping_worker(system: ForkedSystem, failpoint: str, migrated: Path) -> None:
+    system.settings = {"WINDOW": "2", "ECHO_LATENCY_MS": "100", "GRACE_SECONDS": "0"}
+    with closing(prepared(system, migrated)) as database:
+        batch_id = submit(system, database, chat_lines(40))
+    system.failpoint = failpoint
+    worker = system.start_worker()
+    log = f"work/{batch_id}/output-000001-0.jsonl"
+    wait_until((system.data_dir / log).exists, what="the first answers")
+    assert system.stop(worker) == EXIT_STATUS
+    system.settings = {}
+    finish(system)
+    assert statuses(system.data_dir) == {batch_id: "completed"}
+    assert not examine_batch(system.data_dir, batch_id, custom_ids(chat_lines(40)))
+    assert not examine_folder(system.data_dir)
+
+
+def prepared(system: ForkedSystem, migrated: Path) -> Database:
+    system.data_dir.mkdir()
+    return Database(Path(shutil.copy(migrated, system.data_dir / "batch.db")))
+
+
+def submit(system: ForkedSystem, database: Database, lines: list[dict[str, Any]]) -> str:
+    """As the API does, without one."""
+    settings = Settings(data_dir=system.data_dir, engine="echo")
+    submissions = Submissions(database, settings, Models([], allow_unlisted=True), lambda **_: None)
+    order = Order(model=MODEL, filename="input.jsonl")
+    return submissions.accept(io.BytesIO(jsonl(lines)), order, now=time.time()).id
+
+
+def finish(system: ForkedSystem) -> None:
+    """Another worker takes over, ends every batch, and is then stopped."""
+    system.failpoint = None
+    worker = system.start_worker()
+    open_states = {"queued", "in_progress", "finalizing", "cancelling"}
+    wait_until(
+        lambda: not open_states & set(statuses(system.data_dir).values()),
+        what="every batch to end",
+        every=0.1,
+    )
+    assert system.stop(worker) == 0
+
+
+def end_the_api(system: ForkedSystem, failpoint: str, migrated: Path) -> None:
+    with receiving() as receiver:
+        system.settings = {"WEBHOOK_URLS": receiver.url, "WEBHOOK_SECRET": SECRET}
+        if not failpoint.startswith("migrate"):
+            with closing(prepared(system, migrated)) as database:
+                add_expired_file(database)
+        client = Client(system, failpoint)
+        uploaded = client.call(lambda: client.upload(chat_lines(3)))["id"]
+        failed = client.call(lambda: client.create("file-000000000000000000000000"))["id"]
+        cancelled = client.call(lambda: client.submit(CANCELLED))["batch_id"]
+        client.call(lambda: requests.delete(f"{system.url}/v1/batches/{cancelled}", timeout=30))
+        client.call(lambda: requests.delete(f"{system.url}/v1/files/{uploaded}", timeout=30))
+        client.call(lambda: wait_until(client.is_told, what="the event to be delivered"))
+        client.wait_for_crash()
+        assert statuses(system.data_dir) == {failed: "failed", cancelled: "cancelling"}
+        assert len(set(receiver.event_ids())) == 1
+        assert [file["bytes"] for file in system.get("/v1/files")["data"]] == [len(jsonl(CANCELLED))]
+        system.stop_all()
+    finish(system)
+    assert statuses(system.data_dir) == {failed: "failed", cancelled: "cancelled"}
+    assert not examine_batch(system.data_dir, cancelled, custom_ids(CANCELLED))
+    assert not examine_folder(system.data_dir)
+
+
+def add_expired_file(database: Database) -> None:
+    row = {"id": "file-0123456789abcdef01234567", "purpose": "batch", "filename": "old.jsonl", "bytes": 3}
+    path = "files/file-0123456789abcdef01234567.jsonl"
+    with database.write() as connection:
+        connection.execute(
+            insert(tables.files).values(**row, sha256="0" * 64, path=path, created_at=1.0, expires_at=2.0)
+        )
+
+
+class Client:
+    """Sends each request until it is answered, under one Idempotency-Key, over any crash of the API."""
+
+    def __init__(self, system: ForkedSystem, failpoint: str) -> None:
+        self._has_crashed = False
+        self._system = system
+        system.failpoint = failpoint
+        self._start()
+
+    def call(self, request: Callable[[], Any]) -> Any:
+        while True:
+            with suppress(requests.ConnectionError, requests.exceptions.ChunkedEncodingError):
+                answer = request()
+                return answer.json() if isinstance(answer, requests.Response) else answer
+            self._note_crash()
+
+    def _start(self) -> None:
+        self._api: Forked = self._system.start("-m", "batch_app.api_server")  # type: ignore[assignment]
+        wait_until(lambda: self._api.poll() is not None or self._is_up(), what="the API to answer")
+        if self._api.poll() is not None:
+            self._note_crash()
+
+    def _is_up(self) -> bool:
+        with suppress(requests.ConnectionError):
+            return requests.get(f"{self._system.url}/livez", timeout=5).ok
+        return False
+
+    def wait_for_crash(self) -> None:
+        """What happens beside the requests may happen after the last one."""
+        if not self._has_crashed:
+            self._note_crash()
+
+    def _note_crash(self) -> None:
+        assert self._api.wait(30) == EXIT_STATUS, self._system.log.read_text()
+        assert not self._has_crashed
+        self._has_crashed, self._system.failpoint = True, None
+        self._start()
+
+    def upload(self, lines: list[dict[str, Any]]) -> requests.Response:
+        return self._post("files", "key-1", files={"file": ("a", jsonl(lines))}, data={"purpose": "batch"})
+
+    def create(self, file_id: str) -> requests.Response:
+        body = {"input_file_id": file_id, "endpoint": "/v1/chat/completions", "completion_window": "24h"}
+        return self._post("batches", "key-2", json=body)
+
+    def submit(self, lines: list[dict[str, Any]]) -> requests.Response:
+        return self._post("batches", "key-3", files={"file": ("a", jsonl(lines))}, data={"model": MODEL})
+
+    def _post(self, path: str, key: str, **content: Any) -> requests.Response:
+        headers = {"idempotency-key": key}
+        answer = requests.post(f"{self._system.url}/v1/{path}", headers=headers, timeout=30, **content)
+        assert answer.ok, answer.text
+        return answer
+
+    def is_told(self) -> bool:
+        deliveries = self._system.get("/v1/webhook_deliveries")["data"]
+        return [delivery["status"] for delivery in deliveries] == ["delivered"]
