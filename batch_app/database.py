@@ -270,6 +270,9 @@ workers = Table(
     Column("tokens_per_second", Float, nullable=False, default=0.0),
     Column("cached_prompt_share", Float),
     Column("engine_restarts", Integer, nullable=False, default=0),
+    Column("memory_bytes", Integer),  # resident, its engine's processes included
+    Column("trouble", String),  # what keeps it from its work, in a sentence
+    Column("next_try_at", Float),  # when it tries again
     Column("gpu", String),  # JSON of the GPU snapshot
     Column("started_at", Float, nullable=False),
     Column("heartbeat_at", Float, nullable=False),

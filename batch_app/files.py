@@ -247,11 +247,14 @@ def publish_stream(
     """Add the committed parts of the logs up to one file. Doing it again after a crash gives the same file."""
     digest = hashlib.sha256()
     temporary.parent.mkdir(parents=True, exist_ok=True)
-    with temporary.open("wb") as target:
-        for piece in read_stream(folder, kind, 0, end):
-            digest.update(piece)
-            target.write(piece)
-        publish(target, temporary, final)
+    try:
+        with temporary.open("wb") as target:
+            for piece in read_stream(folder, kind, 0, end):
+                digest.update(piece)
+                target.write(piece)
+            publish(target, temporary, final)
+    finally:
+        temporary.unlink(missing_ok=True)  # of a disk that is full, half a file is the worst use
     return PublishedFile(path=final, bytes=end, sha256=digest.hexdigest())
 
 

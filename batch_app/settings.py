@@ -71,7 +71,17 @@ class Settings(BaseSettings):
     max_attempts: int = Field(3, ge=1, description="attempts at a request that ends in a server error")
     retry_backoff_seconds: float = Field(2, ge=0, description="before the second attempt; doubles with each")
     max_engine_deaths: int = Field(2, ge=1, description="engine deaths after which a request runs alone")
-    engine_stall_seconds: float = Field(300, gt=0, description="without a token while busy before a restart")
+    engine_stall_seconds: float = Field(
+        100,
+        gt=0,
+        description="without any sign of work before the engine is replaced; 6 times that if it computes",
+    )
+    max_memory_percent: float = Field(
+        90,
+        ge=0,
+        le=100,
+        description="of the machine's, held by the worker, before its engine is replaced; 0: never",
+    )
     grace_seconds: float = Field(30, ge=0, description="for lines in flight after SIGTERM")
 
     log_format: Literal["text", "json"] = Field("text", description="json writes one object per line")

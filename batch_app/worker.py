@@ -6,6 +6,7 @@ Sets up one incarnation (row, heartbeat, watcher for orphans), runs its loop, an
 import argparse
 import asyncio
 import importlib.util
+import logging
 import os
 import signal
 import socket
@@ -14,6 +15,7 @@ import time
 from pathlib import Path
 
 import psutil
+from sqlalchemy.exc import SQLAlchemyError
 
 from batch_app import ids
 from batch_app.database import Database
@@ -24,6 +26,7 @@ from batch_app.inference.engine import Engine
 from batch_app.inference.vllm_arguments import missing
 from batch_app.inference.vllm_engine import VllmEngine
 from batch_app.logs import set_up_logging
+from batch_app.machine_trouble import in_words
 from batch_app.migrate import Schema, require_current_schema, schema_of
 from batch_app.models import Models, ModelSpec, load_models
 from batch_app.processing import orphans, recover
@@ -31,6 +34,8 @@ from batch_app.processing.heartbeat import Heartbeat
 from batch_app.processing.loop import Worker
 from batch_app.settings import Settings, describe, load_settings
 from batch_app.store import workers
+
+log = logging.getLogger(__name__)
 
 _SCHEMA_POLL_SECONDS = 0.5
 
@@ -48,12 +53,16 @@ def main() -> int:
     except BatchAppError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
+    except SQLAlchemyError as error:
+        print(f"error: the database cannot be used: {in_words(error)}", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         return 0
 
 
 def run(settings: Settings) -> int:
     """One incarnation, from its first line on the terminal to its orderly end."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # until the loop takes signals itself
     set_up_logging(settings.log_format)
     models = load_models(settings.models_file, allow_unlisted=settings.allow_unlisted_models)
     require_engine(settings, models)
@@ -68,10 +77,19 @@ def run(settings: Settings) -> int:
         asyncio.run(work(database, settings, models, heartbeat, worker_id))
     finally:
         heartbeat.stop()
-        workers.stop_worker(database, worker_id=worker_id, now=time.time())
+        note_stop(database, worker_id)
         orphans.kill_until_gone(worker_id)
         watcher.kill()
+        watcher.wait()
     return 0
+
+
+def note_stop(database: Database, worker_id: str) -> None:
+    """A database that refuses must not keep the engine from being ended; the next worker sees who is gone."""
+    try:
+        workers.stop_worker(database, worker_id=worker_id, now=time.time())
+    except SQLAlchemyError as error:
+        log.error("stop_not_noted", extra={"reason": in_words(error)})
 
 
 def require_engine(settings: Settings, models: Models) -> None:

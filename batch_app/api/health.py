@@ -56,6 +56,8 @@ def _problems(worker: WorkerHealth, disk: DiskHealth, gpu_refusal: str | None) -
     elif worker.heartbeat != "fresh":
         age = worker.heartbeat_age_seconds
         yield f"The worker has been silent for {age:.0f} s: see its terminal; `make worker` starts another."
+    if worker.trouble is not None:
+        yield worker.trouble
     if gpu_refusal is not None:
         yield f"New batches are refused: {gpu_refusal}."
     if disk.free_bytes < _LOW_DISK_BYTES:
@@ -120,8 +122,19 @@ def _worker(worker: Worker | None, settings: Settings, now: float) -> WorkerHeal
         tokens_per_second=round(worker.tokens_per_second, 1) if worker and alive else 0.0,
         cached_prompt_share=worker.cached_prompt_share if worker and alive else None,
         engine_restarts=worker.engine_restarts if worker else 0,
+        memory_bytes=worker.memory_bytes if worker and alive else None,
+        trouble=_trouble(worker, now) if worker and alive else None,
         started_at=int(worker.started_at) if worker else None,
     )
+
+
+def _trouble(worker: Worker, now: float) -> str | None:
+    """The worker's own words, and when it tries again."""
+    if worker.trouble is None:
+        return None
+    if worker.next_try_at is None:
+        return worker.trouble
+    return f"{worker.trouble} Next try in {max(worker.next_try_at - now, 0):.0f} s."
 
 
 def heartbeat_word(worker: Worker | None, settings: Settings, now: float) -> HeartbeatWord:

@@ -50,6 +50,8 @@ class WorkerHealth(BaseModel):
     tokens_per_second: float
     cached_prompt_share: float | None = Field(description="0 to 1")
     engine_restarts: int
+    memory_bytes: int | None = Field(description="resident, its engine included")
+    trouble: str | None = Field(description="what keeps it from its work")
     started_at: int | None
 
 

@@ -44,6 +44,7 @@ class EngineCounters:
     prefix_cache_queries: int = 0
     prefix_cache_hits: int = 0
     kv_cache_usage: float = 0.0
+    busy_seconds: float = 0.0  # processor time of the engine's own processes
 
 
 class Engine(Protocol):

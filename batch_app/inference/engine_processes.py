@@ -62,6 +62,19 @@ def owned(owner: str) -> list[psutil.Process]:
     return [process for process in psutil.process_iter() if _owner(process) == owner]
 
 
+def busy_seconds(processes: Collection[psutil.Process]) -> float:
+    """The processor time they have used; one that has ended counts no longer."""
+    return sum(_processor_seconds(process) for process in processes)
+
+
+def _processor_seconds(process: psutil.Process) -> float:
+    try:
+        times = process.cpu_times()
+    except psutil.Error:
+        return 0.0
+    return float(times.user + times.system)
+
+
 def kill_owned(owner: str) -> list[psutil.Process]:
     """SIGKILL every process that carries the owner's mark. They may take a while to end: see `have_ended`."""
     processes = owned(owner)

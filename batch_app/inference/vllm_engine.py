@@ -19,6 +19,7 @@ from threading import Thread
 from types import SimpleNamespace
 from typing import Any, NoReturn, TypeVar
 
+import psutil
 from prometheus_client import REGISTRY
 
 from batch_app.inference import vllm_arguments, vllm_failures
@@ -30,7 +31,14 @@ from batch_app.inference.engine import (
     EngineRequest,
     ModelLoadError,
 )
-from batch_app.inference.engine_processes import have_ended, kill_owned, launching, owned, variables
+from batch_app.inference.engine_processes import (
+    busy_seconds,
+    have_ended,
+    kill_owned,
+    launching,
+    owned,
+    variables,
+)
 from batch_app.models import ModelSpec
 
 _ABORT_SECONDS = 5.0
@@ -72,6 +80,7 @@ class VllmEngine:
         self._resources = AsyncExitStack()
         self._may_have_processes = False
         self._loaded: _Loaded | None = None
+        self._processes: list[psutil.Process] = []
 
     @property
     def max_in_flight(self) -> int:
@@ -91,6 +100,7 @@ class VllmEngine:
             if error is not None:
                 reason = failures.reason(error)
                 raise ModelLoadError(f"model {self._spec.name} could not be loaded: {reason}") from error
+        self._processes = await asyncio.to_thread(owned, self._owner)
         self._loaded = loading.result()
 
     async def answer(self, request: EngineRequest) -> EngineAnswer:
@@ -119,7 +129,8 @@ class VllmEngine:
             for sample in metric.samples:
                 readings[sample.name] += sample.value
         counts = {field: int(readings[name]) for name, field in _COUNTERS.items()}
-        return EngineCounters(**counts, kv_cache_usage=readings[_KV_CACHE_USAGE])
+        busy = busy_seconds(self._processes)
+        return EngineCounters(**counts, kv_cache_usage=readings[_KV_CACHE_USAGE], busy_seconds=busy)
 
     async def close(self) -> None:
         """As promised, within ten seconds, also while a model loads or when the engine hangs."""

@@ -9,12 +9,17 @@ from collections.abc import Callable
 from enum import Enum
 
 from batch_app.inference.engine import Engine, EngineCounters, ModelLoadError
+from batch_app.machine_trouble import in_words
 from batch_app.models import ModelSpec
+from batch_app.processing.pulse import Pulse
 
 log = logging.getLogger(__name__)
 
 _MAX_RESTART_DELAY_SECONDS = 60.0
-_LOADS_AFTER_A_DEATH = 3  # a device needs a moment to be free again after a crash
+# A model that has answered can be served here: whatever keeps it from loading again (a driver that resets, somebody
+# else's program on the card) may pass, and its batches can wait.
+_LOAD_PATIENCE_SECONDS = 1800.0
+_MOST_DEATHS_IN_A_ROW = 8  # without one answer between them: it is the model, not the requests
 
 
 class RoomState(Enum):
@@ -25,23 +30,33 @@ class RoomState(Enum):
 
 
 class EngineRoom:
-    """At most one engine. `refused` is set when a model cannot be loaded, until somebody has dealt with it."""
+    """At most one engine. `refused` is set when a model cannot be served, until somebody has dealt with it."""
 
     def __init__(self, make_engine: Callable[[ModelSpec], Engine], *, stall_seconds: float) -> None:
         self._make_engine = make_engine
-        self._stall_seconds = stall_seconds
+        self._pulse = Pulse(stall_seconds=stall_seconds)
         self._engine: Engine | None = None
         self._loading: asyncio.Task[None] | None = None
         self._has_answered = False
         self._deaths_in_a_row = 0
         self._failed_loads = 0
+        self._give_up_at = 0.0
         self._next_start_at = 0.0
-        self._last_progress: tuple[object, float] = (None, 0.0)
         self.state = RoomState.EMPTY
         self.spec: ModelSpec | None = None
         self.ready_since = 0.0
         self.refused: tuple[str, str] | None = None
         self.restarts = 0
+        self._trouble: str | None = None
+
+    @property
+    def trouble(self) -> str | None:
+        """What is wrong with the engine and what was done about it, until the next answer."""
+        if self._trouble is None:
+            return None
+        restarted = f" It was restarted {_times(self.restarts)}." if self.restarts else ""
+        now = " It is being started." if self.state is RoomState.LOADING else ""
+        return self._trouble + restarted + now
 
     @property
     def model(self) -> str | None:
@@ -53,13 +68,23 @@ class EngineRoom:
         """The engine, when requests can be sent to it."""
         return self._engine if self.state is RoomState.READY else None
 
+    @property
+    def next_start_at(self) -> float | None:
+        """When a dead engine is started again."""
+        return self._next_start_at if self.state is RoomState.DEAD else None
+
     def counters(self) -> EngineCounters:
         return self.engine.counters() if self.engine else EngineCounters()
 
     def begin_load(self, spec: ModelSpec) -> None:
         """Start to swap to a model; nothing may be in flight."""
         self.spec, self._deaths_in_a_row, self._failed_loads = spec, 0, 0
-        self._has_answered = False
+        self._has_answered, self._trouble = False, None
+        self._start_loading()
+
+    def recycle(self) -> None:
+        """Replace a healthy engine by a new one of the same model; nothing may be in flight."""
+        self.restarts += 1
         self._start_loading()
 
     def _start_loading(self) -> None:
@@ -78,7 +103,8 @@ class EngineRoom:
         """Take note of a load that ended; restart a dead engine when its time has come."""
         if self.state is RoomState.LOADING and self._loading is not None and self._loading.done():
             self._finish_loading(now)
-        if self.state is RoomState.DEAD and now >= self._next_start_at:
+        # A clock that was set back must not make the wait longer.
+        if self.state is RoomState.DEAD and not 0 < self._next_start_at - now <= _MAX_RESTART_DELAY_SECONDS:
             self.restarts += 1
             self._start_loading()
 
@@ -87,48 +113,65 @@ class EngineRoom:
         try:
             self._loading.result()
         except ModelLoadError as error:
-            self._note_failed_load(str(error), now)
+            self._note_failed_load(str(error), now, is_refusal=not self._has_answered)
+        except (
+            OSError
+        ) as error:  # no process, no thread, no room in the temporary folder: nothing about the model
+            self._note_failed_load(in_words(error), now, is_refusal=False)
         else:
             log.info("model_loaded", extra={"model": self.model})
             self.state, self.ready_since, self._failed_loads = RoomState.READY, now, 0
-            self._last_progress = (None, now)
+            self._pulse.reset(now)
         self._loading = None
 
-    def _note_failed_load(self, reason: str, now: float) -> None:
-        self._failed_loads += 1
+    def _note_failed_load(self, reason: str, now: float, *, is_refusal: bool) -> None:
         log.error("model_load_failed", extra={"model": self.model, "reason": reason})
-        if self._has_answered and self._failed_loads < _LOADS_AFTER_A_DEATH:
-            self._wait_before_restart(now)
+        if self._failed_loads == 0:
+            self._give_up_at = now + _LOAD_PATIENCE_SECONDS
+        self._failed_loads += 1
+        if is_refusal or now >= self._give_up_at:
+            self._refuse(reason)
             return
+        tries = _times(self._failed_loads)
+        self._trouble = f"The engine cannot be started again, tried {tries}: {reason.rstrip('.')}."
+        self._wait_before_restart(now)
+
+    def _refuse(self, reason: str) -> None:
         assert self.spec is not None
         self.refused = (self.spec.name, reason)
-        self.state, self.spec = RoomState.EMPTY, None
+        self.state, self.spec, self._trouble = RoomState.EMPTY, None, None
 
     def note_answer(self) -> None:
         self._has_answered = True
         self._deaths_in_a_row = 0
+        if self.state is RoomState.READY:
+            self._trouble = None
 
-    def note_death(self, now: float) -> None:
-        """The engine is gone; it is started again after a while, longer after each death without an answer."""
+    def stalled(self, now: float, *, in_flight: int) -> str | None:
+        """Why the engine is taken to be hung; None while it is not."""
+        if self.engine is None:
+            return None
+        return self._pulse.stalled(now, self.engine.counters(), in_flight=in_flight)
+
+    def note_death(self, now: float, reason: str) -> None:
+        """The engine is gone; it is started again after a while, longer after each death without an answer. One that
+        dies again and again and answers nothing is refused."""
         if self.state is not RoomState.READY:
             return
         self._deaths_in_a_row += 1
-        log.error("engine_died", extra={"model": self.model, "deaths_in_a_row": self._deaths_in_a_row})
-        self._wait_before_restart(now)
+        deaths = self._deaths_in_a_row
+        log.error("engine_died", extra={"model": self.model, "reason": reason, "deaths_in_a_row": deaths})
+        again = f" {_times(deaths)} without an answer" if deaths > 1 else ""
+        self._trouble = f"The engine of {self.model} died{again}: {reason}."
+        if deaths >= _MOST_DEATHS_IN_A_ROW:
+            self._refuse(f"the engine died {_times(deaths)} in a row without an answer: {reason}")
+        else:
+            self._wait_before_restart(now)
 
     def _wait_before_restart(self, now: float) -> None:
         attempts = self._deaths_in_a_row + self._failed_loads
         delay = min(2.0 ** min(attempts - 1, 10) - 1, _MAX_RESTART_DELAY_SECONDS)
         self.state, self._next_start_at = RoomState.DEAD, now + delay
-
-    def is_stalled(self, now: float, *, in_flight: int) -> bool:
-        """Whether the engine has produced nothing for too long although it has work. A hung engine looks healthy:
-        only its tokens tell."""
-        counters = self.counters()
-        progress = (counters.prompt_tokens, counters.generation_tokens, in_flight)
-        if progress != self._last_progress[0] or in_flight == 0 or self.state is not RoomState.READY:
-            self._last_progress = (progress, now)
-        return now - self._last_progress[1] > self._stall_seconds
 
     async def close(self) -> None:
         if self._loading is not None:
@@ -138,3 +181,7 @@ class EngineRoom:
         if self._engine is not None:
             await self._engine.close()
         self.state, self.spec = RoomState.EMPTY, None
+
+
+def _times(number: int) -> str:
+    return "once" if number == 1 else f"{number} times"

@@ -32,7 +32,7 @@ class Alone:
 class Feeder:
     """Hands lines to the engine and takes the answers back. `on_arrival` and `on_death` are told from its tasks."""
 
-    def __init__(self, *, on_arrival: Callable[[], None], on_death: Callable[[], None]) -> None:
+    def __init__(self, *, on_arrival: Callable[[], None], on_death: Callable[[str], None]) -> None:
         self._on_arrival, self._on_death = on_arrival, on_death
         self._fed = 0
         self.alone: Alone | None = None
@@ -61,8 +61,8 @@ class Feeder:
         started_at = time.time()
         try:
             answer = await engine.answer(_request(run, line, model))
-        except EngineDeadError:
-            self._on_death()  # the line stays in flight: whoever handles the death asks what was
+        except EngineDeadError as error:
+            self._on_death(str(error))  # the line stays in flight: whoever handles the death asks what was
             return
         except Exception as error:  # one request's bug must not stop the others
             log.exception("request_crashed", extra={"batch_id": run.id, "line": line.line})

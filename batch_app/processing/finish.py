@@ -94,7 +94,8 @@ def _publish_kind(
     _lines, end = progress.committed_end(database, batch_id=run.id, kind=kind)
     if end == 0:
         return None
-    file_id = ids.new_file_id()
+    # Every try of this claim makes the same file anew: a database that refuses must not fill the disk with copies.
+    file_id = run.file_ids.setdefault(kind, ids.new_file_id())
     published = publish_stream(
         run.work_folder,
         kind,

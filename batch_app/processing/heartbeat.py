@@ -13,6 +13,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from batch_app.database import Database
 from batch_app.gpu import GpuSnapshot, read_gpu
+from batch_app.machine_trouble import in_words
+from batch_app.processing.machine import resident_bytes
 from batch_app.store import batches, workers
 from batch_app.store.workers import Sample, WorkerReport
 
@@ -28,6 +30,11 @@ class Status:
     answers_total: int = 0
 
 
+def _headline(report: WorkerReport) -> tuple[object, ...]:
+    """What is worth a heartbeat of its own when it changes."""
+    return report.state, report.model, report.batch_ids, report.trouble
+
+
 class Heartbeat(threading.Thread):
     """Beats every `interval_seconds`, and at once when the worker's state changes."""
 
@@ -39,15 +46,12 @@ class Heartbeat(threading.Thread):
         self._status = Status(WorkerReport(state="idle"))
         self._before = (self._status, time.time())
         self.gpu: GpuSnapshot | None = None
+        self.memory_bytes = 0
 
     def tell(self, status: Status) -> None:
         """Called by the loop, as often as it likes."""
         old, self._status = self._status.report, status
-        if (old.state, old.model, old.batch_ids) != (
-            status.report.state,
-            status.report.model,
-            status.report.batch_ids,
-        ):
+        if _headline(old) != _headline(status.report):
             self._wake.set()
 
     def run(self) -> None:
@@ -59,18 +63,20 @@ class Heartbeat(threading.Thread):
                 next_at = now + self._interval_seconds
             try:
                 self.beat(now, with_sample=due)
-            except SQLAlchemyError as error:
-                log.warning("heartbeat_failed", extra={"reason": str(error)})
+            except (SQLAlchemyError, OSError) as error:
+                log.warning("heartbeat_failed", extra={"reason": in_words(error)})
             self._wake.wait(max(next_at - time.time(), 0))
             self._wake.clear()
 
     def beat(self, now: float, *, with_sample: bool) -> None:
         """One heartbeat; a sample goes with the regular ones."""
-        self.gpu = read_gpu(own_pid=os.getpid())
+        self.gpu, self.memory_bytes = read_gpu(own_pid=os.getpid()), resident_bytes(os.getpid())
         status = self._status
         tokens_per_second, requests_per_second = self._rates(status, now)
         gpu = asdict(self.gpu) if self.gpu else None
-        report = replace(status.report, tokens_per_second=tokens_per_second, gpu=gpu)
+        report = replace(
+            status.report, tokens_per_second=tokens_per_second, memory_bytes=self.memory_bytes, gpu=gpu
+        )
         if not workers.beat(self._database, worker_id=self._worker_id, report=report, now=now):
             log.warning("worker_revived", extra={"worker_id": self._worker_id})
             workers.revive_worker(self._database, worker_id=self._worker_id, now=now)

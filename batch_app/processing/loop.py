@@ -13,19 +13,21 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from batch_app.database import Database
 from batch_app.inference.engine import Engine
+from batch_app.machine_trouble import in_words
 from batch_app.models import Models, ModelSpec
 from batch_app.processing import finish, recover
 from batch_app.processing.engine_room import EngineRoom, RoomState
 from batch_app.processing.feed import Feeder
 from batch_app.processing.finish import Verdict
 from batch_app.processing.heartbeat import Heartbeat, Status
+from batch_app.processing.machine import Machine, memory_limit
+from batch_app.processing.report import status_of
 from batch_app.processing.runs import Runs
 from batch_app.processing.schedule import choose_model
 from batch_app.settings import Settings
 from batch_app.states import BatchStatus
 from batch_app.store import batches
 from batch_app.store.batches import Batch
-from batch_app.store.workers import WorkerReport
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +35,6 @@ IDLE_SECONDS = 0.5  # between two looks for work
 RECORD_SECONDS = 0.25  # an answer waits no longer than this to be recorded
 RECORD_LINES = 256  # nor for more than this many others
 _AFTER_TROUBLE_SECONDS = 2.0
-_COOL_BY_C = 5.0
 
 
 class Worker:
@@ -50,22 +51,30 @@ class Worker:
         worker_id: str,
     ) -> None:
         self.id = worker_id
-        self.stopping = False
+        self.stopping = self.hurried = False
+        self.machine = Machine(
+            max_temperature_c=settings.gpu_max_temperature_c,
+            max_memory_bytes=memory_limit(settings.max_memory_percent),
+        )
         self.runs = Runs(database, settings, worker_id=worker_id)
         self.room = EngineRoom(make_engine, stall_seconds=settings.engine_stall_seconds)
         self._feeder = Feeder(on_arrival=self._on_arrival, on_death=self._on_death)
         self._database, self._settings, self._models = database, settings, models
         self._heartbeat = heartbeat
         self._wake = asyncio.Event()
-        self._engine_died = self._is_hot = self._swapping = False
+        self._swapping = False
+        self._death: str | None = None  # of the engine, noticed and not yet dealt with
+        self._turn_trouble: str | None = None
         self._next_recovery_at = 0.0
         self._answers_total = 0
 
     async def run_once(self, now: float) -> None:
         """One turn: whatever can be done now is done, nothing is waited for but the disk."""
+        self.machine.look(now, self._heartbeat.gpu, self._heartbeat.memory_bytes)
         await self._recover_if_due(now)
         self.room.turn(now)
-        await self._bury_engine_if_dead(now)
+        self._bury_engine_if_dead(now)
+        await self.runs.return_fallen()
         await self.runs.record(now)
         waiting = await asyncio.to_thread(batches.list_open_batches, self._database)
         await self.runs.refresh(waiting)
@@ -79,17 +88,22 @@ class Worker:
         self._heartbeat.tell(self._status())
 
     async def run_forever(self) -> None:
-        """Turns until `stop`; then lines in flight get their grace, and the rest goes back."""
+        """Turns until `stop`; then lines in flight get their grace, and the rest goes back. A second `stop` ends the
+        grace."""
         while not self.stopping:
             await self._turn()
         deadline = time.time() + self._settings.grace_seconds
-        while self.runs.held and time.time() < deadline:
+        while self.runs.held and not self.hurried and time.time() < deadline:
             await self._turn()
-        for run in self.runs:
-            await self.runs.release(run)
+        try:
+            for run in self.runs:
+                await self.runs.release(run)
+        except SQLAlchemyError as error:  # the next worker takes what a stopped one holds
+            log.error("release_failed", extra={"reason": in_words(error)})
         await self.room.close()
 
     def stop(self) -> None:
+        self.hurried = self.stopping
         self.stopping = True
         self._wake.set()
 
@@ -97,11 +111,13 @@ class Worker:
         """A turn and the pause after it. A disk or a database in trouble is waited out, not died of."""
         try:
             await self.run_once(time.time())
+            self._turn_trouble = None
         except (SQLAlchemyError, OSError) as error:
-            log.error("turn_failed", extra={"reason": str(error)})
-            await asyncio.sleep(_AFTER_TROUBLE_SECONDS)
+            self._turn_trouble = in_words(error)
+            log.error("turn_failed", extra={"reason": self._turn_trouble})
+            self._heartbeat.tell(self._status())
         seconds = RECORD_SECONDS if self.runs.held else IDLE_SECONDS
-        if self.runs.trouble is not None:
+        if (self.runs.trouble or self._turn_trouble) and not self.stopping:
             seconds = _AFTER_TROUBLE_SECONDS
             self._wake.clear()
         try:
@@ -117,8 +133,8 @@ class Worker:
         if self.runs.arrived >= RECORD_LINES or self.runs.in_flight == 0:
             self._wake.set()
 
-    def _on_death(self) -> None:
-        self._engine_died = True
+    def _on_death(self, reason: str) -> None:
+        self._death = reason
         self._wake.set()
 
     async def _recover_if_due(self, now: float) -> None:
@@ -128,20 +144,18 @@ class Worker:
                 recover.release_lost_workers, self._database, self._settings, own_id=self.id, now=now
             )
 
-    async def _bury_engine_if_dead(self, now: float) -> None:
+    def _bury_engine_if_dead(self, now: float) -> None:
         """Everything in flight goes back, and the engine room starts again. While the worker is stopping nobody
         is to blame: a Ctrl-C reaches the engine too."""
-        if self.room.is_stalled(now, in_flight=self.runs.in_flight):
-            log.error("engine_stalled", extra={"model": self.room.model, "in_flight": self.runs.in_flight})
-            self._engine_died = True
-        if not self._engine_died:
+        reason = self._death or self.room.stalled(now, in_flight=self.runs.in_flight)
+        if reason is None:
             return
-        self._engine_died = False
-        self.room.note_death(now)
+        self._death = None
+        self.room.note_death(now, reason)
         alone, self._feeder.alone = self._feeder.alone, None
         for run in self.runs:
             convicted = alone.line if alone and alone.run is run and not self.stopping else None
-            await self.runs.bury_in_flight(run, convicted=convicted, blame=not self.stopping, now=now)
+            run.fall(convicted=convicted, blame=not self.stopping)
 
     async def _end_early(self, waiting: Sequence[Batch], now: float) -> list[Batch]:
         """End the batches that end before all their lines are answered: cancelled, expired, or without a model.
@@ -184,17 +198,24 @@ class Worker:
             turn_seconds=self._settings.model_turn_seconds,
             now=now,
         )
-        if wanted is None or wanted == room.model:
-            return
-        self._swapping = True
-        if not self.runs.held:
-            for run in self.runs:
-                await self.runs.release(run)
-            spec = self._models.resolve(wanted)
-            if spec is not None:
-                room.begin_load(spec)
-            else:
-                room.refused = (wanted, f"The model {wanted!r} is no longer in the models file.")
+        if wanted is not None and wanted != room.model:
+            self._swapping = True
+            if not self.runs.held:
+                await self._swap(wanted)
+        elif len(self.runs) and self.machine.wants_new_engine(now, ready_since=room.ready_since):
+            self._swapping = True
+            if not self.runs.held:
+                log.warning("engine_recycled", extra={"memory_bytes": self._heartbeat.memory_bytes})
+                room.recycle()
+
+    async def _swap(self, wanted: str) -> None:
+        for run in self.runs:
+            await self.runs.release(run)
+        spec = self._models.resolve(wanted)
+        if spec is not None:
+            self.room.begin_load(spec)
+        else:
+            self.room.refused = (wanted, f"The model {wanted!r} is no longer in the models file.")
 
     async def _claim(self, working: Sequence[Batch], now: float) -> None:
         """Claim what the loaded model can answer: a batch is in progress when it really is."""
@@ -207,7 +228,7 @@ class Worker:
 
     async def _feed(self, now: float) -> None:
         engine, model = self.room.engine, self.room.model
-        if engine is None or model is None or self._swapping or self._too_hot():
+        if engine is None or model is None or self._swapping or self.machine.is_hot:
             return
         window = self._settings.window or engine.max_in_flight
         for run in self.runs:
@@ -223,31 +244,12 @@ class Worker:
                 self._feeder.feed_alone(run, line, engine, model=model)
                 return
 
-    def _too_hot(self) -> bool:
-        gpu, limit = self._heartbeat.gpu, self._settings.gpu_max_temperature_c
-        if gpu is not None and gpu.temperature_c is not None:
-            was_hot = self._is_hot
-            self._is_hot = gpu.temperature_c > (limit - _COOL_BY_C if was_hot else limit)
-            if self._is_hot != was_hot:
-                action = "feeding_paused" if self._is_hot else "feeding_resumed"
-                log.warning(action, extra={"temperature_c": gpu.temperature_c, "limit_c": limit})
-        return self._is_hot
-
     def _status(self) -> Status:
-        counters = self.room.counters()
-        queries = counters.prefix_cache_queries
-        if self.stopping:
-            state = "draining"
-        elif self.room.state in (RoomState.LOADING, RoomState.DEAD):
-            state = "loading"
-        else:
-            state = "processing" if len(self.runs) else "idle"
-        report = WorkerReport(
-            state=state,
-            model=self.room.model,
-            batch_ids=[run.id for run in self.runs],
-            requests_in_flight=self.runs.in_flight,
-            cached_prompt_share=counters.prefix_cache_hits / queries if queries else None,
-            engine_restarts=self.room.restarts,
+        return status_of(
+            self.room,
+            self.runs,
+            self.machine,
+            stopping=self.stopping,
+            turn_trouble=self._turn_trouble,
+            answers_total=self._answers_total,
         )
-        return Status(report, tokens_total=counters.generation_tokens, answers_total=self._answers_total)

@@ -8,9 +8,12 @@ from collections.abc import Sequence
 from batch_app.database import Database
 from batch_app.files import KINDS, Place
 from batch_app.processing.run import Run, Unrecorded
-from batch_app.processing.settle import RetryRule, Settled, settle
+from batch_app.processing.settle import ENGINE_CRASHED, RetryRule, Settled, give_up, settle
+from batch_app.states import RequestStatus
 from batch_app.store import requests
 from batch_app.store.requests import Outcome, Postponement
+
+_CONVICTED = "The engine died each time it worked on this request, the last time on it alone."
 
 
 def record_arrivals(database: Database, run: Run, rule: RetryRule, *, now: float) -> None:
@@ -20,10 +23,15 @@ def record_arrivals(database: Database, run: Run, rule: RetryRule, *, now: float
     """
     flush(database, run, now=now)
     arrivals = run.arrived[:]
+    convicted = run.convicted[:]
     settled = [settle(run.id, arrival, rule, now) for arrival in arrivals]
+    settled.extend(
+        give_up(run.id, line, code=ENGINE_CRASHED, message=_CONVICTED, status=RequestStatus.FAILED)
+        for line in convicted
+    )
     ended = [item for item in settled if isinstance(item, Settled)]
     append(run, ended, [item for item in settled if isinstance(item, Postponement)])
-    del run.arrived[: len(arrivals)]
+    del run.arrived[: len(arrivals)], run.convicted[: len(convicted)]
     flush(database, run, now=now)
 
 

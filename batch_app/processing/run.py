@@ -45,7 +45,12 @@ class Run:
         self.ready: deque[TakenLine] = deque()
         self.in_flight: dict[int, asyncio.Task[None]] = {}
         self.arrived: list[Arrival] = []
+        self.convicted: list[TakenLine] = []  # killed the engine alone; given up with the next recording
+        self.fallen: list[int] = []  # in flight when the engine died; the ledger still says they run
+        self.is_blamed = False  # whether one of the fallen may have killed it
         self.unrecorded = Unrecorded()
+        self.file_ids: dict[AnswerKind, str] = {}  # of the files that it ends in, once it tried to end
+        self.trouble: str | None = None  # why its answers cannot be saved at present
         self.last_fed = 0  # the feeder's count when it last took a line from here
         self.refill_at = 0.0  # no sooner: the ledger had no line to give
         self.end_at = 0.0  # no sooner: a line was still without an answer
@@ -60,8 +65,9 @@ class Run:
 
     @property
     def held(self) -> int:
-        """Requests that take up room in the window: in flight, or answered and not yet recorded."""
-        return len(self.in_flight) + len(self.arrived) + len(self.unrecorded)
+        """Requests that take up room in the window: in flight, or the ledger does not know yet what became of them."""
+        unknown = len(self.fallen) + len(self.arrived) + len(self.convicted) + len(self.unrecorded)
+        return len(self.in_flight) + unknown
 
     @property
     def is_drained(self) -> bool:
@@ -72,6 +78,17 @@ class Run:
         if self._source is None:
             self._source = os.open(self._source_path, os.O_RDONLY)
         return os.pread(self._source, line.input_length, line.input_offset)
+
+    def fall(self, *, convicted: TakenLine | None, blame: bool) -> None:
+        """The engine died: what was in flight is to go back, suspect if there is blame to give. A line that was alone
+        with the engine is `convicted`."""
+        lines = self.abandon_in_flight()
+        if convicted is not None:
+            self.convicted.append(convicted)
+            lines.remove(convicted.line)
+        self.fallen.extend(lines)
+        self.is_blamed = self.is_blamed or blame
+        self.refill_at = self.end_at = 0.0
 
     def abandon_in_flight(self) -> list[int]:
         """Stop waiting for the answers in flight; the engine aborts them. Returns their lines."""

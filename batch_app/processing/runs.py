@@ -13,13 +13,13 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from batch_app.database import Database
 from batch_app.errors import ClaimLostError, ConflictError
+from batch_app.machine_trouble import in_words
 from batch_app.processing import finish
 from batch_app.processing.finish import Verdict
-from batch_app.processing.record import append, flush, record_arrivals
+from batch_app.processing.record import record_arrivals
 from batch_app.processing.run import Run
-from batch_app.processing.settle import ENGINE_CRASHED, RetryRule, Settled, give_up
+from batch_app.processing.settle import RetryRule
 from batch_app.settings import Settings
-from batch_app.states import RequestStatus
 from batch_app.store import batches, claims, files, requests
 from batch_app.store.batches import Batch
 from batch_app.store.claims import Claim
@@ -38,7 +38,6 @@ class Runs:
         self._database, self._settings, self._worker_id = database, settings, worker_id
         self._retry_rule = RetryRule(settings.max_attempts, settings.retry_backoff_seconds)
         self._runs: dict[str, Run] = {}
-        self.trouble: str | None = None  # why answers cannot be recorded at present
 
     def __iter__(self) -> Iterator[Run]:
         return iter(list(self._runs.values()))
@@ -60,6 +59,11 @@ class Runs:
     @property
     def arrived(self) -> int:
         return sum(len(run.arrived) for run in self._runs.values())
+
+    @property
+    def trouble(self) -> str | None:
+        """Why answers cannot be saved at present."""
+        return next((run.trouble for run in self if run.trouble is not None), None)
 
     async def open(self, batch: Batch, now: float) -> Run | None:
         """Claim a batch; None when somebody was faster."""
@@ -105,7 +109,7 @@ class Runs:
         """Take the next chunk from the ledger before the last one is used up."""
         if len(run.ready) >= below or now < run.refill_at:
             return
-        taken = await self._under_claim(
+        taken = await self._patiently(
             run,
             lambda: requests.take_lines(
                 self._database,
@@ -121,59 +125,41 @@ class Runs:
 
     async def take_suspect(self, run: Run) -> TakenLine | None:
         limit = self._settings.max_engine_deaths
-        return await self._under_claim(
+        return await self._patiently(
             run, lambda: requests.take_suspect(self._database, claim=run.claim, from_engine_deaths=limit)
         )
 
     async def record(self, now: float) -> None:
         """Record what has arrived. When the disk or the database refuses, answers wait in the window."""
         for run in self:
-            if run.arrived or run.unrecorded:
+            if run.arrived or run.convicted or run.unrecorded:
                 await self._record_run(run, now)
 
     async def _record_run(self, run: Run, now: float) -> None:
-        try:
-            await self._under_claim(
-                run, lambda: record_arrivals(self._database, run, self._retry_rule, now=now)
-            )
-        except (OSError, SQLAlchemyError) as error:
-            if self.trouble is None:
-                log.error("recording_paused", extra={"batch_id": run.id, "reason": str(error)})
-            self.trouble = str(error)
-        else:
-            if self.trouble is not None:
-                log.info("recording_resumed", extra={"batch_id": run.id})
-            self.trouble = None
+        await self._patiently(run, lambda: record_arrivals(self._database, run, self._retry_rule, now=now))
 
-    async def bury_in_flight(self, run: Run, *, convicted: TakenLine | None, blame: bool, now: float) -> None:
-        """After the engine's death: what was in flight goes back, suspect if there is blame to give. A line that
-        was alone with the engine is `convicted`: it becomes a dead letter."""
-        lines = [line for line in run.abandon_in_flight() if convicted is None or line != convicted.line]
-        await self._under_claim(
-            run,
-            lambda: requests.return_lines(
-                self._database, claim=run.claim, lines=lines, after_engine_death=blame
-            ),
-        )
-        if convicted is not None:
-            message = "The engine died each time it worked on this request, the last time on it alone."
-            settled = give_up(
-                run.id, convicted, code=ENGINE_CRASHED, message=message, status=RequestStatus.FAILED
-            )
-            await self._under_claim(run, lambda: self._record_settled(run, settled, now))
-        run.refill_at = run.end_at = 0.0
+    async def return_fallen(self) -> None:
+        """After the engine's death: the ledger learns that what was in flight runs no longer."""
+        for run in self:
+            if run.fallen:
+                await self._return_fallen(run)
 
-    def _record_settled(self, run: Run, settled: Settled, now: float) -> None:
-        flush(self._database, run, now=now)
-        append(run, [settled])
-        flush(self._database, run, now=now)
+    async def _return_fallen(self, run: Run) -> None:
+        lines, blame = run.fallen[:], run.is_blamed
+
+        def give_back() -> None:
+            requests.return_lines(self._database, claim=run.claim, lines=lines, after_engine_death=blame)
+            del run.fallen[: len(lines)]
+            run.is_blamed = False
+
+        await self._patiently(run, give_back)
 
     async def complete(self, run: Run, now: float) -> None:
         """End a run if all its lines are answered."""
         if not run.is_drained or now < run.end_at:
             return
         run.end_at = now + _LOOK_AGAIN_SECONDS
-        done = await self._under_claim(
+        done = await self._patiently(
             run, lambda: finish.complete(self._database, self._settings, run, now=now)
         )
         if done:
@@ -183,12 +169,30 @@ class Runs:
         """End a run before its time; what has arrived is kept."""
         run.abandon_in_flight()
         run.ready.clear()
+        run.fallen.clear()  # the end that comes is theirs too
+
+        def cut() -> bool:
+            finish.cut_short(self._database, self._settings, run, verdict, now=now)
+            return True
+
         await self._record_run(run, now)
-        if self.get(run.id) is run and not run.held:
-            await self._under_claim(
-                run, lambda: finish.cut_short(self._database, self._settings, run, verdict, now=now)
-            )
+        if self.get(run.id) is run and not run.held and await self._patiently(run, cut):
             self._close(run)
+
+    async def _patiently(self, run: Run, step: Callable[[], _T]) -> _T | None:
+        """As `_under_claim`. A disk or a database that refuses is waited out: None, and the run's trouble says why."""
+        try:
+            result = await self._under_claim(run, step)
+        except (OSError, SQLAlchemyError) as error:
+            reason = in_words(error)
+            if run.trouble is None:
+                log.error("recording_paused", extra={"batch_id": run.id, "reason": reason})
+            run.trouble = reason
+            return None
+        if run.trouble is not None:
+            log.info("recording_resumed", extra={"batch_id": run.id})
+            run.trouble = None
+        return result
 
     async def _under_claim(self, run: Run, step: Callable[[], _T]) -> _T | None:
         """Do a step in a thread; None when the claim turns out to be lost, and then the run is gone."""

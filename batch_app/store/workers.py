@@ -30,12 +30,18 @@ class Worker:
     tokens_per_second: float
     cached_prompt_share: float | None
     engine_restarts: int
+    memory_bytes: int | None
+    trouble: str | None
+    next_try_at: float | None
     gpu: dict[str, Any] | None
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerReport:
-    """What a heartbeat says. `cached_prompt_share` is 0 to 1, None where the engine does not tell."""
+    """What a heartbeat says. `cached_prompt_share` is 0 to 1, None where the engine does not tell.
+
+    `trouble` is a sentence for a person about what keeps the worker from its work; `next_try_at` when it tries again.
+    """
 
     state: str
     model: str | None = None
@@ -44,6 +50,9 @@ class WorkerReport:
     tokens_per_second: float = 0.0
     cached_prompt_share: float | None = None
     engine_restarts: int = 0
+    memory_bytes: int | None = None
+    trouble: str | None = None
+    next_try_at: float | None = None
     gpu: dict[str, Any] | None = None
 
     def as_columns(self) -> dict[str, Any]:
@@ -96,7 +105,14 @@ def stop_worker(database: Database, *, worker_id: str, now: float) -> None:
     row = update(workers).where(workers.c.id == worker_id)
     with database.write("stop_worker") as connection:
         connection.execute(
-            row.values(state="stopped", stopped_at=now, requests_in_flight=0, tokens_per_second=0.0)
+            row.values(
+                state="stopped",
+                stopped_at=now,
+                requests_in_flight=0,
+                tokens_per_second=0.0,
+                trouble=None,
+                next_try_at=None,
+            )
         )
 
 

@@ -1,5 +1,6 @@
 """Health with what to do, probes, models, chart samples and metrics."""
 
+import re
 import shutil
 import time
 from collections import namedtuple
@@ -22,6 +23,7 @@ PARTS = {
     "worker": {
         "status", "heartbeat", "heartbeat_age_seconds", "id", "pid", "host", "model", "batch_id", "batch_ids",
         "tokens_per_second", "requests_in_flight", "cached_prompt_share", "engine", "engine_restarts", "started_at",
+        "memory_bytes", "trouble",
     },
     "queue": {
         "accepting", "reason", "active_batches", "max_active_batches", "queued_requests", "max_queued_requests",
@@ -112,6 +114,27 @@ def test_the_worker_says_what_it_works_on(api: Api) -> None:
     assert (worker["status"], worker["model"], worker["engine"]) == ("processing", MODEL, "echo")
     assert (worker["batch_id"], worker["batch_ids"]) == (batch_id, [batch_id])
     assert worker["requests_in_flight"] == 3
+
+
+def test_what_keeps_the_worker_from_its_work_is_a_problem_in_words(api: Api) -> None:
+    died = (
+        "The engine of tiny died 3 times without an answer: its process has died. It was restarted 3 times."
+    )
+    api.register_worker(state="loading", trouble=died, next_try_at=time.time() + 12.4, memory_bytes=2**30)
+
+    seen = health(api)
+
+    assert seen["status"] == "degraded"
+    [problem] = seen["problems"]
+    assert re.fullmatch(re.escape(died) + r" Next try in 1[0-2] s\.", problem)
+    assert (seen["worker"]["trouble"], seen["worker"]["memory_bytes"]) == (problem, 2**30)
+
+
+def test_the_trouble_of_a_worker_that_stopped_is_over(api: Api) -> None:
+    worker_id = api.register_worker(state="processing", trouble="It is too hot.")
+    workers.stop_worker(api.database, worker_id=worker_id, now=time.time())
+
+    assert health(api)["worker"]["trouble"] is None
 
 
 def test_little_disk_space_is_a_problem(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:

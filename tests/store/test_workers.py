@@ -23,7 +23,19 @@ def test_a_worker_that_starts_is_idle_and_alive(database: Database) -> None:
 
 def test_a_heartbeat_says_everything_about_its_worker(database: Database) -> None:
     worker_id = start_worker(database)
-    report = WorkerReport("processing", "tiny", ["batch_a"], 5, 12.5, 0.25, 2, {"name": "RTX 4080"})
+    report = WorkerReport(
+        "processing",
+        "tiny",
+        ["batch_a"],
+        5,
+        12.5,
+        0.25,
+        2,
+        3 * 2**30,
+        "It died.",
+        NOW + 12,
+        {"name": "RTX 4080"},
+    )
     assert workers.beat(database, worker_id=worker_id, report=report, now=NOW + 10)
     worker = latest(database)
     assert worker.heartbeat_at == NOW + 10

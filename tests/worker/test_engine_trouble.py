@@ -7,33 +7,45 @@ import pytest
 from sqlalchemy.exc import OperationalError
 
 from batch_app.gpu import GpuSnapshot
+from batch_app.processing.loop import Worker
 from batch_app.states import BatchStatus
-from batch_app.store import requests
+from batch_app.store import claims, requests
 from tests.lines import chat_line, chat_lines
 from tests.worker.conftest import Bench, HeldEngine, custom_ids, run
 
 
-def test_a_line_that_kills_the_engine_becomes_a_dead_letter_and_costs_the_others_no_attempt(
-    bench: Bench,
-) -> None:
+def said(worker: Worker) -> str:
+    """What the worker last said keeps it from its work."""
+    return worker._status().report.trouble or ""
+
+
+def test_a_line_in_a_thousand_that_kills_the_engine_costs_the_others_nothing(bench: Bench) -> None:
     async def scenario() -> None:
-        bench.with_settings(window=20)
-        lines = chat_lines(100)
-        lines[50] = chat_line("poison", "[[kill]]")
+        bench.with_settings(window=128)
+        lines = chat_lines(1000)
+        lines[500] = chat_line("poison", "[[kill]]")
         batch_id = bench.submit(lines)
-        await bench.finish(bench.worker(), batch_id)
-        assert bench.status(batch_id) is BatchStatus.COMPLETED
-        assert len(bench.output(batch_id)) == 99
+        worker = bench.worker()
+        await bench.turns(worker, until=lambda: bench.status(batch_id) is BatchStatus.COMPLETED, most=2000)
+        batch = bench.batch(batch_id)
+        assert (batch.completed_requests, batch.failed_requests) == (999, 1)
+        assert (
+            len({line["custom_id"] for line in bench.output(batch_id)}) == len(bench.output(batch_id)) == 999
+        )
         [error] = bench.errors(batch_id)
-        assert error["custom_id"] == "poison"
-        assert error["error"]["code"] == "engine_crashed"
-        assert len(bench.loads) <= 4  # the first, and one after each of at most three deaths
-        assert {attempts for status, attempts in bench.ledger(batch_id, "status", "attempts")[:50]} == {1}
+        assert (error["custom_id"], error["error"]["code"]) == ("poison", "engine_crashed")
+        with bench.database.read() as connection:
+            letters = connection.exec_driver_sql("SELECT custom_id, code FROM dead_letters").all()
+        assert [tuple(letter) for letter in letters] == [("poison", "engine_crashed")]
+        assert worker.room.restarts <= 3
+        assert len(bench.loads) == worker.room.restarts + 1
+        attempts = {row for row in bench.ledger(batch_id, "attempts", "status") if row[1] == "completed"}
+        assert attempts == {(1, "completed")}
 
     run(scenario())
 
 
-def test_an_engine_that_produces_nothing_is_replaced(bench: Bench) -> None:
+def test_an_engine_that_produces_nothing_is_replaced_within_two_minutes(bench: Bench) -> None:
     async def scenario() -> None:
         engines: list[HeldEngine] = []
 
@@ -46,11 +58,91 @@ def test_an_engine_that_produces_nothing_is_replaced(bench: Bench) -> None:
         batch_id = bench.submit(5)
         worker = bench.worker(make)
         await bench.turns(worker, until=lambda: len(engines) == 1 and len(engines[0].asked) == 5)
-        await bench.turn(worker)
-        bench.now += bench.settings.engine_stall_seconds + 5
+        hung_at = bench.now
+        await bench.turns(worker, until=lambda: worker.room.restarts == 1)
+        assert bench.now - hung_at <= 120
+        assert "it showed no sign of work for" in said(worker)
         await bench.finish(worker, batch_id)
         assert len(engines) == 2
         assert len(bench.output(batch_id)) == 5
+
+    run(scenario())
+
+
+def test_a_model_that_dies_at_every_request_fails_its_batches_and_leaves_the_others_alone(
+    bench: Bench,
+) -> None:
+    async def scenario() -> None:
+        bench.with_settings(window=4)
+        broken, good = bench.submit([chat_line(f"k{i}", "[[kill]]") for i in range(50)], model="b"), None
+        worker = bench.worker()
+        await bench.turns(worker, until=lambda: bench.status(broken) is BatchStatus.FAILED, most=2000)
+        assert bench.loads == ["b"] * 8
+        [reason] = bench.batch(broken).errors
+        assert reason["code"] == "model_load_failed"
+        assert "died 8 times in a row without an answer" in reason["message"]
+        good = bench.submit(5, model="a")
+        await bench.finish(worker, good)
+        assert len(bench.output(good)) == 5
+
+    run(scenario())
+
+
+def test_a_database_that_refuses_when_the_engine_dies_leaves_no_line_behind(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scenario() -> None:
+        bench.with_settings(window=5)
+        lines = [*chat_lines(20), chat_line("poison", "[[kill]]"), *chat_lines(5, "more {}")]
+        for number, line in enumerate(lines):
+            line["custom_id"] = f"line-{number}"
+        batch_id = bench.submit(lines)
+        worker = bench.worker()
+        real, refusals = requests.return_lines, iter([True] * 6)
+
+        def refuse(*arguments: object, **facts: object) -> None:
+            if next(refusals, False):
+                raise OperationalError("UPDATE requests", {}, Exception("database or disk is full"))
+            real(*arguments, **facts)  # type: ignore[arg-type]
+
+        monkeypatch.setattr(requests, "return_lines", refuse)
+        await bench.turns(worker, until=lambda: worker.runs.trouble is not None)
+        assert said(worker).startswith("Answers cannot be saved: database or disk is full.")
+        await bench.finish(worker, batch_id)
+        assert len(bench.output(batch_id)) == 25
+        assert len(bench.errors(batch_id)) == 1
+        assert worker.room.restarts <= 3
+
+    run(scenario())
+
+
+def test_an_engine_that_holds_too_much_memory_is_replaced_between_requests(bench: Bench) -> None:
+    async def scenario() -> None:
+        bench.with_settings(window=4, max_memory_percent=0.001)
+        engines: list[HeldEngine] = []
+
+        def make(_spec: object) -> HeldEngine:
+            engines.append(HeldEngine())
+            return engines[-1]
+
+        batch_id = bench.submit(12)
+        worker = bench.worker(make)
+        await bench.turns(worker, until=lambda: bool(engines) and len(engines[0].asked) == 4)
+        worker._heartbeat.memory_bytes = 2**40
+        await bench.turn(worker, seconds=700)
+        for _ in range(5):
+            await bench.turn(worker)
+        assert len(engines[0].asked) == 4, "what is in flight is waited for, nothing more is fed"
+        assert "the engine is replaced between requests" in said(worker)
+        engines[0].let_go()
+        await bench.turns(worker, until=lambda: len(engines) == 2)
+        worker._heartbeat.memory_bytes = 0
+        engines[1].let_go()
+        await bench.finish(worker, batch_id)
+        assert set(bench.ledger(batch_id, "status", "attempts", "engine_deaths")) == {("completed", 1, 0)}
+        assert len(engines[0].asked) + len(engines[1].asked) == 12
+        assert bench.batch(batch_id).claim_epoch == 1
+        assert worker.room.restarts == 1
 
     run(scenario())
 
@@ -99,7 +191,10 @@ def test_a_full_disk_pauses_recording_and_nothing_is_lost_or_doubled(
 
         monkeypatch.setattr(os, "fdatasync", full)
         await bench.turns(worker, until=lambda: worker.runs.trouble is not None)
-        assert "No space left" in (worker.runs.trouble or "")
+        assert said(worker) == (
+            "Answers cannot be saved: No space left on device. They wait in memory; once they can be, "
+            "all goes on by itself."
+        )
         await bench.finish(worker, batch_id)
         assert sorted(custom_ids(bench.output(batch_id))) == sorted(f"candidate-{i}" for i in range(20))
         assert custom_ids(bench.errors(batch_id)) == ["bad"]
@@ -127,6 +222,31 @@ def test_a_database_that_refuses_for_a_while_delays_answers_and_doubles_none(
     run(scenario())
 
 
+def test_a_disk_that_is_full_while_a_batch_ends_leaves_one_file_and_no_rest(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scenario() -> None:
+        batch_id = bench.submit(20)
+        worker = bench.worker()
+        real, refusals = claims.end_batch, iter([True] * 5)
+
+        def refuse(*arguments: object, **facts: object) -> None:
+            if next(refusals, False):
+                raise OperationalError("UPDATE batches", {}, Exception("database or disk is full"))
+            real(*arguments, **facts)  # type: ignore[arg-type]
+
+        monkeypatch.setattr(claims, "end_batch", refuse)
+        await bench.turns(worker, until=lambda: worker.runs.trouble is not None)
+        await bench.finish(worker, batch_id)
+        output = bench.batch(batch_id).output_file_id
+        assert len(bench.output(batch_id)) == 20
+        published = {path.stem for path in bench.settings.files_dir.iterdir()}
+        assert published == {output, bench.batch(batch_id).input_file_id}
+        assert list(bench.settings.temp_dir.iterdir()) == []
+
+    run(scenario())
+
+
 def test_feeding_pauses_while_the_gpu_is_too_hot_and_resumes_when_it_has_cooled(bench: Bench) -> None:
     async def scenario() -> None:
         batch_id = bench.submit(5)
@@ -140,6 +260,7 @@ def test_feeding_pauses_while_the_gpu_is_too_hot_and_resumes_when_it_has_cooled(
             await bench.turn(worker)
         assert worker.runs.held == 0
         assert {status for (status,) in bench.ledger(batch_id, "status")} == {"pending"}
+        assert "no request is sent to the engine until it is at 80 °C" in said(worker)
         heartbeat.gpu = GpuSnapshot("card", 0, 1, temperature_c=79)
         await bench.finish(worker, batch_id)
 

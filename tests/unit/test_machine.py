@@ -1,0 +1,86 @@
+"""What the machine bears: heat, a GPU that is no longer read, memory."""
+
+import os
+import subprocess
+import sys
+
+from batch_app.gpu import GpuSnapshot
+from batch_app.processing.machine import Machine, memory_limit, resident_bytes
+
+GIB = 1024**3
+
+
+def card(temperature_c: float | None) -> GpuSnapshot:
+    return GpuSnapshot("card", 0, 1, temperature_c=temperature_c)
+
+
+def machine(*readings: GpuSnapshot | None, every: float = 10.0, memory: int = 0) -> Machine:
+    """One that has seen these readings, one after the other."""
+    seen = Machine(max_temperature_c=85, max_memory_bytes=30 * GIB)
+    for number, reading in enumerate(readings):
+        seen.look(1000 + number * every, reading, memory)
+    return seen
+
+
+def test_feeding_pauses_above_the_limit_and_resumes_five_degrees_below() -> None:
+    hot = [machine(card(86), card(then)).is_hot for then in (86, 85, 80.5, 80, 70)]
+    assert hot == [True, True, True, False, False]
+    assert [machine(card(at)).is_hot for at in (84, 85, 85.5)] == [False, False, True]
+
+
+def test_the_pause_is_told_with_both_temperatures() -> None:
+    assert machine(card(86)).trouble == (
+        "The GPU is at 86 °C: no request is sent to the engine until it is at 80 °C."
+    )
+    assert machine(card(86), card(79)).trouble is None
+
+
+def test_a_reading_that_is_missing_now_and_then_changes_nothing() -> None:
+    assert machine(card(86), None, card(None), None).is_hot
+    assert not machine(card(60), None, card(None), None).is_hot
+    assert machine(*[card(86), None] * 50).is_hot
+
+
+def test_a_pause_ends_when_the_temperature_cannot_be_read_for_a_minute() -> None:
+    assert machine(card(86), *[card(None)] * 6).is_hot
+    assert not machine(card(86), *[card(None)] * 7).is_hot
+    assert not machine(card(86), *[None] * 7).is_hot
+
+
+def test_a_gpu_that_is_lost_is_told_of_and_one_that_never_was_is_not() -> None:
+    assert machine(*[None] * 100).trouble is None
+    assert machine(card(60), *[None] * 6).trouble is None
+    assert "no longer answers" in (machine(card(60), *[None] * 7).trouble or "")
+    assert machine(card(60), *[None] * 7, card(60)).trouble is None
+
+
+def test_an_engine_is_replaced_when_the_worker_holds_too_much_but_not_all_the_time() -> None:
+    crowded = machine(None, memory=31 * GIB)
+    assert crowded.wants_new_engine(2000, ready_since=1000)
+    assert not crowded.wants_new_engine(1500, ready_since=1000)
+    assert not machine(None, memory=29 * GIB).wants_new_engine(9999, ready_since=1000)
+
+
+def test_too_much_memory_is_told_of_with_both_figures() -> None:
+    told = machine(None, memory=31 * GIB).trouble or ""
+    assert "hold 31.0 GiB" in told
+    assert "more than the 30.0 GiB of BATCH_MAX_MEMORY_PERCENT" in told
+
+
+def test_no_limit_is_no_limit() -> None:
+    free = Machine(max_temperature_c=85, max_memory_bytes=memory_limit(0))
+    free.look(1000, None, 2**60)
+    assert (free.is_crowded, free.trouble) == (False, None)
+    assert 0 < (memory_limit(50) or 0) < (memory_limit(100) or 0)
+
+
+def test_what_a_process_started_holds_memory_too() -> None:
+    hold = [sys.executable, "-c", "b = bytearray(100_000_000); print(flush=True); input()"]
+    before = resident_bytes(os.getpid())
+    with subprocess.Popen(hold, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
+        assert child.stdout is not None
+        child.stdout.readline()
+        held = resident_bytes(os.getpid()) - before
+        child.kill()
+    assert held > 95_000_000
+    assert resident_bytes(2**22 + 1) == 0
