@@ -5,11 +5,9 @@ Listens on port 4080 of this machine by default. Makes the schema of a new datab
 
 import argparse
 import asyncio
-import shutil
 import socket
 import sys
 import tempfile
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -40,7 +38,6 @@ from batch_app.reading.index import Indexes
 from batch_app.settings import Settings, describe, load_settings
 
 _EXPOSED = ["x-request-id", "retry-after", "etag", "content-range", "content-disposition", "x-incomplete"]
-_STALE_UPLOAD_SECONDS = 3600
 
 
 def create_app(settings: Settings, *, gpu_reader: GpuReader = read_gpu) -> FastAPI:
@@ -103,13 +100,6 @@ def open_database(settings: Settings) -> Database:
     return database
 
 
-def remove_stale_uploads(settings: Settings) -> None:
-    """What an interrupted upload left in the temporary folder."""
-    for path in settings.temp_dir.glob("*"):
-        if path.stat().st_mtime < time.time() - _STALE_UPLOAD_SECONDS:
-            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
-
-
 def require_free_port(host: str, port: int) -> None:
     """Raises ConfigurationError before anything is started, rather than a traceback after."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
@@ -141,7 +131,6 @@ def main() -> int:
         return 1
     # Uploads spool into the data folder: the system's temporary folder may be small, or in memory.
     tempfile.tempdir = str(settings.temp_dir)
-    remove_stale_uploads(settings)
     uvicorn.run(app, host=settings.api_host, port=settings.api_port, access_log=False)
     return 0
 

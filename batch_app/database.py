@@ -342,6 +342,7 @@ def _open(path: Path) -> Engine:
 
 def _configure(connection: Any, _record: Any) -> None:
     connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
+    connection.execute("PRAGMA auto_vacuum = INCREMENTAL")  # only a database that is empty still takes it
     _switch_to_wal(connection)
     for pragma in (
         "synchronous = FULL",

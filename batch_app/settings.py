@@ -63,6 +63,10 @@ class Settings(BaseSettings):
     max_file_bytes: int = Field(200 * 1024 * 1024, ge=1, description="bytes in one uploaded file")
     max_line_bytes: int = Field(4 * 1024 * 1024, ge=1, description="bytes in one line")
 
+    keep_ended_batches_days: float = Field(
+        0, ge=0, description="after which ended batches and unused files are deleted; 0 keeps them for ever"
+    )
+
     heartbeat_seconds: float = Field(10, gt=0, description="between two heartbeats of a worker")
     late_seconds: float = Field(30, gt=0, description="heartbeat age from which a worker is called late")
     lost_seconds: float = Field(

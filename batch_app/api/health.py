@@ -20,7 +20,7 @@ from batch_app.api.wire_health import (
 from batch_app.gpu import GpuSnapshot
 from batch_app.migrate import current_revision
 from batch_app.settings import Settings
-from batch_app.store import batches, progress, workers
+from batch_app.store import batches, progress, space, workers
 from batch_app.store.batches import QueueState
 from batch_app.store.workers import Worker
 
@@ -61,17 +61,18 @@ def _problems(worker: WorkerHealth, disk: DiskHealth, gpu_refusal: str | None) -
     if gpu_refusal is not None:
         yield f"New batches are refused: {gpu_refusal}."
     if disk.free_bytes < _LOW_DISK_BYTES:
-        yield f"Only {disk.free_bytes / 1024**3:.1f} GiB are free on the disk of {disk.path}: make room."
+        yield (
+            f"Only {disk.free_bytes / 1024**3:.1f} GiB are free on the disk of {disk.path}: make room, "
+            "or let old batches go with BATCH_KEEP_ENDED_BATCHES_DAYS."
+        )
 
 
 def _database(context: Context) -> DatabaseHealth:
-    path = context.database.path
-    wal = path.with_name(path.name + "-wal")
     return DatabaseHealth(
         status="ok",
         schema=current_revision(context.database),
-        size_bytes=path.stat().st_size,
-        wal_bytes=wal.stat().st_size if wal.exists() else 0,
+        size_bytes=context.database.path.stat().st_size,
+        wal_bytes=space.wal_bytes(context.database),
     )
 
 

@@ -1,23 +1,32 @@
-"""What the API process does beside answering: it removes files past their expiry, and indexes batches that ended."""
+"""What the API process does beside answering: it removes what is past its time, keeps the database's files small, and
+indexes batches that ended.
+
+Names go before bytes. Whatever a crash leaves between the two is a leftover, and goes with a later round.
+"""
 
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 
 from pysqlite3 import dbapi2
 from sqlalchemy.exc import SQLAlchemyError
 
-from batch_app import failpoints
+from batch_app import failpoints, leftovers
 from batch_app.api.context import Context
-from batch_app.store import batches, files
+from batch_app.store import batches, files, retention, space
 from batch_app.store.files import StoredFile
 
 log = logging.getLogger(__name__)
 
 _SWEEP_SECONDS = 60.0
+_LEFTOVERS_SECONDS = 3600.0
 _INDEX_SECONDS = 2.0
+_DAY_SECONDS = 24 * 3600
+_WORKERS_KEPT_SECONDS = 30 * _DAY_SECONDS
+_WAL_BYTES = 16 * 1024**2
+_UNUSED_BYTES, _UNUSED_SHARE = 32 * 1024**2, 0.25
 
 
 async def keep_house(context: Context) -> None:
@@ -25,6 +34,7 @@ async def keep_house(context: Context) -> None:
     indexer = Indexer(context, since=time.time())
     await asyncio.gather(
         _every(_SWEEP_SECONDS, partial(sweep, context)),
+        _every(_LEFTOVERS_SECONDS, partial(remove_leftovers, context)),
         _every(_INDEX_SECONDS, indexer.run_once),
     )
 
@@ -39,10 +49,36 @@ async def _every(seconds: float, work: Callable[..., None]) -> None:
 
 
 def sweep(context: Context, *, now: float) -> None:
-    """Delete expired files: first their names, then their bytes."""
+    """What is past its time, and what that leaves in the database's files."""
     for file in files.delete_expired_files(context.database, now=now):
         remove_bytes(context, file)
         log.info("file_expired", extra={"file_id": file.id})
+    if days := context.settings.keep_ended_batches_days:
+        _forget(context, before=now - days * _DAY_SECONDS)
+    retention.forget_workers(context.database, stopped_before=now - _WORKERS_KEPT_SECONDS)
+    space.give_back_pages(context.database, min_bytes=_UNUSED_BYTES, min_share=_UNUSED_SHARE)
+    space.keep_wal_small(context.database, limit_bytes=_WAL_BYTES)
+
+
+def _forget(context: Context, *, before: float) -> None:
+    while batch := retention.forget_ended_batch(context.database, ended_before=before):
+        _remove_paths(context, batch.paths)
+        context.indexes.remove(batch.batch_id)
+        log.info("batch_forgotten", extra={"batch_id": batch.batch_id, "files": len(batch.paths)})
+    _remove_paths(context, retention.forget_unused_files(context.database, made_before=before))
+
+
+def _remove_paths(context: Context, paths: Iterable[str]) -> None:
+    leftovers.remove(context.settings.data_dir / path for path in paths)
+
+
+def remove_leftovers(context: Context, *, now: float) -> None:
+    """What crashes left in the data folder."""
+    found = leftovers.find_leftovers(context.database, context.settings, now=now)
+    found += context.indexes.strays()
+    leftovers.remove(found)
+    if found:
+        log.info("leftovers_removed", extra={"paths": len(found)})
 
 
 def remove_bytes(context: Context, file: StoredFile) -> None:

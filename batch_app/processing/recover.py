@@ -6,18 +6,14 @@ from collections.abc import Sequence
 
 import psutil
 
+from batch_app import leftovers
 from batch_app.database import Database
-from batch_app.errors import BatchNotFoundError
-from batch_app.files import remove_folder
 from batch_app.processing.orphans import kill_until_gone
 from batch_app.settings import Settings
-from batch_app.states import FINAL_BATCH_STATES
-from batch_app.store import batches, claims, files, workers
+from batch_app.store import claims, workers
 from batch_app.store.workers import Worker
 
 log = logging.getLogger(__name__)
-
-_UNNAMED_SECONDS = 3600.0  # an upload or a publication takes less between the file and its row
 
 
 def release_lost_workers(database: Database, settings: Settings, *, own_id: str, now: float) -> list[str]:
@@ -49,28 +45,7 @@ def is_gone(worker: Worker) -> bool:
 
 
 def sweep(database: Database, settings: Settings, *, lost: Sequence[str], now: float) -> None:
-    """At start: kill engines of workers just found dead, remove the logs of batches that have ended, and files
-    that nothing names."""
+    """At start: kill engines of workers just found dead, and remove what nothing refers to."""
     for worker_id in lost:
         kill_until_gone(worker_id)
-    for folder in settings.work_dir.glob("batch_*"):
-        try:
-            ended = batches.get_batch(database, batch_id=folder.name).status in FINAL_BATCH_STATES
-        except BatchNotFoundError:
-            ended = True
-        if ended:
-            remove_folder(folder)
-    _sweep_unnamed_files(database, settings, now=now)
-
-
-def _sweep_unnamed_files(database: Database, settings: Settings, *, now: float) -> None:
-    """Files that became durable just before a crash, and that nothing has named since."""
-    old = [
-        path
-        for path in settings.files_dir.glob("file-*.jsonl")
-        if path.stat().st_mtime < now - _UNNAMED_SECONDS
-    ]
-    known = files.known_ids(database) if old else set()
-    for path in old:
-        if path.stem not in known:
-            path.unlink(missing_ok=True)
+    leftovers.remove(leftovers.find_leftovers(database, settings, now=now))

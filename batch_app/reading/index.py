@@ -23,7 +23,7 @@ from batch_app.files import KINDS, AnswerKind, AnswerReader, Place, make_folder
 from batch_app.reading.places import open_answers
 from batch_app.reading.words import answer_text, json_in, leaves
 from batch_app.settings import Settings
-from batch_app.store import progress
+from batch_app.store import batches, progress
 
 VERSION: Final = 1
 MAX_FIELDS: Final = 200
@@ -119,6 +119,15 @@ class Indexes:
         with self._lock(batch_id):
             for suffix in ("", "-journal"):
                 Path(f"{self._path(batch_id)}{suffix}").unlink(missing_ok=True)
+
+    def strays(self) -> list[Path]:
+        """Indexes of batches that are gone, and those that an older version of this code made."""
+        current = f".v{VERSION}.db"
+        by_batch = {path: path.name.partition(".")[0] for path in self._folder.glob("batch_*.db")}
+        known = batches.known_ids(self._database, among=set(by_batch.values()))
+        return [
+            path for path, batch_id in by_batch.items() if batch_id not in known or current not in path.name
+        ]
 
     def _path(self, batch_id: str) -> Path:
         return self._folder / f"{batch_id}.v{VERSION}.db"

@@ -1,7 +1,7 @@
 """Batches: accepting, reading, cancelling. Claims and ends of batches are in `store.claims`."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -269,6 +269,12 @@ def _get(connection: Connection, batch_id: str) -> Batch:
     if row is None:
         raise BatchNotFoundError(batch_id)
     return batch_from_row(row)
+
+
+def known_ids(database: Database, *, among: Collection[str]) -> set[str]:
+    """Which of these ids are batches."""
+    with database.read() as connection:
+        return set(connection.execute(select(batches.c.id).where(batches.c.id.in_(among))).scalars())
 
 
 def batch_with_answers(database: Database, *, file_id: str) -> Batch | None:

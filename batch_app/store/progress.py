@@ -11,6 +11,7 @@ from batch_app.files import AnswerKind, Place
 from batch_app.states import FINAL_REQUEST_STATES, OPEN_BATCH_STATES, RequestStatus
 from batch_app.store.batches import Batch
 from batch_app.store.claims import stream_end
+from batch_app.store.retention import ENDED_AT
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,10 +98,7 @@ class Totals:
 
 def totals_since(database: Database, *, since: float) -> Totals:
     """Batches that ended since then are counted if they have lines finished since then; the index serves it."""
-    ended = func.coalesce(
-        batches.c.completed_at, batches.c.failed_at, batches.c.expired_at, batches.c.cancelled_at
-    )
-    recent = select(batches.c.id).where(or_(batches.c.status.in_(OPEN_BATCH_STATES), ended > since))
+    recent = select(batches.c.id).where(or_(batches.c.status.in_(OPEN_BATCH_STATES), since < ENDED_AT))
     finished = (
         select(requests.c.status, func.count())
         .where(
