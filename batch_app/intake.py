@@ -53,6 +53,7 @@ class Rules:
     endpoint: str | None = None
     model: str | None = None
     is_known_model: Callable[[str], bool] = lambda _name: True
+    allow_grammars: bool = False
     with_sketches: bool = False
 
 
@@ -107,7 +108,13 @@ class _Scanner:
             self._report([LineError(number, "line_too_long", f"The line is longer than {limit} bytes.")])
             return
         given = self._rules.model is not None
-        line = check_line(text, number, model_given=given, endpoint=self._found.endpoint)
+        line = check_line(
+            text,
+            number,
+            model_given=given,
+            endpoint=self._found.endpoint,
+            allow_grammars=self._rules.allow_grammars,
+        )
         wrong = line.errors if isinstance(line, BadLine) else self._conflicts(line, number)
         wrong = [*wrong, *self._duplicates(line.custom_id, number)]
         if isinstance(line, BadLine) or wrong:

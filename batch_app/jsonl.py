@@ -1,15 +1,17 @@
 """One input line to a request or its errors; one outcome to one output line.
 
 Pure: no files, no database, no clock. Rules and codes are those OpenAI's Batch API was observed to apply; what is
-accepted here is what an engine may ever see, so `ENDPOINTS` is an exact list.
+accepted here is what an engine may ever see, so `ENDPOINTS` is an exact list; `bodies` says what no body may ask.
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
 import orjson
+
+from batch_app import bodies
 
 # Each endpoint with the fields its body cannot do without.
 ENDPOINTS: Final[dict[str, tuple[str, ...]]] = {
@@ -23,11 +25,9 @@ ENDPOINTS: Final[dict[str, tuple[str, ...]]] = {
     "/v1/rerank": ("query", "documents"),
 }
 MAX_CUSTOM_ID: Final = 512
-MAX_DEPTH: Final = 100
 MAX_MODEL_NAME: Final = 256
 _CONTROL_CHARACTERS: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _MOST_TOKENS: Final = 2**53
-_MEDIA_KEYS: Final = frozenset({"image_url", "audio_url", "video_url", "file_url"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,12 @@ class BadLine:
 
 
 def check_line(
-    raw: bytes, line: int, *, model_given: bool, endpoint: str | None = None
+    raw: bytes,
+    line: int,
+    *,
+    model_given: bool,
+    endpoint: str | None = None,
+    allow_grammars: bool = False,
 ) -> RequestLine | BadLine:
     """Check one line by itself; every error it has is listed. Never raises, whatever the bytes.
 
@@ -71,7 +76,9 @@ def check_line(
         return BadLine([LineError(line, "invalid_json_line", "This line is not parseable as valid JSON.")])
     if not isinstance(value, dict):
         return BadLine([LineError(line, "invalid_json_line", "This line is valid JSON but not an object.")])
-    problems = _problems(value, model_given=model_given, endpoint=endpoint)
+    problems = list(_problems(value, model_given=model_given, endpoint=endpoint))
+    if isinstance(value.get("body"), dict):
+        problems += bodies.problems(value["body"], allow_grammars=allow_grammars)
     errors = [LineError(line, *problem) for problem in problems]
     custom_id = value.get("custom_id")
     if errors:
@@ -144,40 +151,11 @@ def _body_problems(
     for name in ENDPOINTS.get(url, ()) if isinstance(url, str) else ():
         if body.get(name) in (None, "", []):
             yield "invalid_request", f"{url} needs 'body.{name}'.", f"body.{name}"
-    if problem := _content_problem(body):
-        yield "invalid_request", problem, "body"
 
 
 def is_model_name(value: Any) -> bool:
     """What a model may be called: up to 256 printable characters, fit for lists and logs."""
     return isinstance(value, str) and 0 < len(value) <= MAX_MODEL_NAME and value.isprintable()
-
-
-def _content_problem(body: dict[str, Any]) -> str | None:
-    """Bodies nested too deeply for engines, and media that the engine would have to fetch: a door into the
-    machine's own network."""
-    level: list[Any] = [body]
-    for _depth in range(MAX_DEPTH):
-        for item in level:
-            if isinstance(item, dict) and (address := _foreign_media(item)):
-                return f"Media must be inline data: URLs; {address[:80]!r} would be fetched from elsewhere."
-        level = [child for item in level for child in _children(item)]
-        if not level:
-            return None
-    return f"The body is nested more than {MAX_DEPTH} levels deep."
-
-
-def _children(item: Any) -> Iterable[Any]:
-    inner = item.values() if isinstance(item, dict) else item
-    return (child for child in inner if isinstance(child, dict | list))
-
-
-def _foreign_media(item: dict[str, Any]) -> str | None:
-    for key in _MEDIA_KEYS & item.keys():
-        address = item[key].get("url") if isinstance(item[key], dict) else item[key]
-        if isinstance(address, str) and not address.startswith("data:"):
-            return address
-    return None
 
 
 def _kind(value: Any) -> str:
@@ -191,6 +169,7 @@ def engine_body(raw: bytes, *, model: str) -> bytes:
     body["model"] = model
     body.pop("stream", None)
     body.pop("stream_options", None)
+    body.pop("request_id", None)  # ours is the batch's id and the line's number
     return orjson.dumps(body)
 
 

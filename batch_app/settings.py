@@ -51,6 +51,10 @@ class Settings(BaseSettings):
     allow_unlisted_models: bool = Field(
         True, description="take a model that is not in the models file as a hub id"
     )
+    allow_grammars: bool = Field(
+        False,
+        description="take requests with free grammars, which can keep an engine busy; trust their senders",
+    )
     window: int = Field(0, ge=0, description="requests in flight at once; 0 lets the engine say")
     model_turn_seconds: float = Field(900, gt=0, description="longest a loaded model keeps others waiting")
 

@@ -23,6 +23,7 @@ LAYERS = [
     "client",
     "openai_client",
     "operations",
+    "security",
     "processes",
     "vllm",
     "browser",

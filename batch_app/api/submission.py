@@ -167,6 +167,7 @@ class Submissions:
             model=order.model if order else None,
             with_sketches=order is not None and order.line_order == "auto",
             is_known_model=lambda name: self._models.resolve(name) is not None,
+            allow_grammars=self._settings.allow_grammars,
         )
 
     def _check_order(self, order: Order) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
+from batch_app.bodies import MAX_SEQUENCES
 from batch_app.inference.engine import ModelLoadError
 from batch_app.models import ModelSpec
 
@@ -20,7 +21,13 @@ _PLAIN_DEFAULTS = {
     "VLLM_NO_USAGE_STATS": "1",
     "VLLM_LOGGING_LEVEL": "ERROR",  # its warnings are about its own choices, nothing to act on
     "VLLM_WORKER_MULTIPROC_METHOD": "spawn",  # forking a process with threads can deadlock the child
+    "VLLM_MEDIA_URL_ALLOW_REDIRECTS": "0",  # nothing is fetched (_NO_MEDIA_HOST); if it ever is, not from elsewhere
+    "VLLM_MAX_N_SEQUENCES": str(MAX_SEQUENCES),
 }
+# Media comes in data: URLs, which need no host. vLLM allows every host when it is told of none; this one is reserved
+# never to exist (RFC 2606).
+_NO_MEDIA_HOST = "nowhere.invalid"
+_TRUST = "it would trust what clients send"
 _REFUSED = {
     "model": "it is the entry's name or path",
     "served_model_name": "it is the entry's name",
@@ -30,6 +37,12 @@ _REFUSED = {
     "log_config_file": "set VLLM_LOGGING_CONFIG_PATH",
     "enable_log_requests": "prompts do not belong in logs",
     "enable_log_outputs": "answers do not belong in logs",
+    "allowed_local_media_path": "clients may not read files here; media is sent in data: URLs",
+    "allowed_media_domains": "nothing is fetched for clients; media is sent in data: URLs",
+    "enable_mm_embeds": _TRUST,
+    "enable_prompt_embeds": _TRUST,
+    "trust_request_chat_template": _TRUST,
+    "trust_request_mm_kwargs": _TRUST,
     "disable_log_stats": "the worker watches the engine through its statistics",
 }
 
@@ -84,7 +97,14 @@ def command_line(spec: ModelSpec, *, known: Collection[str], cpu_memory_bytes: i
 
 
 def _defaults(cpu_memory_bytes: int | None) -> dict[str, Any]:
-    defaults: dict[str, Any] = {"enable_prompt_tokens_details": True, "use_tqdm_on_load": False}
+    defaults: dict[str, Any] = {
+        "allowed_media_domains": [_NO_MEDIA_HOST],
+        "enable_prompt_tokens_details": True,
+        # The others compile a schema or regex as a whole, for as long as it takes, in threads nobody can stop.
+        # This one works it out as the answer grows, and gives up at limits of its own.
+        "structured_outputs_config": {"backend": "guidance"},
+        "use_tqdm_on_load": False,
+    }
     if cpu_memory_bytes is None:
         return defaults
     # Compiling takes several times as long as loading, and small models gain little from it.

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from batch_app.bodies import MAX_SEQUENCES
 from batch_app.errors import ConfigurationError
 from batch_app.inference.engine import ModelLoadError
 from batch_app.inference.vllm_arguments import command_line, environment, is_local, missing, require_folder
@@ -37,7 +38,13 @@ def test_the_entry_says_which_model_is_served_under_which_name() -> None:
     assert "--served-model-name=small" in line
 
 
-@pytest.mark.parametrize("name", ["trust_remote_code", "model"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "trust_remote_code", "model", "trust_request_chat_template", "trust_request_mm_kwargs",
+        "allowed_local_media_path", "allowed_media_domains", "enable_mm_embeds", "enable_prompt_embeds",
+    ],
+)  # fmt: skip
 def test_arguments_that_are_not_the_entrys_to_give_are_refused(name: str) -> None:
     with pytest.raises(ModelLoadError, match=f"{name} is refused"):
         _line(**{name: True})
@@ -50,6 +57,14 @@ def test_remote_code_may_be_forbidden_explicitly() -> None:
 def test_an_unknown_argument_is_named() -> None:
     with pytest.raises(ModelLoadError, match="max_modl_len"):
         _line(max_modl_len=1)
+
+
+def test_the_engine_fetches_nothing_and_compiles_no_schema_as_a_whole_unless_told_to() -> None:
+    line = _line()
+    assert line[line.index("--allowed-media-domains") + 1] == "nowhere.invalid"
+    assert '--structured-outputs-config={"backend": "guidance"}' in line
+    assert environment({})["VLLM_MEDIA_URL_ALLOW_REDIRECTS"] == "0"
+    assert environment({})["VLLM_MAX_N_SEQUENCES"] == str(MAX_SEQUENCES)
 
 
 def test_on_a_cpu_a_quarter_of_the_free_memory_is_for_the_cache(monkeypatch: pytest.MonkeyPatch) -> None:

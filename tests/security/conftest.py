@@ -1,0 +1,5 @@
+"""The API in this process, as the tests of its contract have it."""
+
+from tests.api.conftest import api, empty_database, serve
+
+__all__ = ["api", "empty_database", "serve"]
