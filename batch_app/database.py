@@ -12,6 +12,7 @@ from typing import Any
 
 from pysqlite3 import dbapi2  # carries a SQLite without the WAL-reset bug of 3.7.0 to 3.51.2
 from sqlalchemy import (
+    Boolean,
     CheckConstraint,
     Column,
     Connection,
@@ -26,6 +27,7 @@ from sqlalchemy import (
     UniqueConstraint,
     create_engine,
     event,
+    text,
 )
 from sqlalchemy.engine import Engine
 
@@ -94,6 +96,7 @@ batches = Table(
     Column(
         "line_order", String, nullable=False, server_default="submission"
     ),  # what decided the lines' ranks
+    Column("deduplicate", Boolean, nullable=False, server_default="0"),
     Column("completion_window", String),
     Column("output_expires_after_seconds", Integer),
     Column("metadata", String),  # JSON object of strings
@@ -128,6 +131,7 @@ batches = Table(
     Column("cached_tokens", Integer),
     Column("output_tokens", Integer),
     Column("reasoning_tokens", Integer),
+    Column("deduplicated_requests", Integer),  # null also for batches from before there were any
     CheckConstraint(_one_of("status", list(BatchStatus)), name="status"),
     CheckConstraint(_one_of("dialect", ["simple", "openai"]), name="dialect"),
     CheckConstraint("total_requests >= 0", name="total_not_negative"),
@@ -160,6 +164,7 @@ requests = Table(
     Column("line", Integer, nullable=False),  # 1 is the first line of the input file
     Column("custom_id", String, nullable=False),
     Column("rank", Integer, nullable=False, server_default="0"),  # its place in the order of work, for good
+    Column("copy_of", Integer),  # the line whose answer is its own too: it never goes to the engine
     Column("status", String, nullable=False),
     Column("attempts", Integer, nullable=False, default=0),
     Column("engine_deaths", Integer, nullable=False, default=0),
@@ -195,6 +200,7 @@ requests = Table(
     ),
     # Serves the counts by status, the next pending lines in order, and the rates of the last minute.
     Index("ix_requests_progress", "batch_id", "status", "finished_at", "rank"),
+    Index("ix_requests_copy_of", "batch_id", "copy_of", sqlite_where=text("copy_of IS NOT NULL")),
     sqlite_with_rowid=False,
 )
 

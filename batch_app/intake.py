@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
+from batch_app.identity import identity
 from batch_app.jsonl import BadLine, LineError, RequestLine, check_line
 from batch_app.plan import Sketch, sketch
 
@@ -19,12 +20,14 @@ _SKIP_BYTES = 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class InputLine:
-    """Where an accepted request lies in the input file, and its name."""
+    """Where an accepted request lies in the input file, and its name. `copy_of` is the line of an earlier one that
+    must get the same answer."""
 
     line: int
     custom_id: str
     offset: int
     length: int
+    copy_of: int | None = None
 
 
 @dataclass
@@ -46,7 +49,8 @@ class Scan:
 @dataclass(frozen=True)
 class Rules:
     """`endpoint` None: the first line decides. `model` None: the bodies name it, all the same one.
-    `with_sketches`: the lines are to be put into an order of work."""
+    `with_sketches`: the lines are to be put into an order of work. `find_copies`: those that must get the same
+    answer are to be known."""
 
     max_requests: int
     max_line_bytes: int
@@ -55,6 +59,7 @@ class Rules:
     is_known_model: Callable[[str], bool] = lambda _name: True
     allow_grammars: bool = False
     with_sketches: bool = False
+    find_copies: bool = False
 
 
 def scan(source: BinaryIO, rules: Rules, *, copy_to: BinaryIO) -> Scan:
@@ -68,6 +73,7 @@ class _Scanner:
         self._found = Scan(endpoint=rules.endpoint, model=rules.model)
         self._digest = hashlib.sha256()
         self._first_line_of: dict[str, int] = {}
+        self._first_line_asking: dict[bytes, int] = {}
 
     def run(self) -> Scan:
         number = 0
@@ -120,9 +126,15 @@ class _Scanner:
         if isinstance(line, BadLine) or wrong:
             self._report(wrong)
         else:
-            self._found.lines.append(InputLine(number, line.custom_id, start, len(text)))
+            copy_of = self._original(line, number) if self._rules.find_copies else None
+            self._found.lines.append(InputLine(number, line.custom_id, start, len(text), copy_of))
             if self._rules.with_sketches:
                 self._found.sketches.append(sketch(number, line.body))
+
+    def _original(self, request: RequestLine, number: int) -> int | None:
+        asked = identity(request.url, request.body)
+        first = number if asked is None else self._first_line_asking.setdefault(asked, number)
+        return first if first != number else None
 
     def _conflicts(self, request: RequestLine, number: int) -> list[LineError]:
         """What an earlier line forbids. The first good line decides the endpoint, and the model."""

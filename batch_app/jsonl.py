@@ -234,12 +234,22 @@ def answer_line(
     return _output_line(batch_id, line, custom_id, response, None)
 
 
+def repeated_line(text: bytes, *, batch_id: str, line: int, custom_id: str) -> bytes:
+    """The answer line of another request as that of one which must get the same answer, marked as such."""
+    row = orjson.loads(text)
+    own = {"id": _row_id(batch_id, line), "custom_id": custom_id, "deduplicated_from": row["custom_id"]}
+    return orjson.dumps({**row, **own}, option=orjson.OPT_APPEND_NEWLINE)
+
+
 def unanswered_line(*, batch_id: str, line: int, custom_id: str, code: str, message: str) -> bytes:
     """A line of the error file for a request that never got an answer (cancelled, expired, engine death)."""
     return _output_line(batch_id, line, custom_id, None, {"code": code, "message": message})
 
 
 def _output_line(batch_id: str, line: int, custom_id: str, response: Any, error: Any) -> bytes:
-    row_id = f"batch_req_{batch_id.removeprefix('batch_')}_{line}"
-    row = {"id": row_id, "custom_id": custom_id, "response": response, "error": error}
+    row = {"id": _row_id(batch_id, line), "custom_id": custom_id, "response": response, "error": error}
     return orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE)
+
+
+def _row_id(batch_id: str, line: int) -> str:
+    return f"batch_req_{batch_id.removeprefix('batch_')}_{line}"

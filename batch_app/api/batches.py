@@ -44,6 +44,12 @@ _FORM_SCHEMA = {
             "default": "auto",
             "description": "of work: auto lets lines that begin alike follow each other, long answers first",
         },
+        "deduplicate": {
+            "type": "string",
+            "enum": ["true", "false"],
+            "default": "false",
+            "description": "compute what must come out the same once, and give each line its answer",
+        },
         "metadata": {"type": "string", "description": "JSON object of strings"},
         "completion_window": {"type": "string", "description": "for example 24h"},
     },
@@ -102,6 +108,7 @@ async def _submit_form(request: Request, context: Context) -> wire.Receipt:
             filename=form.filename,
             priority=asked.priority,
             line_order=asked.line_order,
+            deduplicate=asked.deduplicate,
             metadata=asked.metadata,
             completion_window=asked.completion_window,
             idempotency_key=key,
@@ -217,6 +224,7 @@ def _resubmit(context: Context, parent: Batch, places: list[tuple[int, int]]) ->
         dialect=parent.dialect,
         priority=parent.priority,
         line_order=parent.line_order,
+        deduplicate=parent.deduplicate,
         metadata=parent.metadata,
         parent_batch_id=parent.id,
     )

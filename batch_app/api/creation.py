@@ -7,7 +7,7 @@ import orjson
 from fastapi import Request
 
 from batch_app.api.errors import ApiError
-from batch_app.api.rules import check_lifetime, check_line_order, check_priority
+from batch_app.api.rules import check_lifetime, check_line_order, check_priority, check_switch
 from batch_app.api.submission import Order
 from batch_app.api.uploads import idempotency_key
 from batch_app.jsonl import ENDPOINTS
@@ -33,6 +33,7 @@ CREATION_SCHEMA: dict[str, Any] = {
             },
         },
         "priority": {"type": "integer", "minimum": -100, "maximum": 100, "default": 0},
+        "deduplicate": {"type": ["boolean", "null"], "default": False},
         "order": {"type": "string", "enum": list(LINE_ORDERS), "default": "auto"},
     },
 }
@@ -66,6 +67,7 @@ async def read_creation(request: Request) -> Creation:
         dialect="openai",
         priority=check_priority(body.get("priority")),
         line_order=check_line_order(body.get("order")),
+        deduplicate=check_switch(body.get("deduplicate"), param="deduplicate"),
         metadata=body.get("metadata"),
         completion_window=window,
         output_expires_after_seconds=_lifetime(body.get("output_expires_after")),

@@ -33,6 +33,16 @@ def check_line_order(value: Any) -> LineOrder:
     raise ApiError(400, "invalid_value", message, param="order")
 
 
+def check_switch(value: Any, *, param: str) -> bool:
+    """Off when nothing is given. Raises ApiError."""
+    if value is None:
+        return False
+    if isinstance(value, bool):
+        return value
+    message = f"'{param}' must be true or false, got {str(value)[:40]!r}."
+    raise ApiError(400, "invalid_value", message, param=param)
+
+
 def check_lifetime(seconds: Any, *, param: str) -> int:
     """OpenAI's bounds for the life of a file: an hour to thirty days. Raises ApiError."""
     if isinstance(seconds, int) and not isinstance(seconds, bool) and seconds in _LIFETIMES:

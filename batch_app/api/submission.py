@@ -42,6 +42,7 @@ class Order:
     dialect: Dialect = "simple"
     priority: int = 0
     line_order: LineOrder = "auto"
+    deduplicate: bool = False
     metadata: dict[str, str] | None = None
     completion_window: str | None = None
     output_expires_after_seconds: int | None = None
@@ -166,6 +167,7 @@ class Submissions:
             endpoint=endpoint,
             model=order.model if order else None,
             with_sketches=order is not None and order.line_order == "auto",
+            find_copies=order is not None and order.deduplicate,
             is_known_model=lambda name: self._models.resolve(name) is not None,
             allow_grammars=self._settings.allow_grammars,
         )
@@ -264,6 +266,7 @@ class Submissions:
             input_file_id=file_id,
             priority=order.priority,
             line_order=order.line_order,
+            deduplicate=order.deduplicate,
             completion_window=order.completion_window,
             expires_at=now + (window or 0) if expires else None,
             output_expires_after_seconds=order.output_expires_after_seconds,
@@ -296,6 +299,7 @@ def _digest_of_order(order: Order, endpoint: str, content: str) -> str:
         order.model,
         order.priority,
         order.line_order,
+        order.deduplicate,
         order.metadata,
         order.completion_window,
         order.output_expires_after_seconds,

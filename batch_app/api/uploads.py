@@ -16,13 +16,15 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect
 
 from batch_app.api.errors import ApiError
-from batch_app.api.rules import check_line_order, check_priority
+from batch_app.api.rules import check_line_order, check_priority, check_switch
 from batch_app.plan import LineOrder
 
 _FORM_OVERHEAD_BYTES = 64 * 1024  # boundaries, part headers and the small fields
 _WHOLE_NUMBER = re.compile(r"[+-]?\d{1,9}", re.ASCII)
 _IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,255}")
-BATCH_FIELDS = frozenset({"file", "model", "priority", "order", "metadata", "completion_window"})
+BATCH_FIELDS = frozenset(
+    {"file", "model", "priority", "order", "deduplicate", "metadata", "completion_window"}
+)
 FILE_FIELDS = frozenset({"file", "purpose", "expires_after[anchor]", "expires_after[seconds]"})
 
 
@@ -46,6 +48,7 @@ class BatchFields:
     model: str | None
     priority: int
     line_order: LineOrder
+    deduplicate: bool
     metadata: dict[str, str] | None
     completion_window: str | None
 
@@ -61,6 +64,7 @@ def batch_fields(form: Form) -> BatchFields:
         model=form.texts.get("model"),
         priority=check_priority(_number(form.texts.get("priority"))),
         line_order=check_line_order(form.texts.get("order")),
+        deduplicate=check_switch(_switch(form.texts.get("deduplicate")), param="deduplicate"),
         metadata=_metadata(form.texts.get("metadata")),
         completion_window=form.texts.get("completion_window"),
     )
@@ -155,6 +159,11 @@ def _text(data: FormData, name: str) -> str | None:
 def _number(text: str | None) -> int | str | None:
     """A whole number, or the text that is none, for the check to refuse."""
     return int(text) if text is not None and _WHOLE_NUMBER.fullmatch(text) else text
+
+
+def _switch(text: str | None) -> bool | str | None:
+    """On or off, or the text that is neither, for the check to refuse."""
+    return {"true": True, "false": False}.get(text or "", text)
 
 
 def _metadata(text: str | None) -> dict[str, str] | None:

@@ -123,6 +123,8 @@ def _batch_object(
         total_requests=batch.total_requests,
         priority=batch.priority,
         order=batch.line_order,
+        deduplicate=batch.deduplicate,
+        reused=wire.Reused(deduplicated=counts.deduplicated),
         parent_batch_id=batch.parent_batch_id,
         filename=source.filename,
         input_bytes=source.bytes,

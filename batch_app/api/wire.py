@@ -104,6 +104,12 @@ class Progress(WireObject):
     elapsed_seconds: float | None
 
 
+class Reused(WireObject):
+    """Completed lines that got their answer without the engine. They add no tokens to `usage`."""
+
+    deduplicated: int = Field(description="got the answer of another line of the batch")
+
+
 class BatchObject(WireObject):
     """OpenAI's batch object, then the owner's fields."""
 
@@ -133,6 +139,8 @@ class BatchObject(WireObject):
     total_requests: int
     priority: int
     order: LineOrder
+    deduplicate: bool
+    reused: Reused
     parent_batch_id: str | None
     filename: str | None
     input_bytes: int | None = Field(description="null when the file was deleted; so with the others")

@@ -8,12 +8,13 @@ from collections.abc import Sequence
 from batch_app.database import Database
 from batch_app.files import KINDS, Place
 from batch_app.processing.run import Run, Unrecorded
-from batch_app.processing.settle import ENGINE_CRASHED, RetryRule, Settled, give_up, settle
+from batch_app.processing.settle import ENGINE_CRASHED, RetryRule, Settled, give_up, repeat, settle
 from batch_app.states import RequestStatus
 from batch_app.store import requests
 from batch_app.store.requests import Outcome, Postponement
 
 _CONVICTED = "The engine died each time it worked on this request, the last time on it alone."
+_COPIED_BYTES = 4 * 1024 * 1024  # copies in memory at once, whatever the number of copies
 
 
 def record_arrivals(database: Database, run: Run, rule: RetryRule, *, now: float) -> None:
@@ -30,9 +31,25 @@ def record_arrivals(database: Database, run: Run, rule: RetryRule, *, now: float
         for line in convicted
     )
     ended = [item for item in settled if isinstance(item, Settled)]
+    record_copies(database, run, ended, now=now)
     append(run, ended, [item for item in settled if isinstance(item, Postponement)])
     del run.arrived[: len(arrivals)], run.convicted[: len(convicted)]
     flush(database, run, now=now)
+
+
+def record_copies(database: Database, run: Run, ended: Sequence[Settled], *, now: float) -> None:
+    """Give the copies of these lines their ends, before the lines themselves get theirs: whenever this breaks off,
+    a line without an end will come again, and its remaining copies with it.
+
+    Raises as `record_arrivals`.
+    """
+    if not run.batch.deduplicate or not ended:
+        return
+    originals = {item.outcome.line: item for item in ended}
+    at_once = max(_COPIED_BYTES // max(len(item.text) for item in ended), 1)
+    while lines := requests.take_copies(database, claim=run.claim, of=originals, limit=at_once):
+        append(run, [repeat(run.id, originals[line.copy_of or 0], line) for line in lines])
+        flush(database, run, now=now)
 
 
 def append(run: Run, ended: Sequence[Settled], postponed: Sequence[Postponement] = ()) -> None:

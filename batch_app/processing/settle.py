@@ -1,6 +1,6 @@
 """What an answer means for its line: done, failed for good, or to be tried again. Pure."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import orjson
@@ -8,7 +8,7 @@ import orjson
 from batch_app import ids
 from batch_app.files import AnswerKind
 from batch_app.inference.engine import EngineAnswer
-from batch_app.jsonl import answer_line, read_facts, unanswered_line
+from batch_app.jsonl import answer_line, read_facts, repeated_line, unanswered_line
 from batch_app.processing.run import Arrival
 from batch_app.states import RequestStatus
 from batch_app.store.requests import Outcome, Postponement, TakenLine
@@ -89,6 +89,23 @@ def _settled(batch_id: str, arrival: Arrival, status: int, body: dict[str, Any],
         body=body,
     )
     return Settled("output" if done else "error", text, outcome)
+
+
+def repeat(batch_id: str, original: Settled, line: TakenLine) -> Settled:
+    """The end of a line that must get the same answer as another: the same, but nothing was computed for it."""
+    outcome = replace(
+        original.outcome,
+        line=line.line,
+        custom_id=line.custom_id,
+        attempts=0,
+        started_at=None,
+        input_tokens=0,
+        cached_tokens=0,
+        output_tokens=0,
+        reasoning_tokens=0,
+    )
+    text = repeated_line(original.text, batch_id=batch_id, line=line.line, custom_id=line.custom_id)
+    return Settled(original.kind, text, outcome)
 
 
 def give_up(batch_id: str, line: TakenLine, *, code: str, message: str, status: RequestStatus) -> Settled:

@@ -36,6 +36,7 @@ class Batch:
     endpoint: str
     priority: int
     line_order: LineOrder
+    deduplicate: bool
     completion_window: str | None
     output_expires_after_seconds: int | None
     metadata: dict[str, str] | None
@@ -65,6 +66,7 @@ class Batch:
     cached_tokens: int | None
     output_tokens: int | None
     reasoning_tokens: int | None
+    deduplicated_requests: int | None
 
 
 _COLUMNS = [batches.c[field.name] for field in fields(Batch)]
@@ -90,6 +92,7 @@ class NewBatch:
     input_file_id: str
     priority: int = 0
     line_order: LineOrder = "submission"
+    deduplicate: bool = False
     completion_window: str | None = None
     expires_at: float | None = None
     output_expires_after_seconds: int | None = None
@@ -160,6 +163,7 @@ def _ledger_row(batch_id: str, line: InputLine, rank: int) -> dict[str, Any]:
         "line": line.line,
         "custom_id": line.custom_id,
         "rank": rank,
+        "copy_of": line.copy_of,
         "status": "pending",
         "input_offset": line.offset,
         "input_length": line.length,
@@ -221,6 +225,7 @@ FROZEN_COLUMNS = (
     "cached_tokens",
     "output_tokens",
     "reasoning_tokens",
+    "deduplicated_requests",
 )
 
 

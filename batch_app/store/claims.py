@@ -178,11 +178,17 @@ def end_batch(
         note_end(connection, batch_id=claim.batch_id, status=status, now=now)
 
 
+def deduplicated() -> tuple[ColumnElement[bool], ...]:
+    """Which lines got the answer of another one."""
+    return requests.c.copy_of.is_not(None), requests.c.status == RequestStatus.COMPLETED
+
+
 def _frozen_counts(connection: Connection, batch_id: str) -> dict[str, int]:
     count = {
         f"{status}_requests": func.count().filter(requests.c.status == status)
         for status in ("completed", "failed", "cancelled", "expired")
     }
+    count["deduplicated_requests"] = func.count().filter(*deduplicated())
     tokens = {name: func.sum(requests.c[name]) for name in FROZEN_COLUMNS if name.endswith("_tokens")}
     columns = [column.label(name) for name, column in {**count, **tokens}.items()]
     row = connection.execute(select(*columns).where(requests.c.batch_id == batch_id)).one()

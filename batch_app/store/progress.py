@@ -10,13 +10,14 @@ from batch_app.database import Database, batches, dead_letters, requests
 from batch_app.files import AnswerKind, Place
 from batch_app.states import FINAL_REQUEST_STATES, OPEN_BATCH_STATES, RequestStatus
 from batch_app.store.batches import Batch
-from batch_app.store.claims import stream_end
+from batch_app.store.claims import deduplicated, stream_end
 from batch_app.store.retention import ENDED_AT
 
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """Lines of a batch by state, and the tokens of those that are answered."""
+    """Lines of a batch by state, and the tokens of those that are answered. `deduplicated` ones are among the
+    completed, with no tokens of their own."""
 
     pending: int = 0
     running: int = 0
@@ -28,6 +29,7 @@ class Counts:
     cached_tokens: int = 0
     output_tokens: int = 0
     reasoning_tokens: int = 0
+    deduplicated: int = 0
 
 
 def counts_of(database: Database, *, found: Sequence[Batch]) -> dict[str, Counts]:
@@ -47,6 +49,7 @@ def _frozen(batch: Batch) -> Counts:
         cached_tokens=batch.cached_tokens or 0,
         output_tokens=batch.output_tokens or 0,
         reasoning_tokens=batch.reasoning_tokens or 0,
+        deduplicated=batch.deduplicated_requests or 0,
     )
 
 
@@ -54,7 +57,8 @@ def _counted(database: Database, ids: Sequence[str]) -> dict[str, Counts]:
     states = {str(status): func.count().filter(requests.c.status == status) for status in RequestStatus}
     names = ("input_tokens", "cached_tokens", "output_tokens", "reasoning_tokens")
     tokens = {name: func.sum(requests.c[name]) for name in names}
-    columns = [column.label(name) for name, column in {**states, **tokens}.items()]
+    reused = {"deduplicated": func.count().filter(*deduplicated())}
+    columns = [column.label(name) for name, column in {**states, **tokens, **reused}.items()]
     query = (
         select(requests.c.batch_id, *columns)
         .where(requests.c.batch_id.in_(ids))

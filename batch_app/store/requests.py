@@ -1,6 +1,6 @@
 """The ledger: one row per input line, from pending to its answer's place on the disk."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, Connection, bindparam, func, insert, or_, select, update
@@ -22,6 +22,7 @@ class TakenLine:
     input_length: int
     attempts: int
     engine_deaths: int
+    copy_of: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,34 +56,55 @@ class Postponement:
 def take_lines(
     database: Database, *, claim: Claim, limit: int, below_engine_deaths: int, now: float
 ) -> list[TakenLine]:
-    """The next pending lines in the order of work become running. Lines with more engine deaths are left out.
+    """The next pending lines in the order of work become running. Copies of others, and lines with more engine
+    deaths, are left out.
 
     Raises ClaimLostError.
     """
     due = or_(requests.c.retry_at.is_(None), requests.c.retry_at <= now)
-    return _take(database, claim, limit, [due, requests.c.engine_deaths < below_engine_deaths])
+    fit = requests.c.engine_deaths < below_engine_deaths
+    return _take(database, claim, limit, [*_PENDING, _ORIGINAL, due, fit])
 
 
 def take_suspect(database: Database, *, claim: Claim, from_engine_deaths: int) -> TakenLine | None:
     """One pending line that was in flight at that many engine deaths: it is to run alone. Raises ClaimLostError."""
-    found = _take(database, claim, 1, [requests.c.engine_deaths >= from_engine_deaths])
+    suspect = requests.c.engine_deaths >= from_engine_deaths
+    found = _take(database, claim, 1, [*_PENDING, _ORIGINAL, suspect])
     return found[0] if found else None
 
 
 def take_remaining(database: Database, *, claim: Claim, limit: int) -> list[TakenLine]:
     """Any pending lines, because the batch ends and they need an end too. Raises ClaimLostError."""
-    return _take(database, claim, limit, [])
+    return _take(database, claim, limit, _PENDING)
+
+
+def take_copies(database: Database, *, claim: Claim, of: Collection[int], limit: int) -> list[TakenLine]:
+    """Unanswered copies of these lines, those included that were taken before and have got no answer yet.
+
+    Raises ClaimLostError.
+    """
+    unanswered = (requests.c.copy_of.in_(of), requests.c.finished_at.is_(None))
+    # In this order, and said twice, SQLite sees that the index of copies serves it; otherwise it reads the batch.
+    order = (requests.c.copy_of, requests.c.line)
+    return _take(database, claim, limit, [*unanswered, requests.c.copy_of.is_not(None)], order)
+
+
+_PENDING = (requests.c.status == RequestStatus.PENDING, requests.c.finished_at.is_(None))
+_ORIGINAL = requests.c.copy_of.is_(None)
 
 
 def _take(
-    database: Database, claim: Claim, limit: int, conditions: Sequence[ColumnElement[bool]]
+    database: Database,
+    claim: Claim,
+    limit: int,
+    conditions: Sequence[ColumnElement[bool]],
+    order: Sequence[ColumnElement[int]] = (requests.c.rank,),
 ) -> list[TakenLine]:
     columns = [requests.c[name] for name in TakenLine.__dataclass_fields__]
-    pending = (requests.c.batch_id == claim.batch_id, requests.c.status == RequestStatus.PENDING)
     query = (
         select(*columns)
-        .where(*pending, requests.c.finished_at.is_(None), *conditions)
-        .order_by(requests.c.rank)
+        .where(requests.c.batch_id == claim.batch_id, *conditions)
+        .order_by(*order)
         .limit(limit)
     )
     with database.write("take") as connection:

@@ -91,13 +91,19 @@ def test_priority_is_a_whole_number(serve: Callable[..., Api]) -> None:
         ("priority", ["101", "-101", "1.5", "high", "1e2", "9" * 5000]),
         ("completion_window", ["7d", "24", "24H", "forever", "0h"]),
         ("order", ["AUTO", "random", "true"]),
+        ("deduplicate", ["yes", "1", "True"]),
     ],
 )
 def test_a_field_says_what_it_can_be(api: Api, field: str, values: list[str]) -> None:
     for value in values:
         error = error_of(api.submit(**{field: value}), 400, "invalid_value")
         assert error["param"] == field
-        hint = {"priority": "100", "completion_window": "24h", "order": "submission"}[field]
+        hint = {
+            "priority": "100",
+            "completion_window": "24h",
+            "order": "submission",
+            "deduplicate": "true or false",
+        }[field]
         assert hint in error["message"]
     assert api.has_stored_nothing()
 

@@ -72,6 +72,15 @@ def test_upload_create_poll_and_download(client: openai.OpenAI) -> None:
     assert batch.error_file_id is None
 
 
+def test_what_this_system_has_beside_openais_options_goes_into_extra_body(client: openai.OpenAI) -> None:
+    lines = [chat_line(name, "the same", model=MODEL, temperature=0) for name in "abc"]
+    more = {"order": "submission", "deduplicate": True}
+    batch = _ended(client, _create(client, _upload(client, jsonl(lines)), extra_body=more).id)
+    assert batch.request_counts.completed == 3
+    answers = [json.loads(line) for line in client.files.content(batch.output_file_id).text.splitlines()]
+    assert sorted(answer.get("deduplicated_from", "") for answer in answers) == ["", "a", "a"]
+
+
 def test_the_async_client_does_the_same(running: System) -> None:
     async def scenario() -> None:
         url = f"{running.url}/v1"
