@@ -4,7 +4,7 @@ PY := venv/bin/python
 export PYTHONUNBUFFERED := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup embeddings demo start api worker web migrate backup restore test check bench screenshots lock clean ready dev browser
+.PHONY: help setup embeddings demo start api worker web migrate backup restore test check torture bench screenshots lock clean ready dev browser
 
 help: ## This text
 	@awk 'BEGIN { FS = ":.*## " } \
@@ -58,6 +58,9 @@ check: dev ## Lint, format, types, import rules, migrations, and the front end's
 	venv/bin/lint-imports
 	$(PY) -m batch_app.migrate --check
 	sh scripts/check_web.sh
+
+torture: dev ## Kill, stop and cut off real processes for minutes; prints what was lost (ARGS="--kills 1000")
+	@exec $(PY) -m tests.torture $(ARGS)
 
 bench: ready ## Measure speed on this machine (ARGS=--help lists the measurements)
 	@exec $(PY) scripts/bench.py $(ARGS)
