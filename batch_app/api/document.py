@@ -23,7 +23,8 @@ _REASONS = {
     422: "The Idempotency-Key was used for another request.",
     429: "The queue is full.",
     500: "A bug; the server's log has it under the request id.",
-    503: "The GPU is unfit for another batch.",
+    503: "The GPU is unfit for another batch, or the database is busy.",
+    507: "The disk is full; nothing was stored.",
 }
 
 
@@ -45,7 +46,7 @@ def failures(*statuses: int) -> Responses:
 
 
 def _failure(status: int) -> dict[str, Any]:
-    headers = _RETRY_AFTER if status in (429, 503) else {}
+    headers = _RETRY_AFTER if status in (429, 503, 507) else {}
     return {"model": wire.ErrorEnvelope, "description": _REASONS[status], "headers": headers}
 
 
@@ -78,6 +79,11 @@ DOWNLOAD_HEADERS = {
 }
 IDEMPOTENCY_KEY = _parameter("idempotency-key", "the same key and body get the same answer for 24 hours")
 _REQUEST_ID = {"$ref": "#/components/headers/RequestId"}
+_ERROR = {
+    "content": {
+        "application/json": {"schema": {"$ref": f"#/components/schemas/{wire.ErrorEnvelope.__name__}"}}
+    }
+}
 NEEDS_NO_KEY: dict[str, Any] = {"security": []}
 
 
@@ -106,6 +112,12 @@ def _complete(document: dict[str, Any]) -> dict[str, Any]:
         for method, operation in path.items():
             if method == "get" and "application/json" in operation["responses"]["200"].get("content", {}):
                 _add_etag(operation)
+            if method == "post":
+                operation["responses"]["507"] = {
+                    "description": _REASONS[507],
+                    "headers": dict(_RETRY_AFTER),
+                    **_ERROR,
+                }
             _complete_operation(operation)
     return document
 
@@ -123,10 +135,8 @@ def _complete_operation(operation: dict[str, Any]) -> None:
     if "HTTPValidationError" in str(responses.get("422")):
         del responses["422"]
     needs_key = operation.get("security") != NEEDS_NO_KEY["security"]
-    reference = {"$ref": f"#/components/schemas/{wire.ErrorEnvelope.__name__}"}
     for status in (401, 403, 500) if needs_key else (403,):
-        content = {"application/json": {"schema": reference}}
-        responses[str(status)] = {"description": _REASONS[status], "content": content}
+        responses[str(status)] = {"description": _REASONS[status], **_ERROR}
     for response in responses.values():
         response["headers"] = {**response.get("headers", {}), "x-request-id": _REQUEST_ID}
     operation["responses"] = dict(sorted(responses.items()))

@@ -5,15 +5,19 @@ Every answer that is not 2xx carries `{"error": {"message", "type", "param", "co
 
 import logging
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from pysqlite3 import dbapi2
+from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
 
 from batch_app import errors
 from batch_app.jsonl import LineError
+from batch_app.machine_trouble import is_busy_database, is_full_disk
 
 log = logging.getLogger(__name__)
 
@@ -83,8 +87,23 @@ def from_cause(error: errors.BatchAppError) -> ApiError:  # noqa: PLR0911  # one
             return ApiError(500, "internal_error", message)
 
 
+def from_machine(error: Exception, data_dir: Path) -> ApiError | None:
+    """What a disk or a database that refuses looks like; None for anything else. Nothing was stored."""
+    if is_full_disk(error):
+        message = (
+            f"The disk of {data_dir} is full and nothing was stored: make room there, then send it again."
+        )
+        return retry_later(507, "disk_full", message)
+    if is_busy_database(error):
+        message = "Another process keeps the database to itself and nothing was stored: send it again later."
+        return retry_later(503, "database_busy", message)
+    return None
+
+
 def install(app: FastAPI) -> None:
     """Give every way to fail the one shape."""
+    for kind in (OSError, SQLAlchemyError, dbapi2.Error):
+        app.add_exception_handler(kind, _on_machine_trouble)
     app.add_exception_handler(ApiError, _on_api_error)
     app.add_exception_handler(errors.BatchAppError, _on_cause)
     app.add_exception_handler(HTTPException, _on_http_exception)
@@ -99,6 +118,17 @@ async def _on_api_error(_request: Request, error: Exception) -> JSONResponse:
 async def _on_cause(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, errors.BatchAppError)
     return await _on_api_error(request, from_cause(error))
+
+
+async def _on_machine_trouble(request: Request, error: Exception) -> JSONResponse:
+    refusal = from_machine(error, request.app.state.context.settings.data_dir)
+    if refusal is None:
+        raise error
+    log.error(
+        "storing_refused",
+        extra={"request_id": request.scope["request_id"], "code": refusal.body["error"]["code"]},
+    )
+    return await _on_api_error(request, refusal)
 
 
 async def _on_http_exception(request: Request, error: Exception) -> JSONResponse:

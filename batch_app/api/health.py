@@ -26,6 +26,7 @@ from batch_app.store.workers import Worker
 
 _DAY_SECONDS = 24 * 3600
 _LOW_DISK_BYTES = 2 * 1024**3
+_FULL_DISK_BYTES = 4 * 1024**2
 
 
 def health(context: Context) -> Health:
@@ -60,7 +61,9 @@ def _problems(worker: WorkerHealth, disk: DiskHealth, gpu_refusal: str | None) -
         yield worker.trouble
     if gpu_refusal is not None:
         yield f"New batches are refused: {gpu_refusal}."
-    if disk.free_bytes < _LOW_DISK_BYTES:
+    if disk.free_bytes < _FULL_DISK_BYTES:
+        yield f"The disk of {disk.path} is full: make room, and all goes on by itself. Nothing is lost meanwhile."
+    elif disk.free_bytes < _LOW_DISK_BYTES:
         yield (
             f"Only {disk.free_bytes / 1024**3:.1f} GiB are free on the disk of {disk.path}: make room, "
             "or let old batches go with BATCH_KEEP_ENDED_BATCHES_DAYS."

@@ -82,7 +82,7 @@ async def read_form(request: Request, *, fields: frozenset[str], max_file_bytes:
     parser = _Parser(request.headers, _counted(request, limit), max_files=1, max_fields=10)
     try:
         return _check(await _parse(parser, max_file_bytes), fields, max_file_bytes)
-    except ApiError:
+    except (ApiError, OSError):
         for file in parser._files_to_close_on_error:  # noqa: SLF001  # Starlette forgets a part that broke off
             file.close()
         raise

@@ -50,7 +50,7 @@ class Run:
         self.is_blamed = False  # whether one of the fallen may have killed it
         self.unrecorded = Unrecorded()
         self.file_ids: dict[AnswerKind, str] = {}  # of the files that it ends in, once it tried to end
-        self.trouble: str | None = None  # why its answers cannot be saved at present
+        self.troubles: dict[str, str] = {}  # what cannot be done for it at present, and why
         self.last_fed = 0  # the feeder's count when it last took a line from here
         self.refill_at = 0.0  # no sooner: the ledger had no line to give
         self.end_at = 0.0  # no sooner: a line was still without an answer

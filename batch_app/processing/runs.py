@@ -63,7 +63,7 @@ class Runs:
     @property
     def trouble(self) -> str | None:
         """Why answers cannot be saved at present."""
-        return next((run.trouble for run in self if run.trouble is not None), None)
+        return next((reason for run in self for reason in run.troubles.values()), None)
 
     async def open(self, batch: Batch, now: float) -> Run | None:
         """Claim a batch; None when somebody was faster."""
@@ -111,6 +111,7 @@ class Runs:
             return
         taken = await self._patiently(
             run,
+            "taking lines",
             lambda: requests.take_lines(
                 self._database,
                 claim=run.claim,
@@ -126,7 +127,9 @@ class Runs:
     async def take_suspect(self, run: Run) -> TakenLine | None:
         limit = self._settings.max_engine_deaths
         return await self._patiently(
-            run, lambda: requests.take_suspect(self._database, claim=run.claim, from_engine_deaths=limit)
+            run,
+            "taking lines",
+            lambda: requests.take_suspect(self._database, claim=run.claim, from_engine_deaths=limit),
         )
 
     async def record(self, now: float) -> None:
@@ -136,7 +139,9 @@ class Runs:
                 await self._record_run(run, now)
 
     async def _record_run(self, run: Run, now: float) -> None:
-        await self._patiently(run, lambda: record_arrivals(self._database, run, self._retry_rule, now=now))
+        await self._patiently(
+            run, "saving answers", lambda: record_arrivals(self._database, run, self._retry_rule, now=now)
+        )
 
     async def return_fallen(self) -> None:
         """After the engine's death: the ledger learns that what was in flight runs no longer."""
@@ -152,7 +157,7 @@ class Runs:
             del run.fallen[: len(lines)]
             run.is_blamed = False
 
-        await self._patiently(run, give_back)
+        await self._patiently(run, "returning lines", give_back)
 
     async def complete(self, run: Run, now: float) -> None:
         """End a run if all its lines are answered."""
@@ -160,7 +165,7 @@ class Runs:
             return
         run.end_at = now + _LOOK_AGAIN_SECONDS
         done = await self._patiently(
-            run, lambda: finish.complete(self._database, self._settings, run, now=now)
+            run, "ending it", lambda: finish.complete(self._database, self._settings, run, now=now)
         )
         if done:
             self._close(run)
@@ -176,22 +181,21 @@ class Runs:
             return True
 
         await self._record_run(run, now)
-        if self.get(run.id) is run and not run.held and await self._patiently(run, cut):
+        if self.get(run.id) is run and not run.held and await self._patiently(run, "ending it", cut):
             self._close(run)
 
-    async def _patiently(self, run: Run, step: Callable[[], _T]) -> _T | None:
-        """As `_under_claim`. A disk or a database that refuses is waited out: None, and the run's trouble says why."""
+    async def _patiently(self, run: Run, doing: str, step: Callable[[], _T]) -> _T | None:
+        """As `_under_claim`. A disk or a database that refuses is waited out: None, and the run's troubles say why."""
         try:
             result = await self._under_claim(run, step)
         except (OSError, SQLAlchemyError) as error:
             reason = in_words(error)
-            if run.trouble is None:
-                log.error("recording_paused", extra={"batch_id": run.id, "reason": reason})
-            run.trouble = reason
+            if doing not in run.troubles:
+                log.error("batch_paused", extra={"batch_id": run.id, "doing": doing, "reason": reason})
+            run.troubles[doing] = reason
             return None
-        if run.trouble is not None:
-            log.info("recording_resumed", extra={"batch_id": run.id})
-            run.trouble = None
+        if run.troubles.pop(doing, None) is not None:
+            log.info("batch_resumed", extra={"batch_id": run.id, "doing": doing})
         return result
 
     async def _under_claim(self, run: Run, step: Callable[[], _T]) -> _T | None:
