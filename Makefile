@@ -4,7 +4,8 @@ PY := venv/bin/python
 export PYTHONUNBUFFERED := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup embeddings demo start api worker web migrate backup restore test check torture bench screenshots lock clean ready dev browser
+.PHONY: help setup embeddings demo start api worker web migrate doctor backup restore test check torture bench \
+    screenshots lock clean ready dev browser
 
 help: ## This text
 	@awk 'BEGIN { FS = ":.*## " } \
@@ -41,6 +42,9 @@ migrate: ready ## Bring an older database to the current schema; stop the API an
 	@exec $(PY) -m batch_app.migrate
 
 #@ Look after
+doctor: ## What could be wrong, a line each with what to do; status 1 if something is (ARGS=--json)
+	@exec $(if $(wildcard $(PY)),$(PY),python3) -m scripts.doctor $(ARGS)
+
 backup: ready ## A consistent copy of the data while everything runs (TO=folder KEEP=7)
 	@exec $(PY) -m batch_app.backup $(if $(TO),--to "$(TO)") $(if $(KEEP),--keep $(KEEP))
 

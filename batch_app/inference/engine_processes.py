@@ -59,7 +59,13 @@ def launching(owner: str) -> Iterator[None]:
 
 def owned(owner: str) -> list[psutil.Process]:
     """The living processes that carry the owner's mark."""
-    return [process for process in psutil.process_iter() if _owner(process) == owner]
+    return [process for process, its_owner in marked() if its_owner == owner]
+
+
+def marked() -> list[tuple[psutil.Process, str]]:
+    """The living processes that carry anybody's mark, and whose."""
+    found = ((process, _owner(process)) for process in psutil.process_iter())
+    return [(process, owner) for process, owner in found if owner is not None]
 
 
 def busy_seconds(processes: Collection[psutil.Process]) -> float:

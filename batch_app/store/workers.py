@@ -1,6 +1,7 @@
 """Worker incarnations and their heartbeats, and the samples behind the charts."""
 
 import json
+from collections.abc import Collection
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -126,6 +127,11 @@ def latest_worker(database: Database) -> Worker | None:
 def living_workers(database: Database) -> list[Worker]:
     """Workers that neither stopped nor were given up on; they may have died since."""
     return _workers(database, select(workers).where(workers.c.stopped_at.is_(None)))
+
+
+def find_workers(database: Database, *, worker_ids: Collection[str]) -> list[Worker]:
+    """Those of these incarnations that are known here, living or not."""
+    return _workers(database, select(workers).where(workers.c.id.in_(worker_ids)))
 
 
 def _workers(database: Database, query: Any) -> list[Worker]:

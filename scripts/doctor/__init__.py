@@ -1,0 +1,1 @@
+"""Looks at everything that can keep the system from working, and says what to do. `make doctor`."""

@@ -1,0 +1,130 @@
+"""The database and the files it names. Only reads; a damaged database is a finding, not a traceback."""
+
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+from pysqlite3 import dbapi2
+
+from batch_app.database import WAL_LIMIT_BYTES, Database
+from batch_app.files import KINDS, read_stream
+from batch_app.leftovers import find_leftovers
+from batch_app.migrate import current_revision, known_revision
+from batch_app.settings import Settings
+from batch_app.store import batches, files, progress, space
+from scripts.doctor.findings import Finding, bad, listed, ok, size, warn
+
+_FIRST_BAD, _FIRST_GOOD = (3, 7, 0), (3, 51, 3)
+_MOMENTS = (
+    "SELECT max(created_at) FROM batches",
+    "SELECT max(heartbeat_at) FROM workers",
+    "SELECT max(at) FROM samples",
+)
+_RECIPE = "see 'The database is damaged' in docs/operations.md"
+
+
+def sqlite() -> Iterator[Finding]:
+    number = dbapi2.sqlite_version
+    if _FIRST_BAD <= dbapi2.sqlite_version_info < _FIRST_GOOD:
+        yield bad("sqlite", f"{number} can corrupt a database that several processes share", "`make setup`")
+    else:
+        yield ok("sqlite", number)
+
+
+def soundness(settings: Settings) -> Iterator[Finding]:
+    """What SQLite itself says of the file."""
+    path = settings.database_path
+    if not path.exists():
+        yield ok("database", f"{path} is not there yet: the API makes it")
+        return
+    try:
+        with closing(dbapi2.connect(f"file:{path}?mode=ro", uri=True, timeout=10)) as connection:
+            problems = [row[0] for row in connection.execute("PRAGMA quick_check(5)")]
+    except dbapi2.Error as error:
+        problems = [str(error)]
+    if problems == ["ok"]:
+        yield ok("database", f"{size(path.stat().st_size)}, sound")
+    else:
+        yield bad("database", f"{path}: {listed(problems)}", _RECIPE)
+
+
+def schema(database: Database) -> Iterator[Finding]:
+    revision, known = current_revision(database), known_revision()
+    if revision == known:
+        yield ok("schema", str(revision))
+    elif revision is None:
+        yield warn("schema", "the database is empty", "start the API, or `make migrate`")
+    else:
+        advice = "stop the API and the worker, `make backup migrate`"
+        yield bad("schema", f"{revision}, this code knows {known}", advice)
+
+
+def log_and_space(database: Database) -> Iterator[Finding]:
+    """How much of the database's files is dead weight."""
+    log = space.wal_bytes(database)
+    if log > WAL_LIMIT_BYTES:
+        advice = "a program holds an old state: `lsof` on the database, and end what is not ours"
+        yield warn("database", f"its -wal file has {size(log)}", advice)
+    with database.read() as connection:
+        page, unused, automatic = [
+            connection.exec_driver_sql(f"PRAGMA {name}").scalar_one()
+            for name in ("page_size", "freelist_count", "auto_vacuum")
+        ]
+    if page * unused > 64 * 1024**2 and not automatic:
+        advice = f"""stop everything, then: venv/bin/python -c "from pysqlite3 import dbapi2; c = dbapi2.connect(\
+'{database.path}'); c.executescript('PRAGMA auto_vacuum=2; VACUUM')\""""
+        yield warn("database", f"{size(page * unused)} of it are unused", advice)
+
+
+def moments(database: Database, now: float) -> Iterator[Finding]:
+    """A clock that was set back makes heartbeats and expiries wait for the time that was."""
+    with database.read() as connection:
+        latest = max(connection.exec_driver_sql(query).scalar_one() or 0 for query in _MOMENTS)
+    if latest > now + 60:
+        shown = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(latest))
+        yield bad(
+            "clock", f"the database knows of {shown}: the clock was set back", "`timedatectl set-ntp true`"
+        )
+
+
+def named_files(database: Database, settings: Settings) -> Iterator[Finding]:
+    """Every file that the database names, and every committed answer of an unfinished batch, is there."""
+    present = files.list_files(database, limit=None, newest_first=False)
+    wrong = [file.path for file in present if _size_of(settings.data_dir / file.path) != file.bytes]
+    if wrong:
+        advice = "take them from a backup: they never change, a copy of any age will do"
+        yield bad("files", f"missing or cut off: {listed(wrong)}", advice)
+    else:
+        yield ok("files", f"{len(present)}, {size(sum(file.bytes for file in present))}")
+    for batch in batches.list_open_batches(database):
+        for kind in KINDS:
+            _lines, end = progress.committed_end(database, batch_id=batch.id, kind=kind)
+            try:
+                for _piece in read_stream(settings.work_dir / batch.id, kind, 0, end):
+                    pass
+            except OSError as error:
+                yield bad("files", f"{batch.id}: {error.strerror}", f"fetch work/{batch.id} from a backup")
+            except EOFError as error:
+                if _is_open(database, batch.id):
+                    yield bad("files", f"{batch.id}: {error}", f"fetch work/{batch.id} from a backup")
+
+
+def _is_open(database: Database, batch_id: str) -> bool:
+    """A batch that ended while its logs were read has them no more."""
+    return batch_id in {batch.id for batch in batches.list_open_batches(database)}
+
+
+def _size_of(path: Path) -> int | None:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return None
+
+
+def leftovers(database: Database, settings: Settings, now: float) -> Iterator[Finding]:
+    if found := find_leftovers(database, settings, now=now):
+        advice = "harmless: the API removes them within the hour"
+        yield warn("leftovers", listed(path.relative_to(settings.data_dir) for path in found), advice)
+    else:
+        yield ok("leftovers", "none")

@@ -1,0 +1,249 @@
+"""The doctor names what is wrong and what to do, and nothing that is broken breaks the doctor."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from batch_app.settings import PROJECT_DIR
+from batch_app.store import workers
+from scripts.doctor import data, machine
+from scripts.doctor.__main__ import diagnose, look_at, main
+from scripts.doctor.findings import Finding
+from tests import factories
+from tests.api.served import Api
+from tests.processes.system import free_port
+
+Diagnose = Callable[[], list[Finding]]
+
+
+@pytest.fixture
+def patient(api: Api, monkeypatch: pytest.MonkeyPatch) -> Api:
+    """A data folder with a finished batch and one to be worked on, and a doctor who looks at it."""
+    found = {
+        "DATA_DIR": api.settings.data_dir,
+        "ENGINE": "echo",
+        "API_PORT": free_port(),
+        "WEB_PORT": free_port(),
+    }
+    for name, value in found.items():
+        monkeypatch.setenv(f"BATCH_{name}", str(value))
+    api.finished(3)
+    return api
+
+
+def found(level: str, subject: str) -> list[str]:
+    return [f"{f.text}: {f.advice}" for f in diagnose() if (f.level, f.subject) == (level, subject)]
+
+
+def bad() -> list[Finding]:
+    return [finding for finding in diagnose() if finding.level == "bad"]
+
+
+def doctor(*arguments: str, **environment: str) -> tuple[int, list[dict[str, Any]]]:
+    """The command itself: its status and its findings. A traceback fails the test."""
+    command = [sys.executable, *arguments, "-m", "scripts.doctor", "--json"]
+    ended = subprocess.run(
+        command,
+        cwd=PROJECT_DIR,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.stderr == ""
+    return ended.returncode, [json.loads(line) for line in ended.stdout.splitlines()]
+
+
+def test_a_healthy_system_has_nothing_bad(patient: Api) -> None:
+    patient.register_worker(state="idle")
+    assert bad() == []
+    assert found("ok", "database")
+    assert found("ok", "files")[0].startswith("2, ")
+
+
+def test_before_the_first_start_there_is_nothing_bad_either(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BATCH_DATA_DIR", str(tmp_path / "data"))
+    monkeypatch.setenv("BATCH_ENGINE", "echo")
+    assert bad() == []
+    assert not (tmp_path / "data").exists()
+
+
+def test_every_finding_that_is_not_ok_says_what_to_do(patient: Api) -> None:
+    patient.accepted(3)
+    assert all(finding.advice for finding in diagnose() if finding.level != "ok")
+
+
+@pytest.mark.parametrize(
+    "content", [b"this is no database" * 1000, b"", b"SQLite format 3\0" + b"\xff" * 9000]
+)
+def test_a_damaged_database_is_a_finding(patient: Api, content: bytes) -> None:
+    for path in patient.settings.data_dir.glob("batch.db*"):
+        path.unlink()
+    patient.settings.database_path.write_bytes(content)
+    subjects = {finding.subject for finding in diagnose() if finding.level != "ok"}
+    assert subjects & {"database", "schema"}
+
+
+def test_a_damaged_page_is_found(patient: Api) -> None:
+    with patient.database.read() as connection:
+        connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+    with patient.settings.database_path.open("r+b") as database:
+        size = database.seek(0, 2)
+        for page in range(4096 * 3, size - 4096, 4096 * 2):
+            database.seek(page)
+            database.write(b"\xff" * 2048)
+    assert any("docs/operations.md" in text for text in found("bad", "database"))
+
+
+def test_a_setting_that_nobody_understands_is_a_finding_and_the_rest_is_looked_at(tmp_path: Path) -> None:
+    status, findings = doctor(BATCH_API_PROT="4081", BATCH_DATA_DIR=str(tmp_path))
+    assert status == 1
+    [settings] = [finding for finding in findings if finding["subject"] == "settings"]
+    assert "BATCH_API_PROT" in settings["text"]
+    assert "disk" in {finding["subject"] for finding in findings}
+
+
+def test_without_its_packages_it_says_so_and_looks_at_the_rest(tmp_path: Path) -> None:
+    status, findings = doctor("-S", BATCH_DATA_DIR=str(tmp_path))
+    assert status == 1
+    [packages] = [finding for finding in findings if finding["subject"] == "packages"]
+    assert packages["advice"] == "`make setup`"
+    assert {"disk", "memory", "folders"} <= {finding["subject"] for finding in findings}
+
+
+def test_a_look_that_fails_is_a_finding() -> None:
+    def broken() -> Iterator[Finding]:
+        yield Finding("ok", "gpu", "so far")
+        raise RuntimeError("no such\ndevice")
+
+    last = list(look_at("gpu", broken))[-1]
+    assert (last.level, last.text) == ("bad", "could not be looked at: RuntimeError: no such device")
+
+
+def test_the_status_is_1_if_something_is_bad_and_the_lines_are_counted(
+    patient: Api, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["doctor"])
+    assert main() == 0
+    assert capsys.readouterr().out.splitlines()[-1].startswith("0 bad")
+    for worker in workers.living_workers(patient.database):
+        workers.stop_worker(patient.database, worker_id=worker.id, now=time.time())
+    patient.accepted(3)
+    assert main() == 1
+    out = capsys.readouterr().out
+    assert "bad   worker      none, and 1 batches wait: `make worker`" in out.splitlines()
+
+
+def test_a_port_held_by_another_program_is_bad(patient: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        monkeypatch.setenv("BATCH_API_PORT", str(port))
+        [text] = found("bad", "ports")
+    assert f"{port}: held by pid {os.getpid()}" in text
+    assert "BATCH_API_PORT" in text
+
+
+def test_a_worker_that_died_without_a_word_and_its_claim_are_named(patient: Api) -> None:
+    batch = factories.accept(patient.database)
+    worker_id = factories.start_worker(
+        patient.database, host=socket.gethostname(), pid=os.getpid(), process_started_at=0.0, now=time.time()
+    )
+    factories.claim(patient.database, batch, worker_id=worker_id)
+    assert f"{worker_id} died without a word" in found("warn", "worker")[0]
+    workers.stop_worker(patient.database, worker_id=worker_id, now=time.time())
+    assert batch.id in found("warn", "claims")[0]
+
+
+def test_a_silent_worker_is_named(patient: Api) -> None:
+    patient.register_worker(age_seconds=45)
+    assert "heartbeat 45 s ago" in found("warn", "worker")[0]
+
+
+def test_an_engine_whose_worker_is_gone_is_bad_unless_it_is_of_another_data_folder(patient: Api) -> None:
+    gone = factories.start_worker(patient.database)
+    workers.stop_worker(patient.database, worker_id=gone, now=time.time())
+    for owner, is_ours in ((gone, True), ("worker_of_others", False)):
+        with subprocess.Popen(["sleep", "60"], env={**os.environ, "INFERENCE_OWNER": owner}) as orphan:
+            try:
+                assert any(str(orphan.pid) in text for text in found("bad", "engine")) == is_ours
+            finally:
+                orphan.kill()
+
+
+def test_a_missing_file_is_bad_and_so_is_one_cut_off(patient: Api) -> None:
+    one, other = (path for path in patient.settings.files_dir.iterdir())
+    one.unlink()
+    other.write_bytes(other.read_bytes()[:-1])
+    [text] = found("bad", "files")
+    assert one.name in text
+    assert other.name in text
+    assert "backup" in text
+
+
+def test_lost_answers_of_an_unfinished_batch_are_bad(patient: Api) -> None:
+    batch_id = patient.accepted(5)
+    patient.work(answers=3)
+    [log] = (patient.settings.work_dir / batch_id).iterdir()
+    log.write_bytes(log.read_bytes()[:-10])
+    assert batch_id in found("bad", "files")[0]
+
+
+def test_a_clock_that_was_set_back_is_bad(patient: Api) -> None:
+    with patient.database.write() as connection:
+        connection.exec_driver_sql("UPDATE batches SET created_at = created_at + 7200")
+    assert "set back" in found("bad", "clock")[0]
+
+
+def test_leftovers_are_named(patient: Api) -> None:
+    stray = patient.settings.temp_dir / "file-1.part"
+    stray.write_bytes(b"{}")
+    os.utime(stray, (0, 0))
+    assert "tmp/file-1.part" in found("warn", "leftovers")[0]
+
+
+def test_an_older_schema_is_bad(patient: Api) -> None:
+    with patient.database.write() as connection:
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0001'")
+    assert "make backup migrate" in found("bad", "schema")[0]
+
+
+def test_a_sqlite_that_can_corrupt_the_database_is_bad(monkeypatch: pytest.MonkeyPatch) -> None:
+    levels = {}
+    for number in ((3, 40, 1), (3, 51, 2), (3, 51, 3), (3, 53, 4)):
+        monkeypatch.setattr(data.dbapi2, "sqlite_version_info", number)
+        levels[number] = next(data.sqlite()).level
+    assert list(levels.values()) == ["bad", "bad", "ok", "ok"]
+
+
+def test_a_network_file_system_and_one_in_memory_are_warned_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    mounts = (
+        "22 1 254:0 / / rw shared:1 - ext4 /dev/vda rw\n"
+        "40 22 0:30 / /mnt/my\\040data rw - nfs4 server:/data rw\n"
+        "41 22 0:31 / /dev/shm rw - tmpfs tmpfs rw\n"
+    )
+    kinds = [
+        machine.file_system_of(Path(p), mounts)
+        for p in ("/home/x", "/mnt/my data/x", "/mnt/my", "/dev/shm/y")
+    ]
+    assert kinds == ["ext4", "nfs4", "ext4", "tmpfs"]
+    for kind, level in (("ext4", "ok"), ("nfs4", "warn"), ("fuse.sshfs", "warn"), ("tmpfs", "warn")):
+        monkeypatch.setattr(machine, "file_system_of", lambda *_, kind=kind: kind)
+        assert next(machine.file_system(Path("/"))).level == level
+
+
+def test_little_room_is_warned_of_and_none_is_bad(monkeypatch: pytest.MonkeyPatch) -> None:
+    def level(free: int) -> str:
+        monkeypatch.setattr(machine.shutil, "disk_usage", lambda _: type("usage", (), {"free": free}))
+        return next(machine.disk(Path("/"))).level
+
+    assert [level(free) for free in (10 * 1024**2, 1024**3, 10 * 1024**3)] == ["bad", "warn", "ok"]
