@@ -4,13 +4,13 @@ PY := venv/bin/python
 export PYTHONUNBUFFERED := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup embeddings demo start api worker web migrate doctor backup restore test check torture bench \
+.PHONY: help setup embeddings demo start api worker web migrate doctor backup restore install-service test check torture bench \
     screenshots lock clean ready dev browser
 
 help: ## This text
 	@awk 'BEGIN { FS = ":.*## " } \
 	    /^#@/ { printf "\n%s\n", substr($$0, 4) } \
-	    /^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+	    /^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
 	@printf '\nSettings are environment variables: `make start BATCH_API_PORT=4081`. All of them with\n'
 	@printf 'their meaning: `$(PY) -m batch_app.worker --check`. For set-up, PYTHON=python3.12 names a\n'
 	@printf 'Python, VARIANT=cpu or VARIANT=gpu the build of vLLM instead of looking for a GPU.\n'
@@ -50,6 +50,9 @@ backup: ready ## A consistent copy of the data while everything runs (TO=folder 
 
 restore: ready ## A new data folder from a backup, while nothing runs (FROM=backups/batch-…)
 	@exec $(PY) -m batch_app.restore "$(FROM)"
+
+install-service: ready ## systemd services: shows what it would do, does it with APPLY=1 (SCOPE=user or system)
+	@exec $(PY) scripts/install_service.py --scope $(or $(SCOPE),user) $(if $(APPLY),--apply)
 
 #@ Develop
 test: check browser ## All checks, then all tests (ARGS="-m 'not vllm' -x" goes to pytest)

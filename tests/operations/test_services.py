@@ -1,0 +1,143 @@
+"""The systemd units are complete and valid, and nothing is installed unless somebody asks for it."""
+
+import os
+import pwd
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from batch_app.settings import PROJECT_DIR, Settings
+from scripts import install_service
+from scripts.start import ENGINE_STOP_SECONDS
+
+ME = pwd.getpwuid(os.getuid()).pw_name
+NAMES = ["batch-api.service", "batch-web.service", "batch-worker.service"]
+
+
+def planned(settings: Settings, *, system: bool) -> install_service.Plan:
+    return install_service.plan(settings, system=system, user=ME)
+
+
+def directives(text: str) -> dict[str, str]:
+    """The last value of each name; a line that is neither a section, a comment nor name=value fails."""
+    found = {}
+    for line in text.splitlines():
+        if line and not line.startswith(("#", "[")):
+            name, equals, value = line.partition("=")
+            assert equals, line
+            found[name] = value
+    return found
+
+
+@pytest.fixture(params=[True, False], ids=["system", "user"])
+def units(request: pytest.FixtureRequest, settings: Settings) -> dict[str, str]:
+    return {path.name: text for path, text in planned(settings, system=request.param).units.items()}
+
+
+def test_every_service_restarts_whatever_ended_it_and_has_its_limits(units: dict[str, str]) -> None:
+    assert sorted(units) == NAMES
+    for text in units.values():
+        unit = directives(text)
+        assert (unit["Restart"], unit["KillMode"], unit["NoNewPrivileges"]) == ("always", "mixed", "yes")
+        assert {"MemoryMax", "LimitNOFILE", "StartLimitBurst", "TimeoutStopSec", "UMask"} <= unit.keys()
+        assert int(unit["StartLimitBurst"]) * int(unit["RestartSec"]) < int(unit["StartLimitIntervalSec"])
+
+
+def test_nothing_is_left_to_fill_in(units: dict[str, str], settings: Settings) -> None:
+    for text in units.values():
+        assert "@" not in text
+        unit = directives(text)
+        assert unit["WorkingDirectory"] == str(PROJECT_DIR)
+        assert unit["ExecStart"].split()[0] == sys.executable
+    for name in ("batch-api.service", "batch-worker.service"):
+        assert f'"BATCH_DATA_DIR={settings.data_dir}"' in units[name]
+
+
+def test_the_worker_has_the_time_that_an_orderly_end_takes(settings: Settings) -> None:
+    patient = settings.model_copy(update={"grace_seconds": 300})
+    [text] = [text for path, text in planned(patient, system=True).units.items() if "worker" in path.name]
+    assert int(directives(text)["TimeoutStopSec"]) > 300 + ENGINE_STOP_SECONDS
+
+
+def test_the_hardening_leaves_the_gpu_and_the_compiler_alone(settings: Settings) -> None:
+    units = {path.name: directives(text) for path, text in planned(settings, system=True).units.items()}
+    for unit in units.values():
+        assert unit["ProtectSystem"] == "strict"
+        assert unit["User"] == ME
+    for name in ("batch-api.service", "batch-worker.service"):
+        assert (
+            not {"PrivateDevices", "ProtectClock", "DevicePolicy", "MemoryDenyWriteExecute"}
+            & units[name].keys()
+        )
+        assert str(settings.data_dir) in units[name]["ReadWritePaths"]
+    cache = f"{pwd.getpwnam(ME).pw_dir}/.cache"
+    assert cache in units["batch-worker.service"]["ReadWritePaths"]
+    assert f"TRITON_CACHE_DIR={cache}" in units["batch-worker.service"]["Environment"]
+
+
+def test_a_users_manager_is_asked_for_nothing_that_only_root_can_do(settings: Settings) -> None:
+    for text in planned(settings, system=False).units.values():
+        assert not install_service.SYSTEM_ONLY & directives(text).keys()
+
+
+def test_a_folder_with_a_space_or_a_percent_sign_stays_one_folder(settings: Settings) -> None:
+    odd = settings.model_copy(update={"data_dir": Path("/srv/100% ours")})
+    [text] = [text for path, text in planned(odd, system=True).units.items() if "api" in path.name]
+    assert directives(text)["ReadWritePaths"] == '"/srv/100%% ours"'
+
+
+def test_systemd_itself_finds_nothing_wrong(settings: Settings, tmp_path: Path) -> None:
+    """Where there is one; the other tests say what they can without."""
+    checker = shutil.which("systemd-analyze")
+    for system in (True, False):
+        for path, text in planned(settings, system=system).units.items():
+            unit = tmp_path / path.name
+            unit.write_text(text)
+            if checker:
+                scope = [] if system else ["--user"]
+                environment = {**os.environ, "XDG_RUNTIME_DIR": str(tmp_path)}
+                ended = subprocess.run(
+                    [checker, "verify", *scope, "--man=no", str(unit)],
+                    capture_output=True,
+                    text=True,
+                    env=environment,
+                    check=False,
+                )
+                ours = [line for line in ended.stderr.splitlines() if path.name in line]
+                assert ours == []
+
+
+def test_it_only_shows_what_it_would_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("BATCH_DATA_DIR", str(tmp_path / "data"))
+    monkeypatch.setattr(install_service.subprocess, "run", lambda *_a, **_k: pytest.fail("a command was run"))
+    monkeypatch.setattr(install_service, "apply", lambda *_a, **_k: pytest.fail("it was applied"))
+    monkeypatch.setattr(sys, "argv", ["install_service", "--scope", "system"])
+    assert install_service.main() == 0
+    shown = capsys.readouterr().out
+    assert "--- /etc/systemd/system/batch-worker.service" in shown
+    assert "systemctl enable --now batch-api.service batch-web.service batch-worker.service" in shown
+    assert "Nothing was changed" in shown
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_when_told_to_it_writes_the_units_and_starts_them(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    account = pwd.struct_passwd((ME, "x", os.getuid(), os.getgid(), "", str(tmp_path / "home"), "/bin/sh"))
+    monkeypatch.setattr(install_service.pwd, "getpwnam", lambda _name: account)
+    commands: list[list[str]] = []
+    monkeypatch.setattr(install_service.subprocess, "run", lambda command, **_: commands.append(command))
+
+    made = planned(settings, system=False)
+    install_service.apply(made, owner=ME)
+
+    folder = tmp_path / "home" / ".config" / "systemd" / "user"
+    assert sorted(path.name for path in folder.iterdir()) == NAMES
+    assert settings.data_dir.is_dir()
+    assert commands == made.commands
+    assert commands[0] == ["systemctl", "--user", "daemon-reload"]
