@@ -132,6 +132,7 @@ batches = Table(
     Column("output_tokens", Integer),
     Column("reasoning_tokens", Integer),
     Column("deduplicated_requests", Integer),  # null also for batches from before there were any
+    Column("engine_use", String),  # JSON of sums, null while no engine had a request of it
     CheckConstraint(_one_of("status", list(BatchStatus)), name="status"),
     CheckConstraint(_one_of("dialect", ["simple", "openai"]), name="dialect"),
     CheckConstraint("total_requests >= 0", name="total_not_negative"),

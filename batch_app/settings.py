@@ -56,6 +56,7 @@ class Settings(BaseSettings):
         description="take requests with free grammars, which can keep an engine busy; trust their senders",
     )
     window: int = Field(0, ge=0, description="requests in flight at once; 0 lets the engine say")
+    window_bytes: int = Field(64 * 1024 * 1024, ge=1, description="bytes of lines in flight at once")
     model_turn_seconds: float = Field(900, gt=0, description="longest a loaded model keeps others waiting")
 
     expire_batches: bool = Field(True, description="0 lets no batch expire, whatever its completion window")

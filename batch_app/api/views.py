@@ -10,13 +10,17 @@ from batch_app.settings import Settings
 from batch_app.states import FINAL_BATCH_STATES, BatchStatus, wire_status
 from batch_app.store import batches, files, progress, workers
 from batch_app.store.batches import Batch
+from batch_app.store.engine_use import EngineUse
 from batch_app.store.files import FileFacts
 from batch_app.store.progress import Counts, Pace
 from batch_app.store.workers import Worker
 
 _RATE_SECONDS = 60.0
 _MOMENTS = [field.name for field in fields(Batch) if field.name.endswith("_at")]
-_SET_LATER = {*_MOMENTS, "errors", "output_file_id", "error_file_id"} - {"created_at", "expires_at"}
+_SET_LATER = {*_MOMENTS, "errors", "output_file_id", "error_file_id", "engine_use"} - {
+    "created_at",
+    "expires_at",
+}
 
 
 @dataclass(frozen=True)
@@ -125,12 +129,28 @@ def _batch_object(
         order=batch.line_order,
         deduplicate=batch.deduplicate,
         reused=wire.Reused(deduplicated=counts.deduplicated),
+        engine=_engine(batch.engine_use, counts),
         parent_batch_id=batch.parent_batch_id,
         filename=source.filename,
         input_bytes=source.bytes,
         output_bytes=output.bytes,
         error_bytes=errors.bytes,
         progress=_progress(batch, counts, pace, around),
+    )
+
+
+def _engine(use: EngineUse | None, counts: Counts) -> wire.EngineReport | None:
+    if use is None or not use.seconds:
+        return None
+    return wire.EngineReport(
+        seconds=round(use.seconds, 1),
+        full_share=round(use.full_seconds / use.seconds, 4),
+        mean_requests=round(use.running_seconds / use.seconds, 1),
+        mean_cache_usage=round(use.cache_seconds / use.seconds, 4),
+        preemptions=use.preemptions,
+        cached_prompt_share=round(counts.cached_tokens / counts.input_tokens, 4)
+        if counts.input_tokens
+        else None,
     )
 
 

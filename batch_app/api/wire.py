@@ -110,6 +110,17 @@ class Reused(WireObject):
     deduplicated: int = Field(description="got the answer of another line of the batch")
 
 
+class EngineReport(WireObject):
+    """What the engine did while it had requests of the batch, those of other batches at the same time included."""
+
+    seconds: float
+    full_share: float = Field(description="of that time, in which further requests waited inside the engine")
+    mean_requests: float = Field(description="that it worked on at once")
+    mean_cache_usage: float = Field(description="share of its key-value cache, 0 to 1")
+    preemptions: int = Field(description="requests that had to start again for want of cache")
+    cached_prompt_share: float | None = Field(description="of the batch's prompt tokens, computed before")
+
+
 class BatchObject(WireObject):
     """OpenAI's batch object, then the owner's fields."""
 
@@ -141,6 +152,7 @@ class BatchObject(WireObject):
     order: LineOrder
     deduplicate: bool
     reused: Reused
+    engine: EngineReport | None = Field(description="null while no engine had a request of it")
     parent_batch_id: str | None
     filename: str | None
     input_bytes: int | None = Field(description="null when the file was deleted; so with the others")

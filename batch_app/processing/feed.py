@@ -30,10 +30,14 @@ class Alone:
 
 
 class Feeder:
-    """Hands lines to the engine and takes the answers back. `on_arrival` and `on_death` are told from its tasks."""
+    """Hands lines to the engine and takes the answers back. `on_arrival` and `on_death` are told from its tasks.
+    `max_bytes` bounds the lines in flight, which may exceed it by one line."""
 
-    def __init__(self, *, on_arrival: Callable[[], None], on_death: Callable[[str], None]) -> None:
+    def __init__(
+        self, *, on_arrival: Callable[[], None], on_death: Callable[[str], None], max_bytes: int
+    ) -> None:
         self._on_arrival, self._on_death = on_arrival, on_death
+        self._max_bytes, self._bytes = max_bytes, 0
         self._fed = 0
         self.alone: Alone | None = None
 
@@ -42,7 +46,7 @@ class Feeder:
         if self.alone is not None and self.alone.line.line not in self.alone.run.in_flight:
             self.alone = None
         room = window - sum(run.held for run in runs)
-        while self.alone is None and room > 0 and (run := next_run(runs)):
+        while self.alone is None and room > 0 and self._bytes < self._max_bytes and (run := next_run(runs)):
             self._feed(run, run.ready.popleft(), engine, model)
             room -= 1
 
@@ -55,7 +59,13 @@ class Feeder:
     def _feed(self, run: Run, line: TakenLine, engine: Engine, model: str) -> None:
         self._fed += 1
         run.last_fed = self._fed
-        run.in_flight[line.line] = asyncio.create_task(self._answer(run, line, engine, model))
+        self._bytes += line.input_length
+        task = asyncio.create_task(self._answer(run, line, engine, model))
+        task.add_done_callback(lambda _task: self._forget(line))
+        run.in_flight[line.line] = task
+
+    def _forget(self, line: TakenLine) -> None:
+        self._bytes -= line.input_length
 
     async def _answer(self, run: Run, line: TakenLine, engine: Engine, model: str) -> None:
         started_at = time.time()

@@ -82,6 +82,7 @@ def _publish(database: Database, settings: Settings, run: Run, verdict: Verdict,
         output=_publish_kind(database, settings, run, "output", now=now),
         errors=_publish_kind(database, settings, run, "error", now=now),
         reasons=[reason] if verdict.status is BatchStatus.FAILED else [],
+        use=run.utilisation.use,
         now=now,
     )
     remove_folder(run.work_folder)

@@ -34,6 +34,7 @@ log = logging.getLogger(__name__)
 IDLE_SECONDS = 0.5  # between two looks for work
 RECORD_SECONDS = 0.25  # an answer waits no longer than this to be recorded
 RECORD_LINES = 256  # nor for more than this many others
+TOP_UPS_PER_WINDOW = 4
 _AFTER_TROUBLE_SECONDS = 2.0
 
 
@@ -58,7 +59,9 @@ class Worker:
         )
         self.runs = Runs(database, settings, worker_id=worker_id)
         self.room = EngineRoom(make_engine, stall_seconds=settings.engine_stall_seconds)
-        self._feeder = Feeder(on_arrival=self._on_arrival, on_death=self._on_death)
+        self._feeder = Feeder(
+            on_arrival=self._on_arrival, on_death=self._on_death, max_bytes=settings.window_bytes
+        )
         self._database, self._settings, self._models = database, settings, models
         self._heartbeat = heartbeat
         self._wake = asyncio.Event()
@@ -83,6 +86,7 @@ class Worker:
             await self._choose_model(working, now)
             await self._claim(working, now)
             await self._feed(now)
+        await self.runs.watch(self.room.counters(), now)
         for run in self.runs:
             await self.runs.complete(run, now)
         self._heartbeat.tell(self._status())
@@ -130,7 +134,8 @@ class Worker:
     def _on_arrival(self) -> None:
         self._answers_total += 1
         self.room.note_answer()
-        if self.runs.arrived >= RECORD_LINES or self.runs.in_flight == 0:
+        # Before the engine runs dry: half of what it has in flight waits inside it for the other half.
+        if self.runs.arrived >= min(RECORD_LINES, self.runs.held / TOP_UPS_PER_WINDOW):
             self._wake.set()
 
     def _on_death(self, reason: str) -> None:

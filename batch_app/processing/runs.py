@@ -7,12 +7,14 @@ Blocking work runs in threads: the event loop belongs to the engine.
 import asyncio
 import logging
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import TypeVar
 
 from sqlalchemy.exc import SQLAlchemyError
 
 from batch_app.database import Database
 from batch_app.errors import ClaimLostError, ConflictError
+from batch_app.inference.engine import EngineCounters
 from batch_app.machine_trouble import in_words
 from batch_app.processing import finish
 from batch_app.processing.finish import Verdict
@@ -158,6 +160,17 @@ class Runs:
             run.is_blamed = False
 
         await self._patiently(run, "returning lines", give_back)
+
+    async def watch(self, counters: EngineCounters, now: float) -> None:
+        """Note for each run how the engine is used."""
+        for run in self:
+            run.utilisation.look(counters, in_flight=len(run.in_flight), now=now)
+        for run in self:
+            if run.utilisation.must_be_saved(now):
+                await self._patiently(run, "noting the use of the engine", partial(self._save_use, run))
+
+    def _save_use(self, run: Run) -> None:
+        claims.note_engine_use(self._database, claim=run.claim, use=run.utilisation.use)
 
     async def complete(self, run: Run, now: float) -> None:
         """End a run if all its lines are answered."""

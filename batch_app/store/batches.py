@@ -17,6 +17,7 @@ from batch_app.intake import InputLine
 from batch_app.jsonl import LineError
 from batch_app.plan import LineOrder
 from batch_app.states import ACTIVE_BATCH_STATES, BatchStatus, Dialect, RequestStatus
+from batch_app.store.engine_use import EngineUse
 from batch_app.store.files import NewFile, insert_file, require_file
 from batch_app.store.idempotency import row_with_key
 from batch_app.store.webhooks import note_end
@@ -67,6 +68,7 @@ class Batch:
     output_tokens: int | None
     reasoning_tokens: int | None
     deduplicated_requests: int | None
+    engine_use: EngineUse | None
 
 
 _COLUMNS = [batches.c[field.name] for field in fields(Batch)]
@@ -77,6 +79,7 @@ def batch_from_row(row: Any) -> Batch:
     values["status"] = BatchStatus(values["status"])
     for name in ("metadata", "errors"):
         values[name] = json.loads(values[name]) if values[name] else None
+    values["engine_use"] = EngineUse.from_json(values["engine_use"]) if values["engine_use"] else None
     return Batch(**values)
 
 

@@ -17,6 +17,7 @@ from batch_app.files import AnswerKind
 from batch_app.states import BATCH_MOVES, OPEN_BATCH_STATES, BatchStatus, RequestStatus
 from batch_app.store.batches import FROZEN_COLUMNS, UNANSWERED
 from batch_app.store.durations import keep_durations
+from batch_app.store.engine_use import EngineUse
 from batch_app.store.files import NewFile, insert_file
 from batch_app.store.webhooks import note_end
 
@@ -125,6 +126,13 @@ def release_lost_workers(
     return ids
 
 
+def note_engine_use(database: Database, *, claim: Claim, use: EngineUse) -> None:
+    """Raises ClaimLostError."""
+    with database.write() as connection:
+        require_claim(connection, claim)
+        connection.execute(update(batches).where(holds(claim)).values(engine_use=use.as_json()))
+
+
 def begin_finalizing(database: Database, *, claim: Claim, now: float) -> bool:
     """in_progress -> finalizing, if every line is answered. Raises ClaimLostError."""
     unanswered = select(requests.c.line).where(
@@ -148,6 +156,7 @@ def end_batch(
     output: NewFile | None,
     errors: NewFile | None,
     reasons: Iterable[dict[str, Any]] = (),
+    use: EngineUse | None = None,
     now: float,
 ) -> None:
     """Publish: the files, the frozen counts, the final state and its event become true together; the claim ends.
@@ -169,6 +178,7 @@ def end_batch(
             "output_file_id": output.id if output else None,
             "error_file_id": errors.id if errors else None,
             "errors": json.dumps(listed) if listed else None,
+            "engine_use": use.as_json() if use and use.seconds else None,
         }
         if not connection.execute(
             update(batches).where(holds(claim), batches.c.status.in_(leaves)).values(values)

@@ -25,7 +25,7 @@ OPENAIS = {
     "request_counts", "usage", "metadata",
 }  # fmt: skip
 OWNERS = {
-    "batch_id", "total_requests", "priority", "order", "deduplicate", "reused", "parent_batch_id", "filename",
+    "batch_id", "total_requests", "priority", "order", "deduplicate", "reused", "engine", "parent_batch_id", "filename",
     "input_bytes", "output_bytes", "error_bytes", "progress",
 }  # fmt: skip
 PROGRESS = {
@@ -89,6 +89,18 @@ def test_usage_has_openais_details(api: Api) -> None:
         "output_tokens_details": {"reasoning_tokens": 0},
         "total_tokens": 8,
     }
+
+
+def test_a_batch_that_an_engine_worked_on_says_how_it_was_used(api: Api) -> None:
+    assert api.batch(api.accepted(3))["engine"] is None
+
+    engine = api.batch(api.finished(3))["engine"]
+
+    assert engine.keys() == {
+        "seconds", "full_share", "mean_requests", "mean_cache_usage", "preemptions", "cached_prompt_share",
+    }  # fmt: skip
+    assert engine["seconds"] > 0
+    assert (engine["full_share"], engine["preemptions"], engine["cached_prompt_share"]) == (0, 0, 0)
 
 
 def test_counts_climb_while_a_batch_runs(api: Api) -> None:

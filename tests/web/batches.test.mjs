@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { detailRows } from "../../web/static/js/batch_details.js";
+import { detailRows, engineWords } from "../../web/static/js/batch_details.js";
 import { displayName, donePercent, failureReason, jobFacts, offers, stateOf, tookSeconds } from "../../web/static/js/batches.js";
 import { emptyText } from "../../web/static/js/empty_texts.js";
 import { nextDelay } from "../../web/static/js/poller.js";
@@ -71,6 +71,15 @@ test("details list what is known, with other metadata after it", () => {
   assert.equal(rows.find(({ label }) => label === "results")?.value, "2.0 KiB");
   assert.deepEqual(rows.at(-1), { label: "metadata.team", value: "<b>hiring</b>" });
   assert.equal(rows.find(({ label }) => label === "retries")?.batchId, "batch_0");
+});
+
+test("how well the engine was used stands in one line", () => {
+  const engine = { seconds: 60, full_share: 0.934, mean_requests: 61.5, mean_cache_usage: 0.5, preemptions: 0, cached_prompt_share: null };
+  assert.equal(engineWords(engine), "full 93 % of the time, 61.5 at once");
+  assert.equal(engineWords({ ...engine, preemptions: 1200, cached_prompt_share: 0.78 }), "full 93 % of the time, 61.5 at once, 78 % of prompts computed before, 1,200 begun again for want of cache");
+  const rows = detailRows(batch({ engine, reused: { deduplicated: 2 } }), new Date(), new Map());
+  assert.equal(rows.find(({ label }) => label === "engine")?.value, engineWords(engine));
+  assert.equal(rows.find(({ label }) => label === "copies of other requests")?.value, "2");
 });
 
 test("an empty list says what to do next", () => {

@@ -23,6 +23,8 @@ export function detailRows(batch, now, sizes) {
     { label: "endpoint", value: batch.endpoint },
     usage && { label: "tokens in", value: compact(usage.input_tokens), title: integer(usage.input_tokens) },
     usage && { label: "tokens out", value: compact(usage.output_tokens), title: integer(usage.output_tokens) },
+    batch.reused != null && batch.reused.deduplicated > 0 && { label: "copies of other requests", value: integer(batch.reused.deduplicated) },
+    batch.engine != null && { label: "engine", value: engineWords(batch.engine) },
     moment("submitted", batch.created_at),
     moment("started", batch.in_progress_at),
     moment("ended", finishedAt(batch)),
@@ -37,4 +39,13 @@ export function detailRows(batch, now, sizes) {
     ...Object.entries(batch.metadata ?? {}).filter(([name]) => name !== "name").map(([name, value]) => ({ label: `metadata.${name}`, value })),
   ];
   return /** @type {Detail[]} */ (rows.filter(Boolean));
+}
+
+/** How well the engine was used, in one line. @param {import("./wire.js").EngineReport} engine */
+export function engineWords(engine) {
+  const percent = (/** @type {number} */ share) => `${Math.round(100 * share)} %`;
+  const words = [`full ${percent(engine.full_share)} of the time`, `${engine.mean_requests} at once`];
+  if (engine.cached_prompt_share) words.push(`${percent(engine.cached_prompt_share)} of prompts computed before`);
+  if (engine.preemptions > 0) words.push(`${integer(engine.preemptions)} begun again for want of cache`);
+  return words.join(", ");
 }

@@ -11,7 +11,12 @@
  *   request_counts: { total: number, completed: number, failed: number },
  *   usage: { input_tokens: number, output_tokens: number, total_tokens: number } | null,
  *   metadata: null | Record<string, string>, parent_batch_id: string | null, progress: Progress,
+ *   engine?: EngineReport | null, reused?: { deduplicated: number },
  * }} Batch
+ * @typedef {{
+ *   seconds: number, full_share: number, mean_requests: number, mean_cache_usage: number, preemptions: number,
+ *   cached_prompt_share: number | null,
+ * }} EngineReport
  * @typedef {{
  *   percent: number, phase: string, pending: number, running: number, cancelled: number, expired: number,
  *   chunk: number, chunks: number, requests_per_second: number | null, tokens_per_second: number | null,
