@@ -23,6 +23,7 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from batch_app.connections import Connection
 from batch_app.errors import ConfigurationError
 from batch_app.settings import Settings, describe, load_settings
 
@@ -119,6 +120,9 @@ class _Guard:
                 headers.setdefault("cache-control", "no-cache")
             await send(message)
 
+        if host and "/." in scope["path"]:  # an editor's swap file, a .env: never a page
+            await PlainTextResponse("Not Found", status_code=404)(scope, receive, guarded_send)
+            return
         refused = PlainTextResponse(
             "This host name is not known here; add it to BATCH_ALLOWED_HOSTS if it is yours.\n",
             status_code=400,
@@ -181,6 +185,8 @@ def _serve(app: ASGIApp, listener: socket.socket) -> None:
     """Answer until SIGTERM or Ctrl-C; both are an orderly end."""
     config = uvicorn.Config(
         app,
+        http=Connection,
+        ws="none",
         log_level="warning",
         access_log=False,
         server_header=False,

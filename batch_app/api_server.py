@@ -27,6 +27,7 @@ from batch_app.api.housekeeping import keep_house
 from batch_app.api.metrics import http_durations
 from batch_app.api.submission import GpuReader, Submissions
 from batch_app.api.webhook_sender import WebhookSender
+from batch_app.connections import Connection, allow_many_connections
 from batch_app.database import Database
 from batch_app.errors import BatchAppError, ConfigurationError
 from batch_app.files import make_folder
@@ -131,7 +132,16 @@ def main() -> int:
         return 1
     # Uploads spool into the data folder: the system's temporary folder may be small, or in memory.
     tempfile.tempdir = str(settings.temp_dir)
-    uvicorn.run(app, host=settings.api_host, port=settings.api_port, access_log=False)
+    allow_many_connections()
+    uvicorn.run(
+        app,
+        host=settings.api_host,
+        port=settings.api_port,
+        http=Connection,
+        ws="none",
+        access_log=False,
+        server_header=False,
+    )
     return 0
 
 

@@ -310,7 +310,7 @@ class Database:
     """One SQLite file, opened for many threads. No transaction may span a model call, a file write or an await."""
 
     def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.path = path
         self.engine = _open(path)
 

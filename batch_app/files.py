@@ -36,10 +36,11 @@ def sync_folder(folder: Path) -> None:
 
 
 def make_folder(folder: Path) -> None:
-    """Make a folder, and those on the way to it, so that their names survive a power cut."""
+    """Make a folder, and those on the way to it, so that their names survive a power cut. Only this user may look
+    into it: prompts and answers are nobody else's, whatever the modes of the files."""
     if not folder.is_dir():
         make_folder(folder.parent)
-        folder.mkdir(exist_ok=True)
+        folder.mkdir(mode=0o700, exist_ok=True)
         failpoints.reach("folder.made")
         sync_folder(folder.parent)
 
@@ -213,7 +214,7 @@ class AnswerLog:
     def _open(self) -> int:
         if self._descriptor is None:
             make_folder(self._path.parent)
-            descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT, 0o644)
+            descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT, 0o600)
             failpoints.reach("log.opened")
             try:
                 sync_folder(self._path.parent)

@@ -25,10 +25,16 @@ def _fields(record: logging.LogRecord) -> dict[str, object]:
     }
 
 
+def _one_line(value: object) -> str:
+    """No value can make a line of its own, or move the terminal's cursor."""
+    text = str(value)
+    return text if text.isprintable() else ascii(text)
+
+
 class TextFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         moment = time.strftime("%H:%M:%S", time.localtime(record.created))
-        fields = "".join(f"  {name}={value}" for name, value in _fields(record).items())
+        fields = "".join(f"  {name}={_one_line(value)}" for name, value in _fields(record).items())
         line = f"{moment} {record.levelname.lower():<7} {record.getMessage()}{fields}"
         return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
 

@@ -204,11 +204,18 @@ def load_settings() -> Settings:
 
 def describe(settings: Settings) -> str:
     """One line per setting: name, effective value, meaning. Secrets are masked."""
+    shown = {"webhook_urls": ", ".join(map(shown_url, settings.webhook_receivers))}
     rows = [
-        (PREFIX + name.upper(), str(getattr(settings, name)), field.description or "")
+        (PREFIX + name.upper(), shown.get(name, str(getattr(settings, name))), field.description or "")
         for name, field in Settings.model_fields.items()
     ]
     return "\n".join(f"{name:<32} {value:<28} {meaning}" for name, value, meaning in rows)
+
+
+def shown_url(url: str) -> str:
+    """Without its query, which may hold the receiver's secret."""
+    head, mark, _query = url.partition("?")
+    return f"{head}?…" if mark else head
 
 
 def _explain(item: dict[str, object]) -> str:

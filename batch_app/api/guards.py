@@ -19,6 +19,8 @@ from batch_app.api.errors import crash, error_body
 from batch_app.settings import Settings
 
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+# No page elsewhere may load an answer as its own script, style or picture, whatever the answer's bytes look like.
+_HEADERS = {"x-content-type-options": "nosniff", "cross-origin-resource-policy": "same-site"}
 _REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}")
 
 
@@ -69,7 +71,7 @@ class Guards:
             nonlocal has_started
             if message["type"] == "http.response.start":
                 has_started = True
-                MutableHeaders(scope=message)["x-request-id"] = request_id
+                MutableHeaders(scope=message).update({**_HEADERS, "x-request-id": request_id})
             await send(message)
 
         answer = self._refusal(scope, headers) or self._app

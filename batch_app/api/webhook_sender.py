@@ -20,7 +20,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from standardwebhooks.webhooks import Webhook
 
 from batch_app.database import Database
-from batch_app.settings import Settings
+from batch_app.settings import Settings, shown_url
 from batch_app.states import DeliveryStatus
 from batch_app.store import webhooks
 from batch_app.store.webhooks import Delivery
@@ -155,9 +155,3 @@ def next_attempt(failed_before: int, answer: Answer, *, now: float) -> float | N
     if answer.status_code == _GONE or failed_before >= len(RETRY_AFTER):
         return None
     return now + RETRY_AFTER[failed_before] * random.uniform(1, 1 + _JITTER)  # noqa: S311  # spreads load
-
-
-def shown_url(url: str) -> str:
-    """Without its query, which may hold the receiver's secret."""
-    head, mark, _query = url.partition("?")
-    return f"{head}?…" if mark else head

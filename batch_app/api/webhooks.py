@@ -7,7 +7,7 @@ from fastapi import APIRouter, Query
 from batch_app.api import wire
 from batch_app.api.context import Ctx
 from batch_app.api.document import failures
-from batch_app.api.webhook_sender import shown_url
+from batch_app.settings import shown_url
 from batch_app.states import DeliveryStatus
 from batch_app.store import webhooks
 from batch_app.store.webhooks import Delivery
