@@ -37,9 +37,9 @@ def remove(paths: Iterable[Path]) -> None:
 
 
 def _unnamed_files(database: Database, settings: Settings, *, now: float) -> list[Path]:
-    """Files that became durable just before a crash, or whose row was deleted just before one."""
+    """Files that became durable just before a crash, or whose row was deleted, or marked so, just before one."""
     old = _old(settings.files_dir.glob("file-*.jsonl"), now)
-    known = files.known_ids(database) if old else set()
+    known = files.present_ids(database) if old else set()
     return [path for path in old if path.stem not in known]
 
 

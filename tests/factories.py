@@ -79,7 +79,9 @@ def lose(database: Database, lost: Claim, *, now: float = NOW) -> None:
 
 
 def take(database: Database, held: Claim, *, limit: int = 1_000, now: float = NOW) -> list[TakenLine]:
-    return requests.take_lines(database, claim=held, limit=limit, below_engine_deaths=2, now=now)
+    return requests.take_lines(
+        database, claim=held, limit=limit, below_engine_deaths=2, longest_backoff_seconds=300, now=now
+    )
 
 
 def outcome(line: int, *, status: RequestStatus = RequestStatus.COMPLETED, **fields: Any) -> Outcome:

@@ -55,17 +55,16 @@ class Heartbeat(threading.Thread):
             self._wake.set()
 
     def run(self) -> None:
-        next_at = 0.0
+        next_at = 0.0  # by a clock that nobody sets
         while not self._stopped.is_set():
-            now = time.time()
-            due = now >= next_at
+            due = time.monotonic() >= next_at
             if due:
-                next_at = now + self._interval_seconds
+                next_at = time.monotonic() + self._interval_seconds
             try:
-                self.beat(now, with_sample=due)
+                self.beat(time.time(), with_sample=due)
             except (SQLAlchemyError, OSError) as error:
                 log.warning("heartbeat_failed", extra={"reason": in_words(error)})
-            self._wake.wait(max(next_at - time.time(), 0))
+            self._wake.wait(max(next_at - time.monotonic(), 0))
             self._wake.clear()
 
     def beat(self, now: float, *, with_sample: bool) -> None:

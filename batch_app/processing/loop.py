@@ -69,10 +69,14 @@ class Worker:
         self._death: str | None = None  # of the engine, noticed and not yet dealt with
         self._turn_trouble: str | None = None
         self._next_recovery_at = 0.0
+        self._last_turn_at = 0.0
         self._answers_total = 0
 
     async def run_once(self, now: float) -> None:
         """One turn: whatever can be done now is done, nothing is waited for but the disk."""
+        if now < self._last_turn_at:
+            self._wait_for_nothing(now)
+        self._last_turn_at = now
         self.machine.look(now, self._heartbeat.gpu, self._heartbeat.memory_bytes)
         await self._recover_if_due(now)
         self.room.turn(now)
@@ -141,6 +145,14 @@ class Worker:
     def _on_death(self, reason: str) -> None:
         self._death = reason
         self._wake.set()
+
+    def _wait_for_nothing(self, now: float) -> None:
+        """The clock was set back: what was due in a moment would be due in an hour."""
+        log.warning("clock_set_back", extra={"seconds": round(self._last_turn_at - now, 3)})
+        self._next_recovery_at = now
+        self.room.ready_since = min(self.room.ready_since, now)
+        for run in self.runs:
+            run.refill_at = run.end_at = now
 
     async def _recover_if_due(self, now: float) -> None:
         if now >= self._next_recovery_at:

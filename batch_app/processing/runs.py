@@ -20,7 +20,7 @@ from batch_app.processing import finish
 from batch_app.processing.finish import Verdict
 from batch_app.processing.record import record_arrivals
 from batch_app.processing.run import Run
-from batch_app.processing.settle import RetryRule
+from batch_app.processing.settle import MAX_BACKOFF_SECONDS, RetryRule
 from batch_app.settings import Settings
 from batch_app.store import batches, claims, files, requests
 from batch_app.store.batches import Batch
@@ -119,6 +119,7 @@ class Runs:
                 claim=run.claim,
                 limit=self._settings.chunk_size,
                 below_engine_deaths=self._settings.max_engine_deaths,
+                longest_backoff_seconds=MAX_BACKOFF_SECONDS,
                 now=now,
             ),
         )

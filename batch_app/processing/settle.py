@@ -13,7 +13,7 @@ from batch_app.processing.run import Arrival
 from batch_app.states import RequestStatus
 from batch_app.store.requests import Outcome, Postponement, TakenLine
 
-_MAX_BACKOFF_SECONDS = 300.0
+MAX_BACKOFF_SECONDS = 300.0
 _RETRIED_REFUSALS = frozenset({408, 429})
 
 
@@ -42,7 +42,7 @@ def settle(batch_id: str, arrival: Arrival, rule: RetryRule, now: float) -> Sett
     if body is None:
         status, body = 500, _server_error("The engine's answer was not a JSON object.")
     if _is_worth_a_retry(status) and attempts < rule.max_attempts:
-        backoff = min(rule.backoff_seconds * 2 ** (attempts - 1), _MAX_BACKOFF_SECONDS)
+        backoff = min(rule.backoff_seconds * 2 ** (attempts - 1), MAX_BACKOFF_SECONDS)
         return Postponement(arrival.line.line, attempts, now + backoff)
     return _settled(batch_id, arrival, status, body, attempts)
 

@@ -129,10 +129,10 @@ def _open_batch_with(condition: ColumnElement[bool]) -> Select[tuple[str]]:
     return select(batches.c.id).where(needs, condition)
 
 
-def known_ids(database: Database) -> set[str]:
-    """Every file that is, or once was."""
+def present_ids(database: Database) -> set[str]:
+    """Every file that is there and was not deleted."""
     with database.read() as connection:
-        return set(connection.execute(select(files.c.id)).scalars())
+        return set(connection.execute(select(files.c.id).where(_PRESENT)).scalars())
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,14 +54,21 @@ class Postponement:
 
 
 def take_lines(
-    database: Database, *, claim: Claim, limit: int, below_engine_deaths: int, now: float
+    database: Database,
+    *,
+    claim: Claim,
+    limit: int,
+    below_engine_deaths: int,
+    longest_backoff_seconds: float,
+    now: float,
 ) -> list[TakenLine]:
     """The next pending lines in the order of work become running. Copies of others, and lines with more engine
-    deaths, are left out.
+    deaths, are left out. One postponed for longer than anything is means that the clock was set back: it is due.
 
     Raises ClaimLostError.
     """
-    due = or_(requests.c.retry_at.is_(None), requests.c.retry_at <= now)
+    retry_at = requests.c.retry_at
+    due = or_(retry_at.is_(None), retry_at <= now, retry_at > now + longest_backoff_seconds)
     fit = requests.c.engine_deaths < below_engine_deaths
     return _take(database, claim, limit, [*_PENDING, _ORIGINAL, due, fit])
 

@@ -9,7 +9,7 @@ import pytest
 
 from batch_app.api import housekeeping
 from batch_app.api.context import Context
-from batch_app.store import batches, retention, workers
+from batch_app.store import batches, files, retention, workers
 from tests import factories
 from tests.api.served import Api
 from tests.lines import chat_line, chat_lines
@@ -145,6 +145,17 @@ def test_a_crash_between_rows_and_bytes_leaves_what_the_next_round_removes(
 
     assert paths(api) == []
     assert list((api.settings.data_dir / "index").iterdir()) == []
+
+
+def test_a_crash_between_a_files_deletion_and_its_bytes_leaves_what_the_next_round_removes(api: Api) -> None:
+    file_id = api.batch(api.finished(3))["output_file_id"]
+    files.delete_file(api.database, file_id=file_id, now=time.time())
+    assert any(file_id in path for path in paths(api))
+
+    housekeeping.remove_leftovers(context_of(api), now=time.time() + DAY)
+
+    assert len(paths(api)) == 1
+    assert not any(file_id in path for path in paths(api))
 
 
 def test_leftovers_go_and_nothing_else_does(api: Api) -> None:
