@@ -18,6 +18,7 @@ LAYERS = [
     "unit",
     "store",
     "worker",
+    "stateful",
     "api",
     "web",
     "client",

@@ -1,0 +1,249 @@
+"""Whatever clients, workers, crashes and clocks do, in any order, the promises of `promises.py` hold.
+
+Each step is a rule below; hypothesis makes up the histories. `make test` runs the same bounded set each time; a long
+and ever different run, with shrinking: `python -m pytest tests/stateful --hypothesis-profile=long`.
+"""
+
+from collections.abc import Callable
+
+import pytest
+from hypothesis import event
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from batch_app.api import housekeeping
+from batch_app.api.errors import ApiError
+from batch_app.errors import (
+    BatchNotCancellableError,
+    FileInUseError,
+    FileMissingError,
+    QueueFullError,
+)
+from batch_app.store import batches
+from tests.stateful.incarnation import BROKEN_MODEL, Incarnation, KilledError, Trouble, killed
+from tests.stateful.promises import Promises
+from tests.stateful.world import World
+
+_MOST_WORKERS = 3
+texts = st.lists(
+    st.sampled_from(
+        ["a", "b", "c", "d", "[[fail 400]]", "[[flaky 1]]", "[[flaky 9]]", "[[kill]]", "[[nonsense]]"]
+    ),
+    min_size=1,
+    max_size=6,
+)
+models = st.sampled_from(["tiny", "tiny", "tiny", "other", BROKEN_MODEL])
+windows = st.sampled_from([None, None, "1h", "24h"])
+lifetimes = st.sampled_from([None, None, 3600])
+places = st.integers(0, 11)
+moments = st.integers(1, 14)
+deaths = st.integers(1, 40)
+few = st.integers(1, 4)
+answers = st.sampled_from([0, 1, 2, 100])
+
+
+class AnyHistory(RuleBasedStateMachine):
+    def __init__(self) -> None:
+        super().__init__()
+        self.world = World()
+        self.promises = Promises(self.world.settings, self.world.texts)
+
+    def _worker(self, at: int) -> Incarnation:
+        return self.world.living[at % len(self.world.living)]
+
+    def _batch(self, at: int) -> str:
+        return list(self.world.texts)[-1 - at % len(self.world.texts)]
+
+    def _order(self, deed: Callable[[], None]) -> None:
+        try:
+            deed()
+        except QueueFullError:
+            active = batches.queue_state(self.world.api.database).active_batches
+            assert active == self.world.settings.max_active_batches
+        except FileMissingError:
+            event("the file went while a batch of it was accepted")
+        except ApiError as error:
+            if error.body["error"]["code"] != "input_file_deleted":
+                raise
+
+    @initialize(said=texts)
+    def begin(self, said: list[str]) -> None:
+        """Histories in which nothing is there to work, or nothing to work on, need not be long."""
+        self.world.start_worker(elsewhere=False)
+        self.world.submit(said, model="tiny")
+
+    # clients
+
+    @rule(said=texts, model=models, window=windows, priority=st.integers(0, 1))
+    def submit_a_form(self, said: list[str], model: str, window: str | None, priority: int) -> None:
+        self._order(lambda: self.world.submit(said, model=model, completion_window=window, priority=priority))
+
+    @rule(said=texts, model=models, window=windows, lifetime=lifetimes, deleted=st.booleans())
+    def upload_and_create(
+        self, *, said: list[str], model: str, window: str | None, lifetime: int | None, deleted: bool
+    ) -> None:
+        """`deleted`: somebody deletes the file while the batch of it is being accepted."""
+        file_id = self.world.upload(said, model=model, lifetime=lifetime)
+        if deleted:
+            self.world.api_moments.do_at(2, lambda: self.world.delete_behind_the_api(file_id))
+        self._order(lambda: self.world.create(file_id, said, completion_window=window))
+        self.world.api_moments.nothing()
+
+    @rule(said=texts, moment=st.integers(1, 2))
+    def submit_to_an_api_that_dies(self, said: list[str], moment: int) -> None:
+        """Before a transaction only: as an exception, death would have the API clear away what it has just stored."""
+        self.world.api_moments.do_at(moment, killed)
+        try:
+            self._order(lambda: self.world.submit(said, model="tiny"))
+        except KilledError:
+            event("the API died while it accepted a batch")
+        self.world.api_moments.nothing()
+        self.restart_the_api()
+
+    @precondition(lambda self: self.world.texts)
+    @rule(at=places)
+    def cancel(self, at: int) -> None:
+        try:
+            batches.request_cancel(self.world.api.database, batch_id=self._batch(at), now=self.world.now)
+        except BatchNotCancellableError:
+            event("too late to cancel")
+
+    @precondition(lambda self: self.world.ended_batches())
+    @rule(at=places)
+    def retry(self, at: int) -> None:
+        ended = self.world.ended_batches()
+        self._order(lambda: self.world.retry(ended[at % len(ended)]))
+
+    @precondition(lambda self: self.world.texts)
+    @rule(at=places, which=st.sampled_from(["input", "output", "error"]), api_dies=st.booleans())
+    def delete_a_file(self, *, at: int, which: str, api_dies: bool) -> None:
+        batch = batches.get_batch(self.world.api.database, batch_id=self._batch(at))
+        file_id = getattr(batch, f"{which}_file_id")
+        try:
+            if file_id is not None:
+                self.world.delete(file_id, api_dies=api_dies)
+        except FileInUseError:
+            event("a file in use was not deleted")
+        except FileMissingError:
+            event("a file was deleted twice")
+
+    # the operator, and time
+
+    @rule()
+    def restart_the_api(self) -> None:
+        self.world.stop_api()
+        self.world.start_api()
+        housekeeping.sweep(self.world.api, now=self.world.now)
+
+    @precondition(lambda self: len(self.world.living) < _MOST_WORKERS)
+    @rule(elsewhere=st.booleans())
+    def start_a_worker(self, *, elsewhere: bool) -> None:
+        self.world.start_worker(elsewhere=elsewhere)
+
+    @rule(seconds=st.sampled_from([1, 5, 61, 61, 301, 3601, 90_000]))
+    def the_clock_goes_on(self, seconds: int) -> None:
+        """Nobody had a turn meanwhile, and no worker a heartbeat: a suspended machine, or a clock that was set."""
+        self.world.now += seconds
+
+    @rule(seconds=st.sampled_from([1, 61, 3601]))
+    def the_clock_is_set_back(self, seconds: int) -> None:
+        self.world.now -= seconds
+
+    # workers
+
+    @precondition(lambda self: self.world.living)
+    @rule(at=places, turns=few, let_go=answers, beats=st.booleans())
+    def work(self, *, at: int, turns: int, let_go: int, beats: bool) -> None:
+        """A frozen one goes on where it stood."""
+        worker = self._worker(at)
+        for _ in range(turns):
+            self.world.now += 1
+            if beats:
+                worker.beat(self.world.now)
+            self.world.take_turn(worker, let_go=let_go)
+
+    @precondition(lambda self: self.world.living)
+    @rule()
+    def everybody_works(self) -> None:
+        """A while without faults."""
+        for worker in self.world.living * 3:
+            self.world.now += 1
+            worker.beat(self.world.now)
+            self.world.run(worker.turn(self.world.now, let_go=100))
+
+    @precondition(lambda self: any(not worker.is_frozen for worker in self.world.living))
+    @rule(at=places, moment=moments)
+    def freeze_in_a_turn(self, at: int, moment: int) -> None:
+        worker = self._worker(at)
+        if not worker.is_frozen:
+            self.world.run(worker.turn_and_freeze(self.world.now, moment=moment))
+            event("frozen" if worker.is_frozen else "a turn too short to freeze in")
+
+    @precondition(lambda self: self.world.living)
+    @rule(at=places, trouble=st.sampled_from(["database", "disk"]), moment=moments)
+    def work_in_trouble(self, at: int, trouble: Trouble, moment: int) -> None:
+        worker = self._worker(at)
+        if not worker.is_frozen:
+            self.world.run(worker.turn_in_trouble(self.world.now, trouble=trouble, moment=moment))
+
+    @precondition(lambda self: any(not worker.is_frozen for worker in self.world.living))
+    @rule(at=places, moment=moments, rivals_turns=st.integers(0, 4))
+    def sleep_past_the_lease(self, at: int, moment: int, rivals_turns: int) -> None:
+        """Frozen in the middle of a turn until a rival has taken over, or is about to; then the turn goes on."""
+        worker = self._worker(at)
+        if worker.is_frozen:
+            return
+        self.world.run(worker.turn_and_freeze(self.world.now, moment=moment))
+        self.world.now += self.world.settings.lost_seconds + 1
+        rival = self.world.start_worker(elsewhere=False)
+        for _ in range(rivals_turns):
+            self.world.now += 1
+            self.world.run(rival.turn(self.world.now, let_go=1))
+        self.world.run(worker.turn(self.world.now, let_go=2))
+
+    @precondition(lambda self: self.world.living)
+    @rule(at=places, moment=deaths)
+    def die_in_a_turn(self, at: int, moment: int) -> None:
+        worker = self._worker(at)
+        self.world.let_die(worker, lambda: worker.turn_and_die(self.world.now, moment=moment))
+
+    @precondition(lambda self: self.world.living)
+    @rule(at=places)
+    def die_between_turns(self, at: int) -> None:
+        worker = self._worker(at)
+        self.world.let_die(worker, worker.die)
+
+    @precondition(lambda self: self.world.living)
+    @rule(at=places)
+    def stop(self, at: int) -> None:
+        worker = self._worker(at)
+        if not worker.is_frozen:
+            self.world.let_die(worker, lambda: worker.stop(self.world.now))
+
+    @precondition(lambda self: self.world.living)
+    @rule(at=places)
+    def the_engine_dies(self, at: int) -> None:
+        if (engine := self._worker(at).engine) is not None:
+            engine.kill()
+
+    @invariant()
+    def every_promise_is_kept(self) -> None:
+        self.promises.check()
+
+    def teardown(self) -> None:
+        try:
+            self.world.come_to_rest(with_the_living=len(self.world.texts) % 2 == 0)
+            self.promises.at_rest()
+            self.world.sweep()
+            self.promises.no_bytes_without_a_name(self.promises.check())
+        finally:
+            self.promises.close()
+            self.world.close()
+
+
+TestAnyHistory = AnyHistory.TestCase
+TestAnyHistory.settings = hypothesis_settings.get_profile(
+    "long" if hypothesis_settings.get_current_profile_name() == "long" else "bounded"
+)
+TestAnyHistory.pytestmark = [pytest.mark.timeout(3600)]
