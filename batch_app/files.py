@@ -75,12 +75,17 @@ class _Segment:
 
 
 def _segments(folder: Path, kind: AnswerKind) -> list[_Segment]:
+    """In the order of the claims. A log that begins behind a later one has no part that counts any more."""
     found = [
         _Segment(path, int(match[2]), int(match[3]))
         for path in folder.glob(f"{kind}-*.jsonl")
         if (match := _LOG_NAME.fullmatch(path.name))
     ]
-    return sorted(found, key=lambda segment: segment.epoch)
+    counting: list[_Segment] = []
+    for segment in sorted(found, key=lambda segment: segment.epoch, reverse=True):
+        if not counting or segment.base < counting[-1].base:
+            counting.append(segment)
+    return counting[::-1]
 
 
 def read_stream(folder: Path, kind: AnswerKind, start: int, end: int) -> Iterator[bytes]:

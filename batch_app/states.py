@@ -46,7 +46,7 @@ BATCH_MOVES: Final[dict[BatchStatus, frozenset[BatchStatus]]] = {
     BatchStatus.IN_PROGRESS: frozenset(
         {BatchStatus.FINALIZING, BatchStatus.FAILED, BatchStatus.CANCELLING, BatchStatus.EXPIRED}
     ),
-    BatchStatus.FINALIZING: frozenset({BatchStatus.COMPLETED}),
+    BatchStatus.FINALIZING: frozenset({BatchStatus.COMPLETED, BatchStatus.IN_PROGRESS}),
     BatchStatus.CANCELLING: frozenset({BatchStatus.CANCELLED}),
     BatchStatus.COMPLETED: frozenset(),
     BatchStatus.FAILED: frozenset(),

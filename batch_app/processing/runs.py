@@ -18,6 +18,7 @@ from batch_app.inference.engine import EngineCounters
 from batch_app.machine_trouble import in_words
 from batch_app.processing import finish
 from batch_app.processing.finish import Verdict
+from batch_app.processing.mend import mend
 from batch_app.processing.record import record_arrivals
 from batch_app.processing.run import Run
 from batch_app.processing.settle import MAX_BACKOFF_SECONDS, RetryRule
@@ -75,6 +76,10 @@ class Runs:
         if claim is None:
             return None
         log.info("batch_claimed", extra={"batch_id": batch.id, "epoch": claim.epoch})
+        try:
+            claim = await asyncio.to_thread(mend, self._database, self._settings, claim)
+        except ClaimLostError:
+            return None
         source = files.get_file(self._database, file_id=batch.input_file_id)
         claimed = batches.get_batch(self._database, batch_id=batch.id)
         run = Run(

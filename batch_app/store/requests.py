@@ -3,13 +3,13 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, Connection, bindparam, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, delete, func, insert, or_, select, update
 
-from batch_app.database import Database, dead_letters, requests
+from batch_app.database import Database, batches, dead_letters, requests
 from batch_app.errors import ClaimLostError
-from batch_app.files import Place
-from batch_app.states import RequestStatus
-from batch_app.store.claims import Claim, require_claim, return_running_lines
+from batch_app.files import AnswerKind, Place
+from batch_app.states import BatchStatus, RequestStatus
+from batch_app.store.claims import Claim, holds, require_claim, return_running_lines
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +152,15 @@ def _its_line(claim: Claim) -> tuple[ColumnElement[bool], ...]:
 
 
 _ENDING = ("status", "attempts", "started_at", "status_code", "error_code", "finish_reason")
+_UNDONE = (
+    "started_at",
+    "status_code",
+    "error_code",
+    "finish_reason",
+    "retry_at",
+    "first_failed_at",
+    "finished_at",
+)
 _TOKENS = ("input_tokens", "cached_tokens", "output_tokens", "reasoning_tokens")
 
 
@@ -221,6 +230,28 @@ def _bury(connection: Connection, claim: Claim, outcomes: Sequence[Outcome], now
         for line, outcome in dead.items()
     ]
     connection.execute(insert(dead_letters), rows)
+
+
+def forget_answers(database: Database, *, claim: Claim, kind: AnswerKind, from_offset: int) -> int:
+    """Lines whose answers lie there have none, because the disk has lost them: they are pending again, as if never
+    tried, and a batch that was being finalized is in progress again; how many lines. Raises ClaimLostError."""
+    gone = and_(
+        requests.c.batch_id == claim.batch_id,
+        requests.c.answer_kind == kind,
+        requests.c.answer_offset >= from_offset,
+    )
+    letters = delete(dead_letters).where(
+        dead_letters.c.batch_id == claim.batch_id,
+        dead_letters.c.line.in_(select(requests.c.line).where(gone)),
+    )
+    nothing = dict.fromkeys((*_UNDONE, "answer_kind", "answer_offset", "answer_length"))
+    pending = {"status": RequestStatus.PENDING, "attempts": 0, **dict.fromkeys(_TOKENS, 0), **nothing}
+    finalizing = update(batches).where(holds(claim), batches.c.status == BatchStatus.FINALIZING)
+    with database.write() as connection:
+        require_claim(connection, claim)
+        connection.execute(letters)
+        connection.execute(finalizing.values(status=BatchStatus.IN_PROGRESS, finalizing_at=None))
+        return connection.execute(update(requests).where(gone).values(pending)).rowcount
 
 
 def return_running(database: Database, *, claim: Claim) -> None:

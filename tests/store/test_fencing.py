@@ -63,6 +63,10 @@ def return_lines(database: Database, late: Claim) -> None:
     requests.return_lines(database, claim=late, lines=[1], after_engine_death=True)
 
 
+def forget_answers(database: Database, late: Claim) -> None:
+    requests.forget_answers(database, claim=late, kind="output", from_offset=0)
+
+
 def begin_finalizing(database: Database, late: Claim) -> None:
     claims.begin_finalizing(database, claim=late, now=NOW)
 
@@ -81,6 +85,7 @@ DEEDS: list[Deed] = [
     bury,
     return_running,
     return_lines,
+    forget_answers,
     begin_finalizing,
     publish,
 ]

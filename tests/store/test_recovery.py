@@ -1,9 +1,10 @@
 """Workers found dead or silent lose their claims; the living keep theirs."""
 
 from batch_app.database import Database
-from batch_app.store import batches, claims, workers
+from batch_app.states import BatchStatus, RequestStatus
+from batch_app.store import batches, claims, progress, requests, workers
 from batch_app.store.workers import WorkerReport
-from tests.factories import NOW, accept, claim, ledger, lose, take
+from tests.factories import ANSWER_BYTES, NOW, accept, answer, claim, ledger, lose, take
 
 
 def release(database: Database, *gone: str, silent_since: float = 0.0, me: str = "") -> list[str]:
@@ -60,3 +61,26 @@ def test_recovery_touches_nothing_of_other_batches(database: Database) -> None:
     lose(database, claim(database, accept(database)))
     assert ledger(database, other, "status") == ["running", "pending"]
     assert owner(database, other.id) is not None
+
+
+def test_lines_whose_answers_the_disk_has_lost_are_pending_again_as_if_never_tried(
+    database: Database,
+) -> None:
+    batch = accept(database, lines=3)
+    held = claim(database, batch)
+    take(database, held)
+    answer(database, held, 1, 2, output_tokens=5)
+    failed = {"status": RequestStatus.FAILED, "error_code": "400", "dead_letter": "why", "attempts": 3}
+    answer(database, held, 3, **failed)
+    assert claims.begin_finalizing(database, claim=held, now=NOW)
+    assert requests.forget_answers(database, claim=held, kind="output", from_offset=ANSWER_BYTES) == 1
+    assert requests.forget_answers(database, claim=held, kind="error", from_offset=0) == 1
+    columns = ("status", "attempts", "output_tokens", "error_code", "answer_offset")
+    assert ledger(database, batch, *columns) == [
+        ("completed", 1, 5, None, 0),
+        ("pending", 0, 0, None, None),
+        ("pending", 0, 0, None, None),
+    ]
+    assert progress.list_dead_letters(database, batch_id=batch.id, after=0, limit=9) == []
+    found = batches.get_batch(database, batch_id=batch.id)
+    assert (found.status, found.finalizing_at) == (BatchStatus.IN_PROGRESS, None)

@@ -9,7 +9,15 @@ from typing import Any
 
 import pytest
 
-from batch_app.files import AnswerKind, AnswerLog, Place, publish_stream, read_stream, remove_folder
+from batch_app.files import (
+    AnswerKind,
+    AnswerLog,
+    AnswerReader,
+    Place,
+    publish_stream,
+    read_stream,
+    remove_folder,
+)
 
 NewLog = Callable[..., AnswerLog]
 
@@ -74,6 +82,15 @@ def test_a_late_worker_writes_into_its_own_log_and_spoils_nothing(tmp_path: Path
     present.append([b"one\n"])
     late.append([b"late\n", b"later\n"])
     assert stream(tmp_path, 0, 4) == b"one\n"
+
+
+def test_a_log_that_begins_behind_a_later_one_counts_no_more(tmp_path: Path, log: NewLog) -> None:
+    log().append([b"one\n", b"lost by the disk\n"])
+    log(epoch=2, base=21).append([b"built on what was lost\n"])
+    log(epoch=3, base=4).append([b"two\n"])
+    assert stream(tmp_path, 0, 8) == b"one\ntwo\n"
+    with AnswerReader.of_logs(tmp_path) as reader:
+        assert reader.read(Place("output", 4, 4)) == b"two\n"
 
 
 def test_the_two_kinds_of_answers_do_not_mix(tmp_path: Path, log: NewLog) -> None:

@@ -92,6 +92,12 @@ def _facts_noted(note: Callable[[Any], None]) -> Iterator[Callable[[Database], N
         yield watched.append
 
 
+def cuts_of(run: Run, count: int) -> list[int]:
+    """So many of them, evenly spread over the run."""
+    cuts = run.cuts()
+    return [cuts[(number * 2 + 1) * len(cuts) // (2 * count)] for number in range(count)]
+
+
 def survivors_of(run: Run, cut: int, fate: str, seed: int) -> dict[str, bytes]:
     disk = Disk(run.start)
     for op in run.ops[:cut]:

@@ -1,7 +1,10 @@
 """A crash is a worker object that is used no more; the next incarnation works on the same files."""
 
+import os
+
 import pytest
 
+from batch_app.reading.index import Indexes
 from batch_app.states import BatchStatus
 from batch_app.store import claims
 from tests.lines import chat_lines
@@ -85,6 +88,32 @@ def test_a_batch_that_was_being_finalized_is_completed_by_the_next_worker(bench:
         await bench.finish(bench.worker(), batch_id)
         assert bench.status(batch_id) is BatchStatus.COMPLETED
         assert len(bench.output(batch_id)) == 5
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("left", [0, 1000])
+def test_answers_that_the_disk_has_lost_are_asked_for_again_even_while_finalizing(
+    bench: Bench, left: int
+) -> None:
+    async def scenario() -> None:
+        batch_id = bench.submit(12)
+        worker = bench.worker()
+        await bench.turns(worker, until=lambda: bool(worker.runs.arrived))
+        [run_] = worker.runs
+        await worker.runs.record(bench.now)
+        assert claims.begin_finalizing(bench.database, claim=run_.claim, now=bench.now)
+        indexes = Indexes(bench.database, bench.settings)
+        assert indexes.refresh(batch_id)
+        bench.crash(worker)
+        [log] = (bench.settings.work_dir / batch_id).iterdir()
+        os.truncate(log, left)
+        await bench.finish(bench.worker(), batch_id)
+        assert bench.status(batch_id) is BatchStatus.COMPLETED
+        assert sorted(custom_ids(bench.output(batch_id))) == sorted(f"candidate-{i}" for i in range(12))
+        assert indexes.refresh(batch_id)
+        with indexes.reading(batch_id) as index:
+            assert index.execute("SELECT count(*) FROM answers WHERE text <> ''").fetchone()[0] == 12
 
     run(scenario())
 
