@@ -1,12 +1,16 @@
 """Reads the GPU through NVML, and says whether it is fit for more work. Never imports torch."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from threading import Thread
 from typing import Any
 
 import psutil
 import pynvml
+
+_PATIENCE_SECONDS = 5.0
+_hung: list[Thread] = []  # the reading that has not come back
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +31,7 @@ class GpuSnapshot:
 
     @property
     def memory_percent(self) -> float:
-        return 100 * self.memory_used_bytes / self.memory_total_bytes
+        return 100 * self.memory_used_bytes / max(self.memory_total_bytes, 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +56,7 @@ def unfit_reason(snapshot: GpuSnapshot | None, limits: GpuLimits, *, worker_load
     own = snapshot.own_memory_bytes
     if own is None:
         own = snapshot.memory_used_bytes if worker_loaded else 0
-    percent = 100 * (snapshot.memory_used_bytes - own) / snapshot.memory_total_bytes
+    percent = 100 * (snapshot.memory_used_bytes - own) / max(snapshot.memory_total_bytes, 1)
     if percent > limits.max_memory_percent:
         limit = limits.max_memory_percent
         return f"other programs hold {percent:.0f} % of the GPU's memory, the limit is {limit:.0f} %"
@@ -62,13 +66,31 @@ def unfit_reason(snapshot: GpuSnapshot | None, limits: GpuLimits, *, worker_load
 def read_gpu(*, own_pid: int | None = None) -> GpuSnapshot | None:
     """A reading of the first GPU; None without one. `own_pid` is our worker, its children included.
 
-    A driver in trouble reads as no GPU rather than as an error: the caller decides what that means.
+    A driver in trouble reads as no GPU rather than as an error: the caller decides what that means. So does one that
+    does not answer, as when a card has fallen off the bus: who asks is not kept waiting.
     """
+    return _patiently(lambda: _read_now(own_pid))
+
+
+def _read_now(own_pid: int | None) -> GpuSnapshot | None:
     try:
         with _nvml():
             return _read(pynvml.nvmlDeviceGetHandleByIndex(0), _family(own_pid))
     except pynvml.NVMLError:
         return None
+
+
+def _patiently(read: Callable[[], GpuSnapshot | None]) -> GpuSnapshot | None:
+    """The reading, if it comes in time. While one has not come back no other is begun: a call to a driver that hangs
+    cannot be broken off."""
+    if any(thread.is_alive() for thread in _hung):
+        return None
+    readings: list[GpuSnapshot | None] = []
+    thread = Thread(target=lambda: readings.append(read()), name="nvml", daemon=True)
+    thread.start()
+    thread.join(_PATIENCE_SECONDS)
+    _hung[:] = [thread] if thread.is_alive() else []
+    return readings[0] if readings else None
 
 
 @contextmanager

@@ -10,8 +10,10 @@ import logging
 import os
 import signal
 import socket
+import subprocess
 import sys
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import psutil
@@ -69,19 +71,22 @@ def run(settings: Settings) -> int:
     announce()
     database = Database(settings.database_path)
     wait_for_schema(database)
-    worker_id = register(database, settings)
-    watcher = orphans.start_watcher(worker_id)
-    heartbeat = Heartbeat(database, worker_id, interval_seconds=settings.heartbeat_seconds)
-    heartbeat.start()
-    try:
+    with ExitStack() as ending:
+        worker_id = ids.new_worker_id()
+        ending.callback(end_watcher, orphans.start_watcher(worker_id))
+        ending.callback(orphans.kill_until_gone, worker_id)
+        ending.callback(note_stop, database, worker_id)
+        register(database, settings, worker_id)
+        heartbeat = Heartbeat(database, worker_id, interval_seconds=settings.heartbeat_seconds)
+        ending.callback(heartbeat.stop)
+        heartbeat.start()
         asyncio.run(work(database, settings, models, heartbeat, worker_id))
-    finally:
-        heartbeat.stop()
-        note_stop(database, worker_id)
-        orphans.kill_until_gone(worker_id)
-        watcher.kill()
-        watcher.wait()
     return 0
+
+
+def end_watcher(watcher: subprocess.Popen[bytes]) -> None:
+    watcher.kill()
+    watcher.wait()
 
 
 def note_stop(database: Database, worker_id: str) -> None:
@@ -124,9 +129,8 @@ def wait_for_schema(database: Database) -> None:
     require_current_schema(database)
 
 
-def register(database: Database, settings: Settings) -> str:
-    """Enter this incarnation, after clearing away what a crashed one left behind."""
-    worker_id = ids.new_worker_id()
+def register(database: Database, settings: Settings, worker_id: str) -> None:
+    """Enter this incarnation, and clear away what a crashed one left behind."""
     workers.register_worker(
         database,
         worker_id=worker_id,
@@ -138,7 +142,6 @@ def register(database: Database, settings: Settings) -> str:
     )
     lost = recover.release_lost_workers(database, settings, own_id=worker_id, now=time.time())
     recover.sweep(database, settings, lost=lost, now=time.time())
-    return worker_id
 
 
 async def work(

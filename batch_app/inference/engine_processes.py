@@ -69,8 +69,18 @@ def marked() -> list[tuple[psutil.Process, str]]:
 
 
 def busy_seconds(processes: Collection[psutil.Process]) -> float:
-    """The processor time they have used; one that has ended counts no longer."""
+    """The processor time they have used; one that has ended counts no longer. Nothing when one of them is stopped:
+    the others may spin while they wait for it."""
+    if any(_is_stopped(process) for process in processes):
+        return 0.0
     return sum(_processor_seconds(process) for process in processes)
+
+
+def _is_stopped(process: psutil.Process) -> bool:
+    try:
+        return bool(process.status() == psutil.STATUS_STOPPED)
+    except psutil.Error:
+        return False
 
 
 def _processor_seconds(process: psutil.Process) -> float:

@@ -76,7 +76,8 @@ class Heartbeat(threading.Thread):
         report = replace(
             status.report, tokens_per_second=tokens_per_second, memory_bytes=self.memory_bytes, gpu=gpu
         )
-        if not workers.beat(self._database, worker_id=self._worker_id, report=report, now=now):
+        is_known = workers.beat(self._database, worker_id=self._worker_id, report=report, now=now)
+        if not is_known and not self._stopped.is_set():
             log.warning("worker_revived", extra={"worker_id": self._worker_id})
             workers.revive_worker(self._database, worker_id=self._worker_id, now=now)
         if with_sample:
@@ -108,4 +109,5 @@ class Heartbeat(threading.Thread):
     def stop(self) -> None:
         self._stopped.set()
         self._wake.set()
-        self.join(timeout=10)
+        if self.ident is not None:  # else it was interrupted while it was started, and ends as it begins
+            self.join(timeout=10)

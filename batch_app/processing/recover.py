@@ -8,6 +8,7 @@ import psutil
 
 from batch_app import leftovers
 from batch_app.database import Database
+from batch_app.inference.engine_processes import marked
 from batch_app.processing.orphans import kill_until_gone
 from batch_app.settings import Settings
 from batch_app.store import claims, workers
@@ -26,6 +27,8 @@ def release_lost_workers(database: Database, settings: Settings, *, own_id: str,
     )
     for worker_id in lost:
         log.warning("worker_lost", extra={"worker_id": worker_id})
+        if worker_id in gone:  # its watcher should have; but that may have been killed as well
+            kill_until_gone(worker_id)
     return lost
 
 
@@ -45,7 +48,9 @@ def is_gone(worker: Worker) -> bool:
 
 
 def sweep(database: Database, settings: Settings, *, lost: Sequence[str], now: float) -> None:
-    """At start: kill engines of workers just found dead, and remove what nothing refers to."""
-    for worker_id in lost:
+    """At start: kill engines that workers left behind, and remove what nothing refers to. An engine of somebody who is
+    not in this database is somebody else's."""
+    with_engines = workers.find_workers(database, worker_ids={owner for _process, owner in marked()})
+    for worker_id in {*lost, *(worker.id for worker in with_engines if worker.stopped_at is not None)}:
         kill_until_gone(worker_id)
     leftovers.remove(leftovers.find_leftovers(database, settings, now=now))

@@ -1,5 +1,6 @@
-"""The watcher of a worker's engine processes ends with the worker, however early the worker dies."""
+"""Engines end with their worker: a watcher sees to it, and the next worker where that was killed too."""
 
+import os
 import subprocess
 import sys
 import textwrap
@@ -8,6 +9,13 @@ from contextlib import suppress
 import psutil
 import pytest
 
+from batch_app.database import Database
+from batch_app.inference.engine_processes import OWNER_VARIABLE
+from batch_app.processing import recover
+from batch_app.settings import Settings
+from batch_app.store import workers
+from tests.factories import NOW, start_worker
+from tests.processes.system import System
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.process
@@ -30,3 +38,47 @@ def test_a_watcher_whose_worker_died_before_it_was_up_ends_too() -> None:
         finally:
             with suppress(psutil.NoSuchProcess):
                 psutil.Process(watcher).kill()
+
+
+def _engine_of(owner: str) -> subprocess.Popen[bytes]:
+    """A process that looks like an engine's: marked, in a session of its own."""
+    return subprocess.Popen(
+        [sys.executable, "-c", "import time; time.sleep(600)"],
+        env={**os.environ, OWNER_VARIABLE: owner},
+        start_new_session=True,
+    )
+
+
+def test_an_engine_whose_worker_and_watcher_were_both_killed_is_ended_by_the_next_worker(
+    system: System,
+) -> None:
+    system.start_api()
+    worker = system.start_worker()
+    system.wait_for_worker()
+    worker_id = system.health()["worker"]["id"]
+    [watcher] = [
+        child
+        for child in psutil.Process(worker.pid).children()
+        if "batch_app.processing.orphans" in child.cmdline()
+    ]
+    with _engine_of(worker_id) as engine, _engine_of("worker_of_somebody_else") as foreign:
+        watcher.kill()
+        system.kill(worker)
+        assert engine.poll() is None
+        system.start_worker()
+        wait_until(lambda: engine.poll() is not None, what="the engine to end", timeout=20)
+        assert foreign.poll() is None
+        foreign.kill()
+
+
+def test_an_engine_that_outlived_its_worker_is_ended_however_long_ago_that_was(
+    database: Database, settings: Settings
+) -> None:
+    worker_id = start_worker(database)
+    workers.stop_worker(database, worker_id=worker_id, now=NOW)
+    living = start_worker(database)
+    with _engine_of(worker_id) as engine, _engine_of(living) as of_a_living_one:
+        recover.sweep(database, settings, lost=[], now=NOW + 1_000_000)
+        wait_until(lambda: engine.poll() is not None, what="the engine to end")
+        assert of_a_living_one.poll() is None
+        of_a_living_one.kill()

@@ -2,13 +2,16 @@
 
 import os
 from collections.abc import Callable
+from threading import Event
 from types import SimpleNamespace
 from typing import Any
 
 import pynvml
 import pytest
 
+from batch_app import gpu
 from batch_app.gpu import GpuLimits, GpuSnapshot, read_gpu, unfit_reason
+from tests.waiting import wait_until
 
 GIB = 1024**3
 LIMITS = GpuLimits(max_memory_percent=95, max_temperature_c=85, require_gpu=False)
@@ -77,6 +80,19 @@ def test_no_driver_or_one_in_trouble_reads_as_no_gpu(driver: Script, failing: st
     calls = driver(**{failing: pynvml.NVMLError(pynvml.NVML_ERROR_GPU_IS_LOST)})
     assert read_gpu() is None
     assert ("nvmlShutdown" in calls) == (failing != "nvmlInit")
+
+
+def test_a_driver_that_does_not_answer_keeps_nobody_waiting(
+    driver: Script, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A card that has fallen off the bus."""
+    monkeypatch.setattr(gpu, "_PATIENCE_SECONDS", 0.05)
+    answers, calls = Event(), driver()
+    monkeypatch.setattr(pynvml, "nvmlDeviceGetTemperature", lambda *_: answers.wait() and 60)
+    assert [read_gpu(), read_gpu(), read_gpu()] == [None, None, None]
+    assert calls.count("nvmlInit") == 1, "no more calls pile up behind the one that hangs"
+    answers.set()
+    wait_until(lambda: read_gpu() is not None, what="a reading")
 
 
 def test_what_a_card_does_not_tell_is_unknown_and_not_zero(driver: Script) -> None:
