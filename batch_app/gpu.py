@@ -112,7 +112,7 @@ def _read(device: object, own: Collection[int]) -> GpuSnapshot:
         name=name.decode() if isinstance(name, bytes) else str(name),
         memory_used_bytes=int(memory.used),
         memory_total_bytes=int(memory.total),
-        own_memory_bytes=_held_by(own, processes),
+        own_memory_bytes=_held_by(own, processes, memory),
         temperature_c=_optional(pynvml.nvmlDeviceGetTemperature, device, pynvml.NVML_TEMPERATURE_GPU),
         utilization_percent=utilization.gpu if utilization is not None else None,
         power_w=power / 1000 if power is not None else None,
@@ -120,9 +120,13 @@ def _read(device: object, own: Collection[int]) -> GpuSnapshot:
     )
 
 
-def _held_by(own: Collection[int], processes: list[Any] | None) -> int | None:
-    """Bytes that our processes hold; None when the driver hides the processes or their amounts."""
-    if processes is None or any(process.usedGpuMemory is None for process in processes):
+def _held_by(own: Collection[int], processes: list[Any] | None, memory: Any) -> int | None:
+    """Bytes that our processes hold; None when the driver hides the processes or their amounts.
+
+    In a container it lists no process at all: then most of the card is held by nobody.
+    """
+    hidden = not processes and memory.used > memory.total / 2
+    if processes is None or hidden or any(process.usedGpuMemory is None for process in processes):
         return None
     return sum(int(process.usedGpuMemory) for process in processes if process.pid in own)
 

@@ -121,13 +121,22 @@ def test_a_worker_that_is_gone_holds_nothing(driver: Script) -> None:
 
 
 @pytest.mark.parametrize(
-    "processes", [[holder(1, None)], NOT_SUPPORTED], ids=["amounts hidden", "holders hidden"]
+    "processes",
+    [[holder(1, None)], NOT_SUPPORTED, []],
+    ids=["amounts hidden", "holders hidden", "none told in a container"],
 )
 def test_where_the_driver_hides_who_holds_memory_nobody_is_taken_to(driver: Script, processes: Any) -> None:
     driver(nvmlDeviceGetComputeRunningProcesses=processes)
     reading = read_gpu(own_pid=os.getpid())
     assert reading is not None
     assert reading.own_memory_bytes is None
+
+
+def test_an_idle_card_is_held_by_nobody(driver: Script) -> None:
+    driver(nvmlDeviceGetMemoryInfo=SimpleNamespace(used=1 * GIB, total=16 * GIB))
+    reading = read_gpu(own_pid=os.getpid())
+    assert reading is not None
+    assert reading.own_memory_bytes == 0
 
 
 @pytest.mark.parametrize(
