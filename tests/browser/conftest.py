@@ -1,9 +1,10 @@
 """A real Chromium on the real processes. Every page a test opens is watched for what must never happen."""
 
+import os
 import re
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
 import pytest
@@ -12,12 +13,18 @@ from playwright.sync_api import (
     BrowserContext,
     ConsoleMessage,
     Dialog,
+    Error,
     Page,
     Request,
+    Route,
+    expect,
     sync_playwright,
 )
 
 from tests.processes.system import System
+
+# What a test waits for comes in the end, on a busy machine too; only what never comes takes this long.
+expect.set_options(timeout=20_000)
 
 ARGUMENTS = [
     "--no-sandbox",
@@ -73,6 +80,50 @@ class Watch:
         ]
 
 
+def patience() -> float:
+    """How many times as long something may take while the machine does other things too; 1 on a quiet one."""
+    return max(1.0, 4 * os.getloadavg()[0] / (os.cpu_count() or 1))
+
+
+@dataclass
+class Held:
+    """Requests that wait for their answers until they are released, so that a test decides what comes when."""
+
+    routes: list[Route] = field(default_factory=list)
+    is_over: bool = False
+
+    def take(self, route: Route) -> None:
+        if self.is_over or route.request.method == "HEAD":
+            route.continue_()
+        else:
+            self.routes.append(route)
+
+    def release(self) -> None:
+        self.is_over = True
+        for route in self.routes:
+            with suppress(Error):  # the page may have given this one up
+                route.continue_()
+
+
+def polls(page: Page, count: int = 2) -> None:
+    """So many refreshes of the dashboard, from the first request to what is drawn of the last."""
+    for _ in range(count):
+        with page.expect_response("**/health"):
+            pass
+    after_drawing(page)
+
+
+def after_drawing(page: Page) -> None:
+    """Whatever the page has heard of is drawn."""
+    page.evaluate("() => new Promise((done) => requestAnimationFrame(() => setTimeout(done)))")
+
+
+def hold(page: Page, pattern: str | re.Pattern[str]) -> Held:
+    held = Held()
+    page.route(pattern, held.take)
+    return held
+
+
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     names = ("chromium", "chromium-browser", "google-chrome")
@@ -91,7 +142,7 @@ def watched(browser: Browser, system: System, **options: object) -> Iterator[tup
     }
     watch = Watch(hosts)
     context = browser.new_context(base_url=system.web_url, accept_downloads=True, **options)  # type: ignore[arg-type]
-    context.set_default_timeout(15_000)
+    context.set_default_timeout(30_000)
     context.add_init_script(_REPORT_VIOLATIONS)
     context.on("page", watch.on)
     try:

@@ -1,27 +1,26 @@
 """Two to four batches side by side: what matches, what differs, and how fast that shows in large ones."""
 
 import json
-import os
 import re
-import time
 from collections.abc import Callable
 from typing import Any
 
 import pytest
-import requests
 from playwright.sync_api import Locator, Page, Route, expect
 
+from tests.browser.conftest import patience
 from tests.browser.hostile import HOSTILE
 from tests.lines import chat_line, jsonl
 from tests.processes.system import System
+from tests.waiting import wait_until
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(400)]
 Open = Callable[[str], Page]
 
 LONG = "The same words at the start. " * 40
 BIG = 50_000
 SLOWEST_MS = 1000  # a guard for slower machines; about 200 on a quiet one
-OWN_MS = 100  # without the wait for the server
+OWN_MS = 250  # without the wait for the server; some 60 on a quiet one
 MOST_NODES = 1500
 
 
@@ -326,10 +325,11 @@ def big(shared: System) -> list[str]:
     ]
     ids = [_submit(shared, f"Big {n}", one) for n, one in enumerate(answers)]
     for batch_id in ids:
-        shared.wait_for_end(batch_id, timeout=120)
-    until = time.monotonic() + 60
-    while not requests.get(f"{shared.url}/v1/compare", params={"batch": ids}, timeout=30).json()["complete"]:
-        assert time.monotonic() < until
+        shared.wait_for_end(batch_id, timeout=240)
+    question = "&".join(f"batch={one}" for one in ids)
+    wait_until(
+        lambda: shared.get(f"/v1/compare?{question}")["complete"], what="the index", timeout=170, every=0.5
+    )
     return ids
 
 
@@ -356,7 +356,7 @@ _TIMED = """async () => {
   const start = performance.now();
   ACT;
   while (!(DONE)) {
-    if (performance.now() - start > 5000) throw new Error("not shown in 5 s");
+    if (performance.now() - start > 30000) throw new Error("not shown in 30 s");
     await new Promise(requestAnimationFrame);
   }
   return performance.now() - start;
@@ -382,9 +382,8 @@ def test_fifty_thousand_requests_are_compared_without_waiting(
             found = (round(whole), round(whole - page.evaluate(_IN_THE_API)))
             took[name] = min(found, took.get(name, found))
     nodes = page.evaluate("document.querySelectorAll('*').length")
-    crowd = os.getloadavg()[0] / (os.cpu_count() or 1)
-    print(f"milliseconds, and those of the page: {took}; {nodes} nodes; load for each core {crowd:.1f}")
+    longer = patience()
+    print(f"milliseconds, and those of the page: {took}; {nodes} nodes; {longer:.1f} times as many allowed")
     assert nodes <= MOST_NODES
-    assert max(own for _, own in took.values()) <= OWN_MS, took
-    if crowd <= 1:  # else the server waits for other processes
-        assert max(whole for whole, _ in took.values()) <= SLOWEST_MS, took
+    assert max(own for _, own in took.values()) <= OWN_MS * longer, took
+    assert max(whole for whole, _ in took.values()) <= SLOWEST_MS * longer, took

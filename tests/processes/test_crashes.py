@@ -52,7 +52,7 @@ def test_workers_killed_at_random_moments_lose_and_double_nothing(system: System
     batch_id = system.submit(jsonl(chat_lines(LINES)))
     chance, kills = random.Random(4080), 8
     for _ in range(kills):
-        before = system.answered(batch_id)
+        before = min(system.answered(batch_id), LINES - 1)
         worker = system.start_worker()
         wait_until(lambda: system.answered(batch_id) > before, what="the new worker's first answers")  # noqa: B023
         time.sleep(chance.uniform(0, 0.3))  # anywhere between two writes
@@ -66,7 +66,7 @@ def test_workers_killed_at_random_moments_lose_and_double_nothing(system: System
 def test_a_worker_that_slept_past_its_lease_publishes_nothing_twice(system: System) -> None:
     system.settings = {
         "ECHO_LATENCY_MS": "50",
-        "WINDOW": "50",
+        "WINDOW": "25",
         "HEARTBEAT_SECONDS": "0.5",
         "LATE_SECONDS": "1",
         "LOST_SECONDS": "2",
@@ -141,7 +141,7 @@ def test_an_api_killed_in_the_middle_of_an_upload_leaves_nothing_half_stored(sys
             headers={"content-type": "multipart/form-data; boundary=edge"},
             timeout=30,
         )
-    api.wait(timeout=10)
+    api.wait(timeout=60)
     system.start_api()
     assert system.get("/v1/batches")["data"] == []
     assert list((system.data_dir / "files").iterdir()) == []

@@ -19,8 +19,8 @@ def test_a_dead_receiver_delays_neither_batches_nor_other_receivers(system: Syst
         system.start_worker()
         for n in range(1, 4):
             batch_id = system.submit(jsonl(chat_lines(20)))
-            assert system.wait_for_end(batch_id, timeout=10)["status"] == "completed"
-            wait_until(lambda n=n: len(alive.calls) == n, what="the other receiver's event", timeout=5)
+            assert system.wait_for_end(batch_id)["status"] == "completed"
+            wait_until(lambda n=n: len(alive.calls) == n, what="the other receiver's event")
         assert len(dead.calls) == 1
         assert json.loads(alive.calls[-1][1])["data"]["id"] == batch_id
         waiting = system.get("/v1/webhook_deliveries?status=pending")["data"]
@@ -40,7 +40,7 @@ def test_an_api_killed_before_the_receiver_came_back_tells_it_afterwards(system:
         system.kill(api)
         system.stop(worker)
         system.start_api()
-        wait_until(lambda: len(receiver.calls) == 2, what="the second attempt", timeout=20)
+        wait_until(lambda: len(receiver.calls) == 2, what="the second attempt")
         wait_until(
             lambda: system.get("/v1/webhook_deliveries")["data"][0]["status"] == "delivered", what="its note"
         )

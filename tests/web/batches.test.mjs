@@ -65,7 +65,7 @@ test("percent, duration and the reason of a failure", () => {
 });
 
 test("details list what is known, with other metadata after it", () => {
-  const rows = detailRows(batch({ metadata: { name: "n", team: "<b>hiring</b>" }, parent_batch_id: "batch_0", output_file_id: "file-o" }), new Date(), new Map([["file-o", 2048]]));
+  const rows = detailRows(batch({ metadata: { name: "n", team: "<b>hiring</b>" }, parent_batch_id: "batch_0", output_bytes: 2048 }), new Date());
   const labels = rows.map(({ label }) => label);
   assert.ok(!labels.includes("ended") && !labels.includes("tokens in") && !labels.includes("name"));
   assert.equal(rows.find(({ label }) => label === "results")?.value, "2.0 KiB");

@@ -21,12 +21,12 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
 
 
 def _get(pages: System, path: str, **headers: str) -> requests.Response:
-    return requests.get(f"{pages.web_url}{path}", headers=headers, timeout=10, allow_redirects=False)
+    return requests.get(f"{pages.web_url}{path}", headers=headers, timeout=60, allow_redirects=False)
 
 
 def _run(system: System, *arguments: str) -> subprocess.CompletedProcess[str]:
     process = system.start("serve_results.py", *arguments)
-    code = process.wait(timeout=30)
+    code = process.wait(timeout=60)
     return subprocess.CompletedProcess(arguments, code, system.log.read_text())
 
 
@@ -94,7 +94,7 @@ def test_a_foreign_or_malformed_host_is_refused(pages: System, host: str) -> Non
 def test_only_pages_and_static_files_are_served(pages: System, path: str) -> None:
     request = requests.Request("GET", pages.web_url).prepare()
     request.url = f"{pages.web_url}{path}"  # as written, dots included
-    assert requests.Session().send(request, timeout=10).status_code == 404
+    assert requests.Session().send(request, timeout=60).status_code == 404
 
 
 def test_a_taken_port_is_one_clear_line(pages: System, system: System) -> None:

@@ -1,7 +1,5 @@
 // Talks to the API: its address, the optional key, one error for each way a call can fail.
 
-import { askForKey } from "./key_dialog.js";
-
 /** @typedef {{ method?: string, signal?: AbortSignal, headers?: Record<string, string>, untimed?: boolean }} CallOptions */
 
 const KEY_NAME = "batch-api-key";
@@ -56,6 +54,7 @@ export function authorization() {
 /** Asks the person for the key; false when they declined.
  * @param {string} [message] */
 export async function enterKey(message) {
+  const { askForKey } = await import("./key_dialog.js");
   const key = await askForKey(message ?? "This API is protected by a key.");
   if (key) sessionStorage.setItem(KEY_NAME, key);
   return Boolean(key);
@@ -67,12 +66,12 @@ let declined = false;
  * @param {string} path @param {CallOptions} [options]
  * @returns {Promise<Response>} */
 export async function call(path, options = {}) {
+  const key = storedKey();
   const answer = await attempt(path, options);
   if (answer.ok) return answer;
   const error = new ApiError(answer.status, await bodyOf(answer), answer.headers.get("retry-after"), answer.headers.get("x-request-id"));
   if (error.status !== 401 || declined) throw error;
-  const message = storedKey() ? "The API did not accept this key." : undefined;
-  declined = !(await enterKey(message));
+  if (storedKey() === key) declined = !(await enterKey(key ? "The API did not accept this key." : undefined));
   if (declined) throw error;
   return call(path, { ...options, signal: undefined });
 }
@@ -85,7 +84,13 @@ export function forgetDecline() {
 /** @param {string} path @param {CallOptions} [options]
  * @returns {Promise<any>} */
 export async function callJson(path, options) {
-  return (await call(path, options)).json();
+  const answer = await call(path, options);
+  try {
+    return await answer.json();
+  } catch (error) {
+    if (options?.signal?.aborted) throw error;
+    throw new UnreachableError("The API’s answer broke off.");
+  }
 }
 
 /** @param {string} path @param {CallOptions} options */

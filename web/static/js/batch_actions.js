@@ -12,9 +12,13 @@ import { createNotice, messageOf } from "./notice.js";
 /** @param {{ changed: () => void }} page @returns {import("./job_row.js").Actions} */
 export function createBatchActions({ changed }) {
   const notice = createNotice({ closable: true });
+  /** @type {Set<string>} batches that the API is being asked about */
+  const underWay = new Set();
   /** @param {(batch: Batch) => Promise<(Node | string)[] | null>} action what to say when done, null when not confirmed
    * @returns {(batch: Batch) => Promise<void>} */
   const guarded = (action) => async (batch) => {
+    if (underWay.has(batch.id)) return;
+    underWay.add(batch.id);
     try {
       const said = await action(batch);
       if (said === null) return;
@@ -22,6 +26,8 @@ export function createBatchActions({ changed }) {
       changed();
     } catch (error) {
       notice.say("bad", messageOf(error));
+    } finally {
+      underWay.delete(batch.id);
     }
   };
   return { cancel: guarded(cancel), retry: guarded(retry), failed: (error) => notice.say("bad", messageOf(error)) };

@@ -5,14 +5,13 @@ import { bytes, compact, duration, durationRange, integer, utc, when } from "./f
 
 /** @typedef {{ label: string, value: string, title?: string, batchId?: string }} Detail */
 
-/** @param {import("./wire.js").Batch} batch @param {Date} now @param {Map<string, number>} sizes bytes by file id
- * @returns {Detail[]} */
-export function detailRows(batch, now, sizes) {
+/** @param {import("./wire.js").Batch} batch @param {Date} now @returns {Detail[]} */
+export function detailRows(batch, now) {
   const { request_counts: counts, usage, progress } = batch;
   /** @param {string} label @param {number | null} at @returns {Detail | null} */
   const moment = (label, at) => (at == null ? null : { label, value: when(at, now), title: utc(at) });
-  /** @param {string} label @param {string | null} fileId @returns {Detail | null} */
-  const size = (label, fileId) => (fileId && sizes.has(fileId) ? { label, value: bytes(sizes.get(fileId)) } : null);
+  /** @param {string} label @param {number | null} size @returns {Detail | null} */
+  const size = (label, size) => (size == null ? null : { label, value: bytes(size) });
   /** @type {(Detail | null | false)[]} */
   const rows = [
     { label: "answers", value: `${integer(counts.completed)} of ${integer(counts.total)}` },
@@ -32,8 +31,8 @@ export function detailRows(batch, now, sizes) {
     progress.eta_seconds && { label: "done in", value: durationRange(progress.eta_seconds) },
     batch.expires_at != null && finishedAt(batch) == null && moment("expires", batch.expires_at),
     batch.filename ? { label: "file", value: batch.filename } : null,
-    size("results", batch.output_file_id),
-    size("errors", batch.error_file_id),
+    size("results", batch.output_bytes),
+    size("errors", batch.error_bytes),
     batch.priority !== 0 && { label: "priority", value: String(batch.priority) },
     batch.parent_batch_id ? { label: "retries", value: batch.parent_batch_id, batchId: batch.parent_batch_id } : null,
     ...Object.entries(batch.metadata ?? {}).filter(([name]) => name !== "name").map(([name, value]) => ({ label: `metadata.${name}`, value })),

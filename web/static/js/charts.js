@@ -40,24 +40,32 @@ export function createCharts(place) {
     void refresh(health);
   });
   place.append(el("div", { class: "row" }, choice, said), grid, noGpu);
+  let missing = "";
   void library.then((found) => {
-    if (found === null) say("The charts need a library that is not installed here (make setup fetches it); the numbers are in the tables.");
+    if (found === null) missing = "The charts need a library that is not installed here (make setup fetches it); the numbers are in the tables.";
+    say("");
   });
 
-  /** @param {string} text */
-  function say(text) {
-    setText(said, text);
-    show(said, text !== "");
+  /** @param {string} problem */
+  function say(problem) {
+    setText(said, problem || missing);
+    show(said, said.textContent !== "");
   }
 
+  /** @returns {Promise<boolean>} false when another reading has overtaken this one */
   async function read() {
     const now = performance.now();
     const seconds = samples.length > 0 ? Math.min(hours * 3600, (now - readAt) / 1000 + OVERLAP_SECONDS) : hours * 3600;
     const mine = (turn += 1);
     readAt = now;
     /** @type {{ data: Sample[] }} */
-    const found = await callJson(`/v1/samples?hours=${(seconds / 3600).toFixed(4)}`);
-    if (mine === turn) samples = joined(samples, found.data, health.time - hours * 3600);
+    const found = await callJson(`/v1/samples?hours=${(seconds / 3600).toFixed(4)}`).catch((error) => {
+      if (mine === turn) throw error;
+      return { data: [] };
+    });
+    if (mine !== turn) return false;
+    samples = joined(samples, found.data, health.time - hours * 3600);
+    return true;
   }
 
   function draw() {
@@ -78,7 +86,8 @@ export function createCharts(place) {
     health = now;
     if (performance.now() - readAt < EVERY_MS[hours]) return;
     try {
-      await read();
+      if (!(await read())) return;
+      say("");
       draw();
     } catch (error) {
       readAt = -Infinity;

@@ -13,6 +13,7 @@ import { byId, el, setText, show } from "./dom.js";
 import { integer } from "./format.js";
 import { icon } from "./icons.js";
 import { createNotice, messageOf } from "./notice.js";
+import { visit } from "./page.js";
 import { createTabs } from "./tabs.js";
 
 /** @typedef {import("./wire.js").Comparison} Comparison */
@@ -47,8 +48,8 @@ let overview = null;
 let found = null;
 /** The overview whose figures are on the page. @type {Comparison | null} */
 let shown = null;
-/** The batches of the overview, and the question that the rows answer. */
-let [loaded, loadedRows] = ["", ""];
+/** The batches of the overview, the question that the rows answer, and the one that the shown rows answered. */
+let [loaded, loadedRows, shownRows] = ["", "", ""];
 let isReading = false;
 
 function pageSize() {
@@ -57,9 +58,7 @@ function pageSize() {
 
 /** @param {Partial<Place>} to @param {"push" | "replace"} [how] */
 function go(to, how = "push") {
-  const address = writePlace({ ...place, offset: 0, open: "", ...to });
-  if (how === "push") history.pushState(null, "", address);
-  else history.replaceState(null, "", address);
+  visit(writePlace({ ...place, offset: 0, open: "", ...to }), how);
   return arrive();
 }
 
@@ -70,6 +69,7 @@ async function arrive() {
   loading = new AbortController();
   const { signal } = loading;
   notice.hide();
+  byId("content").classList.remove("stale");
   isReading = place.batches.length >= 2;
   try {
     if (isReading) await load(signal);
@@ -78,6 +78,7 @@ async function arrive() {
     if (signal.aborted) return;
     if (loaded !== place.batches.join(" ")) forget();
     notice.say("bad", messageOf(error));
+    byId("content").classList.toggle("stale", overview !== null);
   }
   if (signal.aborted) return;
   isReading = false;
@@ -86,7 +87,7 @@ async function arrive() {
 
 function forget() {
   overview = shown = found = null;
-  loaded = loadedRows = "";
+  loaded = loadedRows = shownRows = "";
   progress.hide();
 }
 
@@ -133,9 +134,12 @@ async function loadRows(signal) {
   const sort = field()?.is_number ? place.sort : "line";
   const asked = question(place.batches, { field: path, only, sort, offset: place.offset, limit: pageSize() });
   if (loadedRows !== asked) {
-    found = /** @type {ComparedRows} */ (await callJson(`/v1/compare/rows?${asked}`, { signal }));
-    loadedRows = asked;
-    rows.show(found.data, view());
+    /** @type {ComparedRows} */
+    const fresh = await callJson(`/v1/compare/rows?${asked}`, { signal });
+    const isSame = shownRows === asked && JSON.stringify(fresh) === JSON.stringify(found);
+    [found, loadedRows, shownRows] = [fresh, asked, asked];
+    if (isSame) rows.open(view());
+    else rows.show(fresh.data, view());
     drawRows();
   } else rows.open(view());
 }
@@ -246,6 +250,7 @@ function drawProgress() {
 
 /** @param {number} offset */
 async function turn(offset) {
+  if (offset >= (found?.total ?? 0)) return; // pressed once more before the last page was there
   await go({ offset: Math.max(0, offset) });
   byId("panel").focus({ preventScroll: true });
   byId("pairs").scrollIntoView({ block: "start" });

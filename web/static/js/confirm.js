@@ -2,11 +2,12 @@
 
 import { el } from "./dom.js";
 
-/**
+/** One question at a time: a second click before the dialog covers the page asks nothing.
  * @param {{ title: string, text: string, act: string, keep: string, danger?: boolean }} question
  * @returns {Promise<boolean>} whether the person said to act
  */
 export function confirm({ title, text, act, keep, danger = false }) {
+  if (document.querySelector("dialog[open]")) return Promise.resolve(false);
   const dialog = el(
     "dialog",
     { "aria-labelledby": "confirm-title", "aria-describedby": "confirm-text" },

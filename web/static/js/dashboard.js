@@ -3,7 +3,7 @@
 import { callJson } from "./api.js";
 import { createBatchTable } from "./batch_table.js";
 import { isQueued, TABS } from "./batches.js";
-import { addressOf, inTab, listQuery, matches, placeIn, placeOf, RECENT } from "./dashboard_place.js";
+import { addressOf, inTab, isListed, listQuery, matches, placeIn, placeOf, RECENT } from "./dashboard_place.js";
 import { createExtras } from "./dashboard_extras.js";
 import { byId, el, mirror, setText, show } from "./dom.js";
 import { createFreshness } from "./freshness.js";
@@ -11,7 +11,7 @@ import { integer, plural } from "./format.js";
 import { icon } from "./icons.js";
 import { createJobRow } from "./job_row.js";
 import { withCommands } from "./notice.js";
-import { remember, remembered } from "./page.js";
+import { remember, remembered, visit } from "./page.js";
 import { createPoller } from "./poller.js";
 import { createSeries } from "./series.js";
 import { createTabs } from "./tabs.js";
@@ -20,7 +20,7 @@ import { dayVital, emptyIn, gpuVital, queueVital, workerVital } from "./vitals.j
 
 /** @typedef {import("./wire.js").Batch} Batch */
 /** @typedef {import("./dashboard_place.js").Place} Place */
-/** @typedef {{ health: import("./wire.js").Health, open: import("./wire.js").BatchList, rows: import("./wire.js").BatchList }} Reading */
+/** @typedef {{ health: import("./wire.js").Health, open: import("./wire.js").BatchList, rows: import("./wire.js").BatchList, asked: string }} Reading `rows` answer what was `asked` */
 
 const TYPED_MS = 250;
 
@@ -49,13 +49,13 @@ let typing;
 /** Move to another tab, page or filter, so that Back and a copied address lead there.
  * @param {Place} to */
 function go(to) {
-  history.pushState(null, "", addressOf(to));
+  visit(addressOf(to));
   arrive();
 }
 
 function arrive() {
   place = placeOf(location.search);
-  if (filter !== document.activeElement) filter.value = place.q;
+  if (filter.value.trim() !== place.q) filter.value = place.q;
   tabs.select(place.tab);
   byId("panel").classList.add("loading");
   void poller.now();
@@ -63,24 +63,30 @@ function arrive() {
 
 /** What is there is filtered at once; what is not, the API is asked for when the person pauses. */
 function typed() {
-  const old = String(listQuery(place));
   place = placeIn(place.tab, filter.value);
-  history.replaceState(null, "", addressOf(place));
+  visit(addressOf(place), "replace");
   tabs.select(place.tab);
-  if (reading) drawBatches(reading);
   clearTimeout(typing);
-  if (String(listQuery(place)) !== old) typing = setTimeout(() => void poller.now(), TYPED_MS);
+  byId("panel").classList.toggle("loading", !isAnswered());
+  if (!isAnswered()) typing = setTimeout(() => void poller.now(), TYPED_MS);
+  if (reading) drawBatches(reading);
+}
+
+/** Whether the rows are those of this tab, page and filter, and not of the ones before. */
+function isAnswered() {
+  return reading?.asked === String(listQuery(place));
 }
 
 /** @param {AbortSignal} signal @returns {Promise<Reading>} */
 async function read(signal) {
+  const asked = String(listQuery(place));
   const [health, open, rows] = await Promise.all([
     callJson("/health", { signal }),
     callJson("/v1/batches?status=active&limit=100", { signal }),
-    callJson(`/v1/batches?${listQuery(place)}`, { signal }),
+    callJson(`/v1/batches?${asked}`, { signal }),
     series.refresh(signal),
   ]);
-  return { health, open, rows };
+  return { health, open, rows, asked };
 }
 
 /** @param {Reading} now */
@@ -94,7 +100,7 @@ function draw(now) {
   cards.day.update(dayVital(health, series.answers));
   mirror(byId("problems"), health.problems, (problem) => problem, createProblem);
   show(byId("problems"), health.problems.length > 0);
-  byId("panel").classList.remove("loading");
+  byId("panel").classList.toggle("loading", !isAnswered());
   drawBatches(now);
   announceFinished(open.data);
   setText(byId("title"), `${open.data.length > 0 ? `${integer(open.data.length)} active · ` : ""}Batch`);
@@ -105,7 +111,7 @@ function draw(now) {
 function drawBatches({ open, rows }) {
   tabs.count(rows.counts);
   const jobs = jobsOf(open.data);
-  const found = rows.data.filter((batch) => matches(batch, place.terms));
+  const found = rows.data.filter((batch) => isListed(batch, place.tab) && matches(batch, place.terms));
   const finished = jobs === null ? found : place.tab === "active" ? found.slice(0, RECENT) : [];
   drawn.batches([...(jobs ?? []), ...finished]);
   mirror(byId("jobs"), jobs ?? [], (batch) => batch.id, () => createJobRow(actions, extras));
@@ -162,10 +168,9 @@ function announceFinished(open) {
   openBefore = now;
 }
 
-/** @returns {import("./dom.js").View} */
-function createProblem() {
-  const text = el("p");
-  return { node: el("li", { class: "notice warn" }, icon("warning"), text), update: (problem) => text.replaceChildren(...withCommands(problem)) };
+/** @param {string} problem @returns {import("./dom.js").View} */
+function createProblem(problem) {
+  return { node: el("li", { class: "notice warn" }, icon("warning"), el("p", {}, ...withCommands(problem))), update() {} };
 }
 
 const interval = byId("interval");
@@ -176,7 +181,7 @@ interval.addEventListener("change", () => {
   poller.every(Number(interval.value));
 });
 byId("refresh").addEventListener("click", () => void poller.now());
-byId("older").addEventListener("click", () => go({ ...place, after: reading?.rows.last_id ?? null }));
+byId("older").addEventListener("click", () => isAnswered() && go({ ...place, after: reading?.rows.last_id ?? null }));
 byId("newest").addEventListener("click", () => go({ ...place, after: null }));
 byId("clear-filter").addEventListener("click", () => {
   filter.value = "";

@@ -18,6 +18,7 @@ export function createBulkBar(bar, selection, { changed }) {
   const count = el("b");
   const notice = createNotice({ closable: true });
   const clear = el("button", { type: "button", class: "quiet icon-only", "aria-label": "Select nothing", title: "Select nothing" }, icon("cross"));
+  let isActing = false;
   const buttons = { cancel: createButton("cancel", "ban"), retry: createButton("retry", "retry") };
   clear.addEventListener("click", () => selection.choose(selection.batches(), false));
   bar.replaceChildren(el("span", {}, count, clear), buttons.cancel.node, buttons.retry.node);
@@ -26,8 +27,16 @@ export function createBulkBar(bar, selection, { changed }) {
   function createButton(kind, name) {
     const word = el("span");
     const node = el("button", { type: "button" }, icon(name), word);
-    node.addEventListener("click", () => act(kind).catch((error) => notice.say("bad", messageOf(error))));
+    node.addEventListener("click", () => void start(kind));
     return { node, word };
+  }
+
+  /** @param {Kind} kind */
+  async function start(kind) {
+    if (isActing) return;
+    isActing = true;
+    await act(kind).catch((error) => notice.say("bad", messageOf(error)));
+    isActing = false;
   }
 
   /** @param {Kind} kind */

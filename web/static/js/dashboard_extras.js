@@ -2,6 +2,7 @@
 
 import { byId } from "./dom.js";
 import { listenToKeys } from "./keys.js";
+import { createNotice } from "./notice.js";
 import { remember, remembered } from "./page.js";
 import { createSelection } from "./row_parts.js";
 
@@ -47,11 +48,20 @@ export function createExtras({ changed, redraw }) {
 function lateActions(changed) {
   /** @type {Promise<import("./job_row.js").Actions> | undefined} */
   let loaded;
-  const load = () => (loaded ??= import("./batch_actions.js").then((module) => module.createBatchActions({ changed })));
+  const notice = createNotice({ closable: true });
+  const gone = () => {
+    loaded = undefined;
+    notice.say("bad", "The server of these pages does not answer: reload the page when it does.");
+  };
+  /** @param {(actions: import("./job_row.js").Actions) => void} act */
+  const late = (act) => {
+    loaded ??= import("./batch_actions.js").then((module) => module.createBatchActions({ changed }));
+    void loaded.then(act, gone);
+  };
   return {
-    cancel: (batch) => void load().then((actions) => actions.cancel(batch)),
-    retry: (batch) => void load().then((actions) => actions.retry(batch)),
-    failed: (error) => void load().then((actions) => actions.failed(error)),
+    cancel: (batch) => late((actions) => actions.cancel(batch)),
+    retry: (batch) => late((actions) => actions.retry(batch)),
+    failed: (error) => late((actions) => actions.failed(error)),
   };
 }
 

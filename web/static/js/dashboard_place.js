@@ -38,6 +38,12 @@ function hasState(tab, status) {
   return tab === "all" || tab === status;
 }
 
+/** Whether the list of a tab has such a batch; below the open ones stand those that ended lately.
+ * @param {Batch} batch @param {string} tab */
+export function isListed(batch, tab) {
+  return tab === "active" || tab === "queued" ? !isOpen(batch) : tab === "all" || tab === batch.status;
+}
+
 /** @param {Place} place */
 export function addressOf({ tab, after, q }) {
   return `?${new URLSearchParams({ tab, ...(q ? { q } : {}), ...(after ? { after } : {}) })}`;

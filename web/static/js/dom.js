@@ -78,7 +78,7 @@ const views = new WeakMap();
 
 /**
  * Makes the children of `parent` mirror `items`: a view is created once per key, then only updated, and moved only
- * when the order changed. So focus, scroll and text selection survive a refresh.
+ * when the order changed. So focus, scroll and text selection survive a refresh, a new order included.
  * @template T
  * @param {HTMLElement} parent @param {T[]} items @param {(item: T) => string} keyOf @param {(item: T) => View} create
  */
@@ -96,9 +96,17 @@ export function mirror(parent, items, keyOf, create) {
   let place = parent.firstElementChild;
   for (const { node } of kept.values()) {
     if (node === place) place = place.nextElementSibling;
-    else parent.insertBefore(node, place);
+    else move(parent, node, place);
   }
   views.set(parent, kept);
+}
+
+/** To be taken out of the document and put back would cost a node its focus.
+ * @param {HTMLElement} parent @param {HTMLElement} node @param {Element | null} before */
+function move(parent, node, before) {
+  const focused = node.contains(document.activeElement) ? /** @type {HTMLElement} */ (document.activeElement) : null;
+  parent.insertBefore(node, before);
+  if (focused !== document.activeElement) focused?.focus({ preventScroll: true });
 }
 
 /** @param {HTMLElement} parent @param {HTMLElement} node */

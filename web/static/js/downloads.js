@@ -1,14 +1,12 @@
 // Downloads of result and error files: a plain link, unless the API wants a key, which no link can carry.
 
 import { apiBase, call, storedKey } from "./api.js";
+import { setAttribute } from "./dom.js";
 
-const address = await apiBase().catch(() => "");
-
-/** Makes an anchor a download of `path`; may be called again with another path.
+/** Makes an anchor a download of `path`; may be called again with another path, or when the address was not known yet.
  * @param {HTMLAnchorElement} anchor @param {string} path @param {string} filename @param {(error: unknown) => void} onError */
 export function bindDownload(anchor, path, filename, onError) {
-  const href = address + path;
-  if (anchor.getAttribute("href") !== href) anchor.href = href;
+  void apiBase().then((base) => setAttribute(anchor, "href", base + path), () => undefined);
   anchor.download = filename;
   anchor.onclick = (event) => {
     if (!storedKey()) return;

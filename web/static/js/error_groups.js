@@ -22,15 +22,24 @@ export function createErrorGroups(place, actions) {
   /** @type {Batch} */
   let current;
   let known = "";
+  let turn = 0;
   retry.addEventListener("click", () => actions.retry(current));
 
   async function read() {
     const batch = current;
-    /** @type {{ data: Group[], total: number }} */
-    const found = await callJson(`/v1/batches/${encodeURIComponent(batch.id)}/errors`);
-    const items = found.data.map((group) => ({ group, total: found.total, batch }));
-    mirror(list, items, ({ group }) => group.code, createGroup);
-    setText(said, saidOf(batch, found.total));
+    const mine = (turn += 1);
+    try {
+      /** @type {{ data: Group[], total: number }} */
+      const found = await callJson(`/v1/batches/${encodeURIComponent(batch.id)}/errors`);
+      if (mine !== turn) return; // newer ones are on their way
+      const items = found.data.map((group) => ({ group, total: found.total, batch }));
+      mirror(list, items, ({ group }) => group.code, createGroup);
+      setText(said, saidOf(batch, found.total));
+    } catch (error) {
+      if (mine !== turn) return;
+      known = "";
+      setText(said, messageOf(error));
+    }
   }
 
   return {
@@ -45,10 +54,7 @@ export function createErrorGroups(place, actions) {
       const now = `${batch.status} ${count}`;
       if (now === known) return;
       known = now;
-      read().catch((error) => {
-        known = "";
-        setText(said, messageOf(error));
-      });
+      void read();
     },
   };
 }

@@ -37,6 +37,11 @@ export function createModelPicker({ changed }) {
   });
   other.addEventListener("input", changed);
 
+  /** The model that is loaded anyway, else the first of the list. */
+  function chooseUsual() {
+    select.value = models.find((model) => model.loaded)?.id ?? models[0]?.id ?? OTHER;
+  }
+
   return {
     async load() {
       /** @type {{ data: Model[] }} */
@@ -44,10 +49,19 @@ export function createModelPicker({ changed }) {
       models = list.data;
       const options = models.map((model) => el("option", { value: model.id }, model.loaded ? `${model.id} (loaded)` : model.id));
       select.replaceChildren(...options, el("option", { value: OTHER }, "Another model …"));
-      select.value = touched ? OTHER : (models.find((model) => model.loaded)?.id ?? models[0]?.id ?? OTHER);
+      if (touched) select.value = OTHER;
+      else chooseUsual();
       followSuggestion();
       showOther();
       changed();
+    },
+    /** As if nobody had chosen. */
+    reset() {
+      touched = false;
+      suggested = [];
+      other.value = "";
+      chooseUsual();
+      showOther();
     },
     /** @param {string[]} named the models that the lines of a file ask for */
     suggest(named) {

@@ -1,4 +1,4 @@
-// What every page has: icons in the markup and the theme button of the bar.
+// What every page has: icons in the markup, the theme button of the bar, an address that says where one is.
 
 import { byId, placeIcons, setAttribute } from "./dom.js";
 import { icon } from "./icons.js";
@@ -33,6 +33,13 @@ function showTheme(theme) {
   button.replaceChildren(icon(THEMES[theme].icon));
   setAttribute(button, "aria-label", `Theme: ${theme}`);
   setAttribute(button, "title", `Theme: ${theme}`);
+}
+
+/** Puts where one is into the address. The same thing pressed twice makes one step for the way back, not two.
+ * @param {string} query @param {"push" | "replace"} [how] */
+export function visit(query, how = "push") {
+  if (how === "push" && query !== location.search) history.pushState(null, "", query);
+  else history.replaceState(null, "", query);
 }
 
 /** Keeps a small choice of the person for the next visit.

@@ -16,13 +16,14 @@ export function createPoller({ work, onDone, onFail }) {
   let interval = 5000;
   let failures = 0;
   let turns = 0;
+  let isRunning = false;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   let timer;
   let controller = new AbortController();
 
   function schedule() {
     clearTimeout(timer);
-    if (interval > 0 && !document.hidden) timer = setTimeout(turn, nextDelay(interval, failures));
+    if (interval > 0 && !isRunning && !document.hidden) timer = setTimeout(turn, nextDelay(interval, failures));
   }
 
   async function turn() {
@@ -30,6 +31,7 @@ export function createPoller({ work, onDone, onFail }) {
     controller.abort();
     controller = new AbortController();
     const mine = (turns += 1);
+    isRunning = true;
     try {
       const result = await work(controller.signal);
       if (mine !== turns) return; // a newer turn has taken over
@@ -40,6 +42,7 @@ export function createPoller({ work, onDone, onFail }) {
       failures += 1;
       onFail(error, failures, interval > 0 ? nextDelay(interval, failures) : null);
     }
+    isRunning = false;
     schedule();
   }
 
@@ -50,7 +53,8 @@ export function createPoller({ work, onDone, onFail }) {
 
   return {
     now: turn,
-    /** @param {number} milliseconds 0 switches repeating off */
+    /** A turn under way is waited for, however slow; the next one comes so long after it.
+     * @param {number} milliseconds 0 switches repeating off */
     every(milliseconds) {
       interval = milliseconds;
       schedule();

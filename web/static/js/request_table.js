@@ -7,7 +7,7 @@ import { hitIn, secondsText } from "./row_reading.js";
 
 /** @typedef {import("./wire.js").RequestRow} RequestRow */
 /** @typedef {import("./wire.js").AnswerRow} AnswerRow */
-/** @typedef {{ open: (line: number) => void, sort: (sort: string) => void, addressOf: (line: number) => string }} TableActions */
+/** @typedef {{ open: (line: number) => void, sort: (first: string) => void, addressOf: (line: number) => string }} TableActions `sort`: the first order of a heading */
 
 const COLUMNS = [
   { id: "line", word: "Line", kind: "num", sorts: "line" },
@@ -64,13 +64,11 @@ function createHead({ word, kind, sorts }, actions) {
   const name = sorts.replace("-", "");
   const button = el("button", { type: "button", class: "sort" }, word);
   const node = el("th", { scope: "col", class: kind || null }, sorts ? button : word);
-  let now = "line";
-  button.addEventListener("click", () => actions.sort(nextSort(now, sorts)));
+  button.addEventListener("click", () => actions.sort(sorts));
   return {
     node,
     /** @param {string} sort */
     update(sort) {
-      now = sort;
       const isOurs = sorts !== "" && sort.replace("-", "") === name;
       setAttribute(node, "aria-sort", isOurs ? (sort.startsWith("-") ? "descending" : "ascending") : null);
     },

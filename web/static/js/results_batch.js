@@ -7,7 +7,8 @@ import { byId, show } from "./dom.js";
 import { createFacets } from "./facets.js";
 import { createFreshness } from "./freshness.js";
 import { createPoller } from "./poller.js";
-import { createRequestTable } from "./request_table.js";
+import { visit } from "./page.js";
+import { createRequestTable, nextSort } from "./request_table.js";
 import { drawErrors, drawHead } from "./results_head.js";
 import { addressOf, answersQuery, filterQuery, ledgerQuery, PAGE_SIZE, placeOf, sourceOf, withValue } from "./results_place.js";
 import { drawFilters, drawRows, listenToFilters } from "./results_rows.js";
@@ -26,7 +27,7 @@ const path = `/v1/batches/${encodeURIComponent(id)}`;
 const poller = createPoller({ work: read, onDone: draw, onFail: (...failure) => freshness.failed(...failure) });
 const freshness = createFreshness({ retryNow: () => void poller.now() });
 const actions = createBatchActions({ changed: () => void poller.now() });
-const table = createRequestTable(byId("requests"), { open: openRow, sort: (sort) => go({ ...firstPage(), sort }), addressOf: (line) => addressOf(id, { ...place(), line }) });
+const table = createRequestTable(byId("requests"), { open: openRow, sort: (first) => go({ ...firstPage(), sort: nextSort(place().sort, first) }), addressOf: (line) => addressOf(id, { ...place(), line }) });
 const facets = createFacets(byId("facet-list"), id, { place, go: (to) => go({ ...to, offset: 0, after: 0, line: null }) });
 /** @type {Awaited<ReturnType<typeof makeDrawer>> | null} */
 let drawer = null;
@@ -34,8 +35,6 @@ let drawer = null;
 let batch = null;
 /** @type {Rows | null} */
 let rows = null;
-/** @type {Map<string, number>} */
-const sizes = new Map();
 let facetsAsked = "";
 let facetsAt = -Infinity;
 let readingFacets = new AbortController();
@@ -67,14 +66,12 @@ async function readRows({ request_counts: counts }, signal) {
 
 /** @param {Place} to @param {"push" | "replace"} [how] */
 function go(to, how = "push") {
-  const address = addressOf(id, to);
-  if (how === "push") history.pushState(null, "", address);
-  else history.replaceState(null, "", address);
+  visit(addressOf(id, to), how);
   arrive();
 }
 
 function arrive() {
-  drawFilters(place(), go);
+  drawFilters(id, place(), go);
   void showDrawer();
   void poller.now();
 }
@@ -84,12 +81,11 @@ function draw([found, errors, list]) {
   batch = found;
   rows = list;
   freshness.updated();
-  drawHead(found, actions, sizes);
-  void learnSizes(found);
+  drawHead(found, actions);
   drawErrors(errors.data, { filter: (code) => go({ ...withValue(firstPage(), "error_code", code) }), open: openRow });
   table.update(list.data, place());
   table.mark(place().line);
-  drawRows(id, place(), list, found);
+  drawRows(place(), list, found);
   finishTurn(list);
   drawer?.refresh();
   drawWays();
@@ -115,25 +111,15 @@ async function drawFacets(found, list) {
   }
 }
 
-/** Sizes of the result files; they never change, so each is asked for once.
- * @param {Batch} found */
-async function learnSizes(found) {
-  const ids = [found.output_file_id, found.error_file_id].filter((one) => one !== null && !sizes.has(one));
-  if (ids.length === 0) return;
-  const learned = await Promise.all(ids.map((one) => callJson(`/v1/files/${one}`))).catch(() => []);
-  for (const file of learned) sizes.set(file.id, file.bytes);
-  drawHead(found, actions, sizes);
-}
-
 /** @param {number} line */
 function openRow(line) {
-  history.pushState(null, "", addressOf(id, { ...place(), line }));
+  visit(addressOf(id, { ...place(), line }));
   void showDrawer();
 }
 
 async function makeDrawer() {
   const { createRowDrawer } = await import("./row_drawer.js");
-  return createRowDrawer(id, { step, closed: closeRow, link: () => new URL(addressOf(id, { ...place(), offset: 0, after: 0 }), location.href).href });
+  return createRowDrawer(id, { step, closed: closeRow, read: drawWays, link: () => new URL(addressOf(id, { ...place(), offset: 0, after: 0 }), location.href).href });
 }
 
 /** @type {ReturnType<typeof makeDrawer> | undefined} */
@@ -147,14 +133,14 @@ async function showDrawer() {
   drawer = await making;
   const { line } = place();
   if (line === null) return drawer.hide();
-  await drawer.show(line);
+  drawer.show(line);
   drawWays();
 }
 
 function closeRow() {
   const { line } = place();
   if (line === null) return;
-  history.replaceState(null, "", addressOf(id, { ...place(), line: null }));
+  visit(addressOf(id, { ...place(), line: null }), "replace");
   table.mark(null);
   table.focus(line);
 }
@@ -166,7 +152,7 @@ function step(direction) {
   if (to === null) return;
   if (to === "page") turnPage(direction);
   else {
-    history.replaceState(null, "", addressOf(id, { ...place(), line: to }));
+    visit(addressOf(id, { ...place(), line: to }), "replace");
     void showDrawer();
   }
 }
@@ -191,7 +177,7 @@ function hasMore() {
 function turnPage(direction) {
   if (turning) return;
   turning = direction;
-  history.replaceState(null, "", addressOf(id, pageBeside(direction)));
+  visit(addressOf(id, pageBeside(direction)), "replace");
   void poller.now();
 }
 
@@ -200,7 +186,7 @@ function finishTurn(list) {
   const row = turning > 0 ? list.data[0] : turning < 0 ? list.data.at(-1) : undefined;
   turning = 0;
   if (!row || place().line === null) return;
-  history.replaceState(null, "", addressOf(id, { ...place(), line: row.line }));
+  visit(addressOf(id, { ...place(), line: row.line }), "replace");
   void showDrawer();
 }
 
@@ -229,7 +215,7 @@ function onKey(event) {
 }
 
 listenToFilters(place, go);
-byId("next").addEventListener("click", () => go({ ...pageBeside(1), line: null }));
+byId("next").addEventListener("click", () => hasMore() && go({ ...pageBeside(1), line: null }));
 byId("previous").addEventListener("click", () => go({ ...pageBeside(-1), line: null }));
 byId("first").addEventListener("click", () => go(firstPage()));
 byId("cancel").addEventListener("click", () => batch && actions.cancel(batch));

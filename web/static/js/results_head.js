@@ -9,8 +9,8 @@ import { integer } from "./format.js";
 /** @typedef {import("./wire.js").Batch} Batch */
 /** @typedef {{ code: string, count: number, sample: { line: number | null, custom_id: string | null, message: string | null } }} ErrorGroup */
 
-/** @param {Batch} batch @param {import("./job_row.js").Actions} actions @param {Map<string, number>} sizes bytes of its files */
-export function drawHead(batch, actions, sizes) {
+/** @param {Batch} batch @param {import("./job_row.js").Actions} actions */
+export function drawHead(batch, actions) {
   const name = displayName(batch);
   setText(byId("title"), `${name} · Batch`);
   setText(byId("batch-name"), name);
@@ -22,7 +22,7 @@ export function drawHead(batch, actions, sizes) {
   setAttribute(byId("batch-bar"), "value", String(doneCount(batch)));
   setText(byId("batch-percent"), donePercent(batch));
   show(byId("batch-meter"), isOpen(batch));
-  mirror(byId("details"), detailRows(batch, new Date(), sizes), (row) => row.label, createDetail);
+  mirror(byId("details"), detailRows(batch, new Date()), (row) => row.label, createDetail);
   drawOffers(batch, actions);
 }
 

@@ -6,6 +6,7 @@ import { createBatchTable } from "./batch_table.js";
 import { byId, setText, show } from "./dom.js";
 import { createFreshness } from "./freshness.js";
 import { plural } from "./format.js";
+import { visit } from "./page.js";
 import { createPoller } from "./poller.js";
 
 const PAGE_SIZE = 25;
@@ -15,14 +16,15 @@ const FINISHED = ["completed", "failed", "cancelled", "expired"];
 /** @typedef {import("./wire.js").BatchList} BatchList */
 
 const poller = createPoller({
-  work: (signal) => callJson(`/v1/batches?${query()}`, { signal }),
+  work: read,
   onDone: draw,
   onFail: (...failure) => freshness.failed(...failure),
 });
 const freshness = createFreshness({ retryNow: () => void poller.now() });
 const table = createBatchTable(byId("table"), createBatchActions({ changed: () => void poller.now() }));
-/** @type {string | null} */
-let lastId = null;
+/** The last of the batches shown, and the question they answer: what follows them follows no other list.
+ * @type {{ lastId: string | null, asked: string }} */
+let shown = { lastId: null, asked: "" };
 
 function place() {
   const asked = new URLSearchParams(location.search);
@@ -40,7 +42,7 @@ function query() {
 
 /** @param {string} status @param {string | null} [after] */
 function go(status, after) {
-  history.pushState(null, "", `?${new URLSearchParams({ status, ...(after ? { after } : {}) })}`);
+  visit(`?${new URLSearchParams({ status, ...(after ? { after } : {}) })}`);
   arrive();
 }
 
@@ -49,12 +51,18 @@ function arrive() {
   void poller.now();
 }
 
-/** @param {BatchList} list */
-function draw(list) {
+/** @param {AbortSignal} signal @returns {Promise<{ list: BatchList, asked: string }>} */
+async function read(signal) {
+  const asked = String(query());
+  return { list: await callJson(`/v1/batches?${asked}`, { signal }), asked };
+}
+
+/** @param {{ list: BatchList, asked: string }} reading */
+function draw({ list, asked }) {
   freshness.updated();
   const { status, after } = place();
   table.update(list.data, { oneState: FINISHED.includes(status) });
-  lastId = list.last_id;
+  shown = { lastId: list.last_id, asked };
   const total = status === "finished" ? FINISHED.reduce((sum, one) => sum + list.counts[/** @type {"all"} */ (one)], 0) : list.counts[/** @type {"all"} */ (status)];
   setText(byId("list-count"), plural(total ?? list.data.length, "batch", "batches"));
   show(byId("empty"), list.data.length === 0);
@@ -64,7 +72,7 @@ function draw(list) {
 }
 
 byId("status").addEventListener("change", () => go(byId("status").value));
-byId("older").addEventListener("click", () => go(place().status, lastId));
+byId("older").addEventListener("click", () => shown.asked === String(query()) && go(place().status, shown.lastId));
 byId("newest").addEventListener("click", () => go(place().status));
 addEventListener("popstate", arrive);
 poller.every(EVERY_MS);

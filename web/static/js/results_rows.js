@@ -21,6 +21,7 @@ export function listenToFilters(place, go) {
    * @param {Partial<Place>} change @param {"push" | "replace"} [how] */
   const change = (change, how) => {
     clearTimeout(typing);
+    typing = undefined;
     go({ ...place(), offset: 0, after: 0, line: null, text: byId("search").value, customId: byId("custom-id").value, ...change }, how);
   };
   for (const id of ["search", "custom-id"]) {
@@ -28,22 +29,27 @@ export function listenToFilters(place, go) {
       clearTimeout(typing);
       typing = setTimeout(() => change({}, "replace"), TYPING_PAUSE_MS);
     });
+    byId(id).addEventListener("change", () => typing !== undefined && change({}, "replace")); // left before the pause
   }
   byId("request-status").addEventListener("change", () => change({ status: byId("request-status").value }));
   byId("sort").addEventListener("change", () => change({ sort: byId("sort").value }));
   byId("clear").addEventListener("click", () => change({ status: "", code: "", customId: "", text: "", where: [] }));
 }
 
-/** Shows what is asked for. A field that is being typed in stays as it is.
- * @param {Place} place @param {Go} go */
-export function drawFilters(place, go) {
+/** Shows what is asked for, and binds the export to it. What is being typed stays.
+ * @param {string} batchId @param {Place} place @param {Go} go */
+export function drawFilters(batchId, place, go) {
   const fields = { search: place.text, "custom-id": place.customId, "request-status": place.status };
   for (const [id, value] of Object.entries(fields)) {
-    if (document.activeElement !== byId(id) || byId(id).value === "") byId(id).value = value;
+    if (typing === undefined && byId(id).value !== value) byId(id).value = value;
   }
   byId("sort").value = [...byId("sort").options].some((/** @type {HTMLOptionElement} */ one) => one.value === place.sort) ? place.sort : "line";
   show(byId("chips"), isFiltered(place));
   mirror(byId("chip-list"), chipsOf(place).map((chip) => ({ chip, go })), ({ chip }) => chip.key, createChip);
+  for (const format of ["csv", "jsonl"]) {
+    const asked = new URLSearchParams([...filterQuery(place), ["sort", place.sort], ["format", format]]);
+    bindDownload(byId(`export-${format}`), `/v1/batches/${encodeURIComponent(batchId)}/export?${asked}`, `${batchId}_answers.${format}`, (error) => notice.say("bad", messageOf(error)));
+  }
 }
 
 /** @returns {import("./dom.js").View} */
@@ -66,18 +72,14 @@ function createChip() {
   };
 }
 
-/** @param {string} batchId @param {Place} place @param {import("./results_batch.js").Rows} rows @param {import("./wire.js").Batch} batch */
-export function drawRows(batchId, place, rows, batch) {
+/** @param {Place} place @param {import("./results_batch.js").Rows} rows @param {import("./wire.js").Batch} batch */
+export function drawRows(place, rows, batch) {
   drawPager(place, rows);
   drawNote(rows, batch);
   show(byId("requests-empty"), rows.data.length === 0);
   setText(byId("requests-count"), rows.total === null ? "" : plural(rows.total, "request") + (isFiltered(place) ? " match" : ""));
   const answered = batch.request_counts.completed + batch.request_counts.failed > 0;
   show(byId("exports"), answered && rows.data.length > 0 && !["pending", "running"].includes(place.status));
-  for (const format of ["csv", "jsonl"]) {
-    const asked = new URLSearchParams([...filterQuery(place), ["sort", place.sort], ["format", format]]);
-    bindDownload(byId(`export-${format}`), `/v1/batches/${encodeURIComponent(batchId)}/export?${asked}`, `${batchId}_answers.${format}`, (error) => notice.say("bad", messageOf(error)));
-  }
   setText(byId("export-word"), isFiltered(place) ? `Export ${rows.source === "answers" && rows.total !== null ? `these ${integer(rows.total)}` : "these answers"}` : "Export all answers");
 }
 

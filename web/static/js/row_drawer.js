@@ -10,16 +10,19 @@ import { messageOf } from "./notice.js";
 import { rowParts } from "./row_view.js";
 
 /** @typedef {import("./wire.js").AnswerDetail} AnswerDetail */
-/** @typedef {{ step: (to: 1 | -1) => void, closed: () => void, link: () => string }} DrawerActions */
+/** @typedef {{ step: (to: 1 | -1) => void, closed: () => void, read: () => void, link: () => string }} DrawerActions `read`: another row is shown, its neighbours are known */
 
 const STEPS = /** @type {Record<string, 1 | -1>} */ ({ j: 1, ArrowRight: 1, k: -1, ArrowLeft: -1 });
 const OPEN_STATES = ["pending", "running"];
 
 /** @param {string} batchId @param {DrawerActions} actions */
 export function createRowDrawer(batchId, actions) {
-  const at = createFrame(actions);
+  const at = createFrame({ ...actions, closed });
   /** @type {AnswerDetail | null} */
   let detail = null;
+  /** The line to be shown: the detail's, or that of the one being read.
+   * @type {number | null} */
+  let wanted = null;
   let reading = new AbortController();
 
   async function read(/** @type {number} */ line) {
@@ -36,7 +39,21 @@ export function createRowDrawer(batchId, actions) {
     if (!signal.aborted) at.body.removeAttribute("aria-busy");
   }
 
+  function stopReading() {
+    reading.abort();
+    at.body.removeAttribute("aria-busy");
+  }
+
+  /** What is opened again is read again. */
+  function closed() {
+    if (at.dialog.open) return; // opened again before the browser told of its end
+    stopReading();
+    detail = wanted = null;
+    actions.closed();
+  }
+
   function draw(/** @type {AnswerDetail} */ found) {
+    if (JSON.stringify(found) === JSON.stringify(detail)) return; // focus, selection and open parts stay
     const isNew = detail?.line !== found.line;
     detail = found;
     setText(at.title, found.custom_id);
@@ -45,6 +62,7 @@ export function createRowDrawer(batchId, actions) {
     setText(at.said, `Line ${found.line}, ${found.status}`);
     at.body.replaceChildren(...rowParts(found));
     if (isNew) at.body.scrollTop = 0;
+    actions.read();
   }
 
   /** @param {number} line @param {unknown} error */
@@ -61,15 +79,17 @@ export function createRowDrawer(batchId, actions) {
      * @param {number} line */
     show(line) {
       if (!at.dialog.open) at.dialog.showModal();
-      if (detail?.line !== line) void read(line);
+      if (line === wanted && detail !== null) return;
+      wanted = line;
+      if (detail?.line === line) stopReading();
+      else void read(line);
     },
     /** Reads again what had no answer yet. */
     refresh() {
-      if (at.dialog.open && detail && OPEN_STATES.includes(detail.status)) void read(detail.line);
+      if (at.dialog.open && detail?.line === wanted && OPEN_STATES.includes(detail?.status ?? "")) void read(detail.line);
     },
     hide() {
       if (at.dialog.open) at.dialog.close();
-      detail = null;
     },
     /** The lines beside the shown one in the file. */
     neighbours() {

@@ -108,24 +108,31 @@ async function fillMarkdown(node, text) {
  * @param {Shape[]} shapes @param {HTMLElement} place */
 function createShapeChoice(shapes, place) {
   const node = el("span", { class: "segments", role: "group", "aria-label": "Show the answer as" });
-  /** @param {Shape} shape */
-  function choose(shape) {
+  /** @type {Shape} */
+  let chosen;
+  /** What takes time to fill is shown when it is done, unless another shape was chosen since.
+   * @param {Shape} shape */
+  async function choose(shape) {
+    chosen = shape;
     for (const button of node.children) setAttribute(button, "aria-pressed", String(button.dataset.shape === shape.id));
-    void shape.fill(place);
+    const made = el("div");
+    const filling = shape.fill(made);
+    if (filling) await filling;
+    if (chosen === shape) place.replaceChildren(made);
   }
   /** @param {Shape} shape */
   function add(shape) {
     const button = el("button", { type: "button", "data-shape": shape.id, "aria-pressed": "false" }, shape.word);
     button.addEventListener("click", () => {
       remember(VIEW_NAME, shape.id);
-      choose(shape);
+      void choose(shape);
     });
     node.append(button);
     show(node, node.children.length > 1);
-    if (remembered(VIEW_NAME) === shape.id) choose(shape);
+    if (remembered(VIEW_NAME) === shape.id) void choose(shape);
   }
   for (const shape of shapes) add(shape);
-  if (!node.querySelector('[aria-pressed="true"]')) choose(shapes[0]);
+  if (!node.querySelector('[aria-pressed="true"]')) void choose(shapes[0]);
   return { node, add };
 }
 

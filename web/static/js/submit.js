@@ -17,7 +17,7 @@ import { createMachine } from "./submit_machine.js";
 import { createMetadata } from "./submit_metadata.js";
 import { showEstimate } from "./submit_outlook.js";
 import { createTrial, TRIAL_LINES } from "./submit_trial.js";
-import { newIdempotencyKey, upload } from "./upload.js";
+import { createAttempts, upload } from "./upload.js";
 
 const form = byId("form");
 const notice = createNotice();
@@ -29,19 +29,13 @@ let report = null;
 let checking = new AbortController();
 /** @type {AbortController | null} set while a submission is under way: the guard against a second one */
 let sending = null;
-let idempotencyKey = newIdempotencyKey();
+const attempts = createAttempts();
 const picker = createModelPicker({ changed });
 const metadata = createMetadata({ changed });
 const trial = createTrial({ ended: learnAgain });
 const code = createCodeSamples(() => ({ ...order(), filename: file?.name ?? "requests.jsonl", model: picker.value() || "MODEL", endpoint: report?.endpoint ?? "/v1/chat/completions" }));
 
-/** Another submission than the last one tried gets a key of its own; the same one, tried again, keeps its key. */
-function forgetAttempt() {
-  idempotencyKey = newIdempotencyKey();
-}
-
 function changed() {
-  forgetAttempt();
   queueMicrotask(drawOutlook); // once this module has run to its end
 }
 
@@ -142,8 +136,8 @@ function showReason(reason) {
 
 function submit() {
   return attempt(async (submission, signal) => {
-    const receipt = await upload(submission, idempotencyKey, { signal, onProgress: showProgress });
-    forgetAttempt();
+    const receipt = await upload(submission, attempts.keyOf(submission), { signal, onProgress: showProgress });
+    attempts.settled();
     trial.hide();
     showReceipt(receipt);
   });
@@ -168,7 +162,7 @@ async function showFailure(error, sent) {
     notice.say("", "Key saved. Submit again.");
     return;
   }
-  if (error.status < 500) forgetAttempt(); // refused for good: what is sent next is a new attempt
+  if (error.status < 500) attempts.settled(); // refused for good: what is sent next is a new attempt
   notice.say("bad", error.retryAfterSeconds ? `${error.message} Try again in ${error.retryAfterSeconds} s.` : error.message);
   if (error.errors.length > 0) await showServerErrors(error, sent);
 }
@@ -184,6 +178,7 @@ function startOver() {
   file = null;
   report = null;
   metadata.set({});
+  picker.reset();
   history.replaceState(null, "", location.pathname);
   showExample();
   changed();
@@ -206,16 +201,18 @@ function learnAgain() {
   void machine.readBatches().then(drawOutlook, () => undefined);
 }
 
-/** Fills the form in as another batch was; nothing is sent.
+/** Fills the form in as another batch was; nothing is sent. A file that was chosen meanwhile stays.
  * @param {string} batchId */
 async function startFrom(batchId) {
   try {
     const { batch, file: found } = await readClone(batchId);
+    if (sending) return;
     setPriority(batch.priority);
     byId("name").value = batch.metadata?.name ?? "";
     metadata.set(batch.metadata ?? {});
     picker.choose(batch.model);
-    await choose(found);
+    if (file === null) await choose(found);
+    if (file !== found) return;
     const link = el("a", { href: `index.html?batch=${encodeURIComponent(batchId)}` }, displayName(batch));
     notice.say("", "Filled in as ", link, " was. Nothing is sent yet: change what you like.");
   } catch (error) {
@@ -245,9 +242,9 @@ function listen() {
   listenForDrops(byId("drop"), (dropped) => void choose(dropped));
 }
 
-setText(byId("example-lines"), (await exampleFile().text()).trim());
 listen();
 takeFile(); // one that was chosen before this module ran
+setText(byId("example-lines"), (await exampleFile().text()).trim());
 await readMachine();
 const cloned = new URLSearchParams(location.search).get("clone");
 if (cloned) await startFrom(cloned);

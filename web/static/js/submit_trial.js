@@ -2,7 +2,7 @@
 
 import { callJson } from "./api.js";
 import { isOpen, requestState, stateOf } from "./batches.js";
-import { byId, el, setState, setText, show } from "./dom.js";
+import { byId, el, mirror, setAttribute, setState, setText, show } from "./dom.js";
 import { linesOf } from "./file_check.js";
 import { compact } from "./format.js";
 import { messageOf } from "./notice.js";
@@ -68,7 +68,7 @@ export function createTrial({ ended }) {
 
 /** @param {import("./wire.js").AnswerRow[]} rows */
 function drawAnswers(rows) {
-  byId("trial-answers").replaceChildren(...rows.map(answerItem));
+  mirror(byId("trial-answers"), rows, ({ line }) => String(line), createAnswer);
   show(byId("trial-answers"), rows.length > 0);
 }
 
@@ -78,12 +78,23 @@ function say(text) {
   show(byId("trial-said"), text !== "");
 }
 
-/** @param {import("./wire.js").AnswerRow} row */
-function answerItem(row) {
+/** @returns {import("./dom.js").View} */
+function createAnswer() {
+  const at = el("span", { class: "at" });
+  const id = el("b", { class: "mono break" });
   const state = el("span");
-  setState(state, requestState(row.status));
-  const facts = row.output_tokens ? `${compact(row.output_tokens)} tokens` : (row.error_code ?? "");
-  const head = el("p", { class: "row" }, el("b", { class: "mono break" }, row.custom_id), state, el("span", { class: "muted" }, facts));
-  const answer = el("div", { class: "said-box", tabindex: "0", role: "region", "aria-label": `Answer to ${row.custom_id}` }, row.text + (row.is_cut ? "…" : ""));
-  return el("li", {}, el("span", { class: "at" }, String(row.line)), el("div", {}, head, answer));
+  const facts = el("span", { class: "muted" });
+  const answer = el("div", { class: "said-box", tabindex: "0", role: "region" });
+  return {
+    node: el("li", {}, at, el("div", {}, el("p", { class: "row" }, id, state, facts), answer)),
+    /** @param {import("./wire.js").AnswerRow} row */
+    update(row) {
+      setText(at, String(row.line));
+      setText(id, row.custom_id);
+      setState(state, requestState(row.status));
+      setText(facts, row.output_tokens ? `${compact(row.output_tokens)} tokens` : (row.error_code ?? ""));
+      setText(answer, row.text + (row.is_cut ? "…" : ""));
+      setAttribute(answer, "aria-label", `Answer to ${row.custom_id}`);
+    },
+  };
 }

@@ -38,7 +38,7 @@ export function createMenu(actions) {
       act();
     };
     const go = (/** @type {import("./results_place.js").Place} */ place) => close(() => actions.go(place))();
-    const parts = [el("h2", { class: "break" }, column.title), orders(column, actions.place(), go), filterForm(column, actions.place(), go)];
+    const parts = [el("h2", { class: "break" }, column.title), orders(column, actions.place, go), filterForm(column, actions.place, go)];
     if (!["id", "answer"].includes(column.kind) && column.id !== "line") parts.push(values(column, go));
     if (column.kind !== "id") {
       const button = (/** @type {string} */ name, /** @type {string} */ word, /** @type {() => void} */ act) => {
@@ -80,19 +80,19 @@ export function createMenu(actions) {
   };
 }
 
-/** @param {Column} column @param {TablePlace} place @param {(place: TablePlace) => void} go */
-function orders({ id, kind }, place, go) {
+/** @param {Column} column @param {() => TablePlace} placeNow @param {(place: TablePlace) => void} go */
+function orders({ id, kind }, placeNow, go) {
   const words = kind === "number" ? ["Smallest first", "Largest first"] : ["A to Z", "Z to A"];
   const buttons = [id, `-${id}`].map((sort, index) => {
-    const button = el("button", { type: "button", "aria-pressed": String(place.sort === sort) }, words[index]);
-    button.addEventListener("click", () => go({ ...place, sort: place.sort === sort ? "line" : sort }));
+    const button = el("button", { type: "button", "aria-pressed": String(placeNow().sort === sort) }, words[index]);
+    button.addEventListener("click", () => go({ ...placeNow(), sort: placeNow().sort === sort ? "line" : sort }));
     return button;
   });
   return el("div", { class: "row" }, ...buttons);
 }
 
-/** @param {Column} column @param {TablePlace} place @param {(place: import("./results_place.js").Place) => void} go */
-function filterForm({ id, kind, title }, place, go) {
+/** @param {Column} column @param {() => TablePlace} placeNow @param {(place: import("./results_place.js").Place) => void} go */
+function filterForm({ id, kind, title }, placeNow, go) {
   const choices = kind === "number" ? FOR_NUMBERS : FOR_WORDS;
   const operator = el("select", { "aria-label": `How ${title} is compared` }, ...choices.map(([value, word]) => el("option", { value }, word)));
   const value = el("input", { type: "text", "aria-label": `Value of ${title}`, placeholder: kind === "number" ? "number" : "text", inputmode: kind === "number" ? "decimal" : null, autocomplete: "off", spellcheck: "false", maxlength: "400" });
@@ -103,6 +103,7 @@ function filterForm({ id, kind, title }, place, go) {
     event.preventDefault();
     const word = value.value.trim();
     if (!isAlone() && word === "") return value.focus();
+    const place = placeNow();
     const kept = place.where.filter((one) => one.column === id && one.operator !== operator.value);
     go(withConditions(place, id, [...kept, { column: id, operator: operator.value, value: isAlone() ? "" : word }]));
   });
@@ -119,7 +120,7 @@ function valueParts(column, found, actions, go) {
     const isOn = valueOf(place, column.id) === word;
     const bar = el("progress", { "aria-hidden": "true", max: String(Math.max(1, found.present)), value: String(count) });
     const button = el("button", { type: "button", "aria-pressed": String(isOn), title: `${word}: ${percent(count, found.present)}` }, el("span", { class: "word" }, word || "(no words)"), el("span", { class: "count" }, integer(count)), bar);
-    button.addEventListener("click", () => go(withValue(place, column.id, isOn ? null : word)));
+    button.addEventListener("click", () => go(withValue(actions.place(), column.id, isOn ? null : word)));
     return el("li", {}, button);
   });
   return [facts, el("ul", { class: "values", "aria-label": "Most frequent values" }, ...buttons)];

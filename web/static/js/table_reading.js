@@ -30,6 +30,9 @@ export function createReading({ onRows, onFail }) {
     row: (index) => current?.pages.row(index) ?? null,
     /** @param {import("./table_window.js").Rows} rows */
     want: (rows) => current?.pages.want(pagesOf(rows, PAGE_ROWS)),
+    /** Whether the rows that are shown are those of this place, in all columns or not.
+     * @param {TablePlace} place */
+    shows: (place) => current?.question === questionOf(place),
     /** Whether the rows of this place are shown or on their way.
      * @param {TablePlace} place @param {string[]} paths */
     answers(place, paths) {

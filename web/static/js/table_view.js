@@ -8,12 +8,13 @@ import { byId, el, setAttribute, setText } from "./dom.js";
 import { bindDownload } from "./downloads.js";
 import { integer } from "./format.js";
 import { createNotice, messageOf } from "./notice.js";
+import { visit } from "./page.js";
 import { createPoller } from "./poller.js";
 import { createChooser } from "./table_chooser.js";
 import { createGrid } from "./table_grid.js";
 import { findRow, rowNumber } from "./table_jump.js";
 import { createMenu } from "./table_menu.js";
-import { exportPath, nextSort, tableAddress, tablePlaceOf } from "./table_place.js";
+import { exportPath, nextSort, questionOf, tableAddress, tablePlaceOf } from "./table_place.js";
 import { createReading, readBatch } from "./table_reading.js";
 import { drawState, drawTools } from "./table_state.js";
 import { drawChips, drawChoices, withoutFilters } from "./table_words.js";
@@ -42,6 +43,7 @@ let toRow = null;
 let resting;
 /** Whether the latest reading failed. */
 let isWrong = false;
+let jumps = 0;
 
 const retry = el("button", { type: "button" }, "Try again");
 const notice = createNotice({ buttons: [retry] });
@@ -84,19 +86,18 @@ function setColumns(ids) {
 function go(next, how = "push") {
   rememberRow();
   place = { ...next, row: place.row };
-  const isAnswered = reading.answers(place, paths());
-  if (!isAnswered) place.row = 0;
-  if (how === "push") history.pushState(null, "", tableAddress(place));
-  else history.replaceState(null, "", tableAddress(place));
-  if (isAnswered) draw();
-  else void ask(true).catch(failed);
+  if (!reading.shows(place)) place.row = 0;
+  visit(tableAddress(place), how);
+  if (reading.answers(place, paths())) draw();
+  else void ask().catch(failed);
 }
 
-/** Asks for the rows to be shown; those shown now stay until they are there.
- * @param {boolean} isNew another question: what is shown then begins at the remembered row */
-async function ask(isNew) {
+/** Asks for the rows to be shown; those shown now stay until they are there. Of another question they begin at the
+ * remembered row, however often it is asked before its answer comes. */
+async function ask() {
   drawControls();
   setAttribute(byId("scroll"), "aria-busy", "true");
+  const isNew = !reading.shows(place);
   const rows = isNew ? { first: place.row, end: place.row + FIRST_ROWS } : grid.view().drawn;
   try {
     await reading.ask(place, paths(), rows, () => (toRow = isNew ? place.row : toRow));
@@ -115,7 +116,7 @@ async function load(signal) {
   offered = columnsOf(found.fields);
   const isSettled = usual.some((id) => offered.find((column) => column.id === id)?.path);
   if (!isSettled) usual = defaultColumns(offered, { hasFailures: batch.request_counts.failed > 0 });
-  await ask(extent === null);
+  await ask();
 }
 
 /** @param {import("./table_reading.js").Extent} table */
@@ -137,9 +138,15 @@ function failed(error) {
     poller.every(0);
   }
   isWrong = true;
-  notice.say("bad", messageOf(error));
+  say(error);
   byId("content").classList.toggle("stale", extent !== null);
   drawControls();
+}
+
+/** What went wrong beside the rows leaves them as they are.
+ * @param {unknown} error */
+function say(error) {
+  notice.say("bad", messageOf(error));
 }
 
 function right() {
@@ -161,7 +168,7 @@ function drawControls() {
   chooser.update(offered, shownIds());
   drawChips(place, (changed) => go({ ...place, ...changed }));
   for (const format of /** @type {const} */ (["csv", "jsonl"])) {
-    if (extent) bindDownload(byId(format), exportPath(place, paths(), format), `${place.batch}_answers.${format}`, failed);
+    if (extent) bindDownload(byId(format), exportPath(place, paths(), format), `${place.batch}_answers.${format}`, say);
   }
 }
 
@@ -177,10 +184,10 @@ function scrolled() {
 /** So that a copied address and the way back lead to the same rows. */
 function rememberRow() {
   clearTimeout(resting);
-  const row = extent && toRow === null ? grid.view().seen.first : place.row;
+  const row = extent && toRow === null && reading.shows(place) ? grid.view().seen.first : place.row;
   if (row === place.row) return;
   place.row = row;
-  history.replaceState(null, "", tableAddress(place));
+  visit(tableAddress(place), "replace");
 }
 
 /** @param {SubmitEvent} event */
@@ -191,7 +198,10 @@ async function jump(event) {
   const order = offered.find(({ id }) => id === place.sort.replace(/^-/, ""));
   const isWhole = extent.total === batch?.request_counts.total;
   const isRow = byId("jump-kind").value === "row";
+  const mine = (jumps += 1);
+  const asked = questionOf(place);
   const found = isRow ? rowNumber(word, extent.total) : await findRow(place, word, { order, isWhole });
+  if (mine !== jumps || asked !== questionOf(place)) return; // another jump or question has overtaken this one
   setText(byId("announce"), found ? `Row ${integer(found.index + 1)} ${found.customId}` : "No such row");
   byId("jump-to").setCustomValidity(found ? "" : isRow ? `A number from 1 to ${integer(extent.total)}` : "No custom_id here begins like this");
   byId("jump-to").reportValidity();
@@ -216,25 +226,30 @@ function arrive() {
   const before = place.batch;
   place = tablePlaceOf(location.search);
   if (place.batch !== before) return start();
-  if (!reading.answers(place, paths())) return void ask(true).catch(failed);
+  if (!reading.answers(place, paths())) return void ask().catch(failed);
   draw();
   grid.scrollTo(place.row);
 }
 
 /** @type {ReturnType<typeof setTimeout> | undefined} */
 let typing;
+function search() {
+  clearTimeout(typing);
+  if (byId("search").value !== place.text) go({ ...place, text: byId("search").value }, "replace");
+}
 byId("search").addEventListener("input", () => {
   clearTimeout(typing);
-  typing = setTimeout(() => go({ ...place, text: byId("search").value }, "replace"), TYPING_PAUSE_MS);
+  typing = setTimeout(search, TYPING_PAUSE_MS);
 });
+byId("search").addEventListener("change", search); // left before the pause
 byId("status").addEventListener("change", () => go({ ...place, status: byId("status").value }));
 byId("wrap").addEventListener("click", () => go({ ...place, wrap: !place.wrap }));
 byId("clear").addEventListener("click", () => go(withoutFilters(place)));
-byId("jump").addEventListener("submit", (/** @type {SubmitEvent} */ event) => void jump(event).catch(failed));
+byId("jump").addEventListener("submit", (/** @type {SubmitEvent} */ event) => void jump(event).catch(say));
 byId("jump-to").addEventListener("input", () => byId("jump-to").setCustomValidity(""));
 byId("picker").addEventListener("change", () => {
   place = tablePlaceOf(`?${new URLSearchParams({ batch: byId("picker").value })}`);
-  history.pushState(null, "", tableAddress(place));
+  visit(tableAddress(place));
   start();
 });
 retry.addEventListener("click", () => void poller.now());

@@ -17,6 +17,7 @@ export async function upload(submission, idempotencyKey, { signal, onProgress })
   for (const [name, value] of Object.entries(authorization())) request.setRequestHeader(name, value);
   request.responseType = "json";
   request.upload.addEventListener("progress", (event) => onProgress(event.loaded, event.total));
+  signal.throwIfAborted(); // while the address was looked up
   return new Promise((resolve, reject) => {
     signal.addEventListener("abort", () => request.abort());
     request.addEventListener("abort", () => reject(new DOMException("cancelled", "AbortError")));
@@ -39,6 +40,25 @@ function formOf({ file, model, metadata, priority }) {
 /** @param {XMLHttpRequest} request */
 function errorOf(request) {
   return new ApiError(request.status, request.response, request.getResponseHeader("retry-after"), request.getResponseHeader("x-request-id"));
+}
+
+/** The keys of submissions: another one than the last tried gets a new one; the same one, tried again while nobody
+ * knows what became of it, keeps its key. */
+export function createAttempts() {
+  /** @type {{ file: File, words: string, key: string } | null} */
+  let tried = null;
+  return {
+    /** @param {Submission} submission */
+    keyOf({ file, ...rest }) {
+      const words = JSON.stringify(rest);
+      if (tried?.file !== file || tried.words !== words) tried = { file, words, key: newIdempotencyKey() };
+      return tried.key;
+    },
+    /** It is known: accepted, or refused for good. */
+    settled() {
+      tried = null;
+    },
+  };
 }
 
 /** A new key; `crypto.randomUUID` exists only on secure origins, which another machine's plain http is not. */
