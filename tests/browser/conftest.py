@@ -148,6 +148,8 @@ def watched(browser: Browser, system: System, **options: object) -> Iterator[tup
     try:
         yield context, watch
     finally:
+        for page in context.pages:  # a route that is about to forward something may find the page gone
+            page.unroute_all(behavior="ignoreErrors")
         context.close()
     assert watch.remaining() == []
 
