@@ -5,6 +5,7 @@ own arguments (inference/vllm_arguments.py) close the same doors once more. SECU
 """
 
 from collections.abc import Iterable, Iterator
+from hashlib import blake2b
 from typing import Any, Final
 
 import orjson
@@ -14,6 +15,7 @@ Problem = tuple[str, str, str]  # code, message, path of the field
 MAX_DEPTH: Final = 100
 MAX_SEQUENCES: Final = 128  # OpenAI's bound on `n`
 MAX_CONSTRAINT_BYTES: Final = 64 * 1024
+_CONSTRAINT_NAMES: Final = (b'"response_format"', b'"structured_outputs"', b'"text"', b'"tools"')
 _MEDIA_KEYS: Final = frozenset({"image_url", "audio_url", "video_url", "file_url"})
 _REFUSED: Final = {
     "background": "a batch is in the background already",
@@ -90,6 +92,16 @@ def constraint(body: dict[str, Any]) -> dict[str, Any]:
         "tools": body.get("tools") if body.get("tool_choice") not in (None, "none", "auto") else None,
     }
     return {name: value for name, value in found.items() if value and not _is_free_text(value)}
+
+
+def constraint_key(raw: bytes) -> bytes | None:
+    """The same for bodies whose answers are bound alike; None when the answer is free."""
+    if not any(name in raw for name in _CONSTRAINT_NAMES):  # most bodies: not worth parsing once more
+        return None
+    found = constraint(orjson.loads(raw))
+    return (
+        blake2b(orjson.dumps(found, option=orjson.OPT_SORT_KEYS), digest_size=16).digest() if found else None
+    )
 
 
 def _is_free_text(value: Any) -> bool:

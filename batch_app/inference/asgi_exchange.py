@@ -95,10 +95,11 @@ class Exchange:
             self._complete = not message.get("more_body", False)
 
 
-def error_body(status_code: int, message: str) -> bytes:
-    """An error in OpenAI's shape."""
+def error_body(status_code: int, message: str, *, code: str | int | None = None) -> bytes:
+    """An error in OpenAI's shape; without a code of its own it has the status for one, as vLLM's have."""
     kind = "invalid_request_error" if status_code < 500 else "server_error"
-    return orjson.dumps({"error": {"message": message, "type": kind, "param": None, "code": status_code}})
+    error = {"message": message, "type": kind, "param": None, "code": code or status_code}
+    return orjson.dumps({"error": error})
 
 
 def _json(body: bytes) -> Any:

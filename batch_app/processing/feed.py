@@ -9,9 +9,9 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import orjson
-
 from batch_app import ids
+from batch_app.bodies import constraint_key
+from batch_app.inference.asgi_exchange import error_body
 from batch_app.inference.engine import Engine, EngineAnswer, EngineDeadError, EngineRequest
 from batch_app.jsonl import engine_body
 from batch_app.processing.run import Arrival, Run
@@ -70,7 +70,11 @@ class Feeder:
     async def _answer(self, run: Run, line: TakenLine, engine: Engine, model: str) -> None:
         started_at = time.time()
         try:
-            answer = await engine.answer(_request(run, line, model))
+            request = _request(run, line, model)
+            key = constraint_key(request.body)
+            answer = run.constraints.refusal(key) or run.constraints.judge(
+                key, await engine.answer(request), batch_id=run.id
+            )
         except EngineDeadError as error:
             self._on_death(str(error))  # the line stays in flight: whoever handles the death asks what was
             return
@@ -89,5 +93,4 @@ def _request(run: Run, line: TakenLine, model: str) -> EngineRequest:
 
 def _internal_error(error: Exception) -> EngineAnswer:
     message = f"The request failed inside the worker: {type(error).__name__}."
-    body = {"error": {"message": message, "type": "server_error", "param": None, "code": "internal_error"}}
-    return EngineAnswer(500, orjson.dumps(body))
+    return EngineAnswer(500, error_body(500, message, code="internal_error"))

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from batch_app.files import KINDS, AnswerKind, AnswerLog, Place
 from batch_app.inference.engine import EngineAnswer
+from batch_app.processing.constraints import Constraints
 from batch_app.processing.utilisation import Utilisation
 from batch_app.store.batches import Batch
 from batch_app.store.claims import Claim
@@ -51,6 +52,7 @@ class Run:
         self.is_blamed = False  # whether one of the fallen may have killed it
         self.unrecorded = Unrecorded()
         self.utilisation = Utilisation(batch.engine_use)
+        self.constraints = Constraints()
         self.file_ids: dict[AnswerKind, str] = {}  # of the files that it ends in, once it tried to end
         self.troubles: dict[str, str] = {}  # what cannot be done for it at present, and why
         self.last_fed = 0  # the feeder's count when it last took a line from here

@@ -7,7 +7,9 @@ import socket
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
@@ -28,18 +30,20 @@ def peak_memory(pid: int) -> int:
     return int(status.split("VmHWM:")[1].split()[0]) * 1024
 
 
-def upload_without_end(port: int, mebibytes: int) -> http.client.HTTPResponse:
-    """Sends a form whose file has no end in sight and no declared length; the answer after so much of it."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
-    connection.putrequest("POST", "/v1/batches")
-    connection.putheader("content-type", HEADERS["content-type"])
-    connection.putheader("transfer-encoding", "chunked")
-    connection.endheaders()
-    opened = form(text("model", MODEL), file(b"\n"))["content"]
-    head, piece = opened[: opened.rindex(b"\n\r\n--")], b'{"custom_id": "x"}\n' * (MIB // 19)
-    for content in (head, *[piece + b"\n" * (MIB - len(piece))] * mebibytes):
-        connection.send(b"%x\r\n%b\r\n" % (len(content), content))
-    return connection.getresponse()
+def upload(port: int, head: bytes, piece: bytes, times: int, end: bytes = b"") -> tuple[int, dict[str, Any]]:
+    """Sends a form of no declared length: its file begins with `head` and goes on with so many pieces. Without an
+    `end` it has none in sight. The status and the error of the answer."""
+    with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=60)) as connection:
+        connection.putrequest("POST", "/v1/batches")
+        connection.putheader("content-type", HEADERS["content-type"])
+        connection.putheader("transfer-encoding", "chunked")
+        connection.endheaders()
+        opened = form(text("model", MODEL), file(b"\n"))["content"]
+        begins, closes = opened[: opened.rindex(b"\n\r\n--")], opened[opened.rindex(b"\r\n--") :]
+        for content in (begins + head, *[piece] * times, *([end + closes, b""] if end else [])):
+            connection.send(b"%x\r\n%b\r\n" % (len(content), content))
+        answer = connection.getresponse()
+        return answer.status, json.loads(answer.read())["error"]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads the peak memory from /proc")
@@ -47,13 +51,28 @@ def test_a_file_of_201_mb_is_refused_at_the_limit_in_flat_memory(system: System)
     process = system.start_api()
     before = peak_memory(process.pid)
 
-    answer = upload_without_end(system.api_port, 201)
+    piece = b'{"custom_id": "x"}\n' * (MIB // 19)
+    status, error = upload(system.api_port, b"", piece + b"\n" * (MIB - len(piece)), 201)
 
-    assert answer.status == 413
-    assert json.loads(answer.read())["error"]["code"] == "file_too_large"
+    assert (status, error["code"]) == (413, "file_too_large")
     assert peak_memory(process.pid) - before <= 50 * MIB
     assert [path for path in system.data_dir.rglob("*") if path.is_file() and path.stat().st_size > MIB] == []
     assert system.health()["queue"]["active_batches"] == 0
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads the peak memory from /proc")
+def test_a_line_of_200_mb_and_json_100_000_deep_are_refused_in_flat_memory(system: System) -> None:
+    process = system.start_api()
+    before = peak_memory(process.pid)
+    deep = b"[" * 100_000 + b"\n" + b'{"a":' * 100_000 + b"1" + b"}" * 100_000 + b"\n"
+
+    status, error = upload(system.api_port, deep + b'{"custom_id": "', b"x" * MIB, 198, end=b'"}\n')
+
+    assert (status, error["code"]) == (400, "invalid_batch_file")
+    codes = [(item["line"], item["code"]) for item in error["errors"]]
+    assert codes == [(1, "invalid_json_line"), (2, "invalid_json_line"), (3, "line_too_long")]
+    assert peak_memory(process.pid) - before <= 50 * MIB
+    assert requests.get(f"{system.url}/livez", timeout=10).ok
 
 
 def test_twenty_senders_at_once_get_five_batches_accepted(system: System) -> None:
