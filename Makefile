@@ -69,8 +69,8 @@ check: dev ## Lint, format, types, import rules, migrations, and the front end's
 torture: dev ## Kill, stop and cut off real processes for minutes; prints what was lost (ARGS="--kills 1000")
 	@exec $(PY) -m tests.torture $(ARGS)
 
-bench: ready ## Measure speed on this machine (ARGS=--help lists the measurements)
-	@exec $(PY) scripts/bench.py $(ARGS)
+bench: ready ## Measure speed against vLLM alone (ARGS="--full --only P1,P9"; ARGS=--help)
+	@exec $(PY) -m scripts.bench $(ARGS)
 
 screenshots: dev browser ## Pictures of every page, light and dark, into screenshots/
 	@exec $(PY) scripts/screenshots.py $(ARGS)

@@ -1,0 +1,138 @@
+"""`make bench`: runs the stages, prints one table with every row and writes it to bench/ as Markdown, JSON and SVG.
+
+A few minutes by default, on reduced sizes; `--full` takes the targets' own sizes and three pairs of each run. A row
+that cannot be measured here says why. Exits with 0 whatever the verdicts are.
+"""
+
+import argparse
+import sys
+import tempfile
+import time
+import tomllib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from batch_app.gpu import read_gpu
+from batch_app.models import load_models
+from batch_app.settings import PROJECT_DIR
+from scripts.bench import plot, report
+from scripts.bench.context import FULL, SHORT, TINY, Bench, Options
+from scripts.bench.figures import Figure
+from scripts.bench.stages import (
+    bulk,
+    cores,
+    duplicates,
+    echo,
+    heavy_tail,
+    merged,
+    next_batch,
+    prefixes,
+    uniform,
+    whole_batch,
+)
+from scripts.bench.system import BenchError
+from scripts.sample_candidates import DEFAULT_MODEL
+
+# In this order the model is loaded least often.
+STAGES: Sequence[ModuleType] = (
+    bulk, echo, whole_batch, next_batch, uniform, merged, duplicates, cores, heavy_tail, prefixes,
+)  # fmt: skip
+_ON_CPU = {"dtype": "bfloat16", "enforce_eager": True, "kv_cache_memory_bytes": 2 * 1024**3}
+_SIZES = {"full": FULL, "short": SHORT, "tiny": TINY}
+
+
+def main() -> int:
+    options, only, folder = _read_command_line()
+    folder.mkdir(exist_ok=True)
+    began = time.time()
+    with tempfile.TemporaryDirectory(dir=folder) as scratch:
+        figures = list(run(options, only, Path(scratch)))
+    about = {
+        "machine": report.machine(),
+        "model": options.model,
+        "engine": options.engine,
+        "engine_arguments": options.engine_arguments,
+        "sizes": options.sizes.name,
+        "pairs": options.sizes.pairs,
+        "minutes": round((time.time() - began) / 60, 1),
+        "at": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(began)),
+    }
+    text = "\n\n".join(
+        [" · ".join(f"{name} {value}" for name, value in about.items()), report.table(figures)]
+    )
+    print(f"\n{text}")
+    (folder / "table.md").write_text(f"{text}\n")
+    (folder / "plot.svg").write_text(plot.svg(figures, title=f"{options.model} on {about['machine']}"))
+    report.write_json(folder / "figures.json", figures, about=about)
+    print(f"\nwritten: table.md, figures.json and plot.svg in {folder}")
+    return 0
+
+
+def run(options: Options, only: Sequence[str], folder: Path) -> Iterator[Figure]:
+    """The figures of all rows, or of those in `only`. A stage that breaks costs its own rows only."""
+    bench = Bench(options, folder, lambda line: print(f"  {line}", file=sys.stderr, flush=True))
+    try:
+        for stage in STAGES:
+            wanted = [row for row in stage.ROWS if not only or row in only]
+            if not wanted:
+                continue
+            try:
+                yield from (figure for figure in stage.measure(bench) if figure.row in wanted)
+            except BenchError as error:
+                reason = str(error).splitlines()[0]
+                print(error, file=sys.stderr)
+                for row in wanted:
+                    yield Figure(row, stage.__name__.rpartition(".")[2], None, None, note=reason)
+    finally:
+        bench.close()
+
+
+def _read_command_line() -> tuple[Options, list[str], Path]:
+    parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
+    parser.add_argument(
+        "--full", action="store_true", help="full sizes, three pairs: an hour and more on a CPU"
+    )
+    parser.add_argument("--tiny", action="store_true", help="hardly any work: do the stages run?")
+    parser.add_argument("--only", default="", metavar="ROWS", help="for example P9,P10")
+    parser.add_argument("--model", default=DEFAULT_MODEL, help="a name of models.toml, a hub id or a folder")
+    parser.add_argument(
+        "--engine-arg",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="as in models.toml, for all sides",
+    )
+    parser.add_argument(
+        "--engine", choices=["vllm", "echo"], default="vllm", help="echo: no model on either side"
+    )
+    parser.add_argument("--tries", type=int, default=3, help="how often a disturbed run is done at most")
+    parser.add_argument("--into", type=Path, default=PROJECT_DIR / "bench", help="folder of what is written")
+    given = parser.parse_args()
+    size = "full" if given.full else "tiny" if given.tiny else "short"
+    spec = load_models(PROJECT_DIR / "models.toml", allow_unlisted=True).resolve(given.model)
+    assert spec is not None  # any name is allowed
+    folder = Path(spec.source)
+    source = str(folder.resolve()) if folder.is_dir() else spec.source
+    on_gpu = read_gpu() is not None
+    arguments = {
+        **({} if on_gpu else _ON_CPU),
+        **spec.engine,
+        **dict(map(_engine_argument, given.engine_arg)),
+    }
+    options = Options(_SIZES[size], spec.name, source, arguments, given.engine, on_gpu, given.tries)
+    return options, [row.strip().upper() for row in given.only.split(",") if row.strip()], given.into
+
+
+def _engine_argument(text: str) -> tuple[str, Any]:
+    """NAME=VALUE, the value as TOML has it; a bare word is a string."""
+    name, _, value = text.partition("=")
+    try:
+        return name.strip(), tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        return name.strip(), value
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,107 @@
+"""P1, P2 and P11: one batch of equal requests, against `LLM.chat` of all at once, vLLM's `run_batch` and chunks.
+
+Prompts of about 128 tokens, 64 tokens out. Ours is timed from "accepted" to "completed"; the others from reading the
+file to the last answer, in processes that have loaded the model and answered a warm-up before. All have the same
+engine arguments, except that `run_batch` is left its own limits on sequences and tokens in a step. The four take
+turns. P11 repeats what the last of our runs made durable, group by group, once with syncs and once without: the
+difference is what durability can have cost, were none of it hidden behind the engine's work.
+"""
+
+import os
+import time
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+from sqlalchemy import select
+
+from batch_app.database import Database, requests
+from batch_app.files import AnswerLog
+from scripts.bench.context import Bench, Contestant
+from scripts.bench.figures import Figure, Target, median_ratio
+from scripts.bench.workloads import uniform
+
+ROWS = ("P1", "P2", "P11")
+_CHUNKS = 4
+
+
+def measure(bench: Bench) -> Iterator[Figure]:
+    sizes, options = bench.options.sizes, bench.options
+    file = bench.file(uniform(sizes.prompts))
+    chunk = max(sizes.prompts // _CHUNKS, 1)
+    untuned: dict[str, Any] = {"max_num_seqs": None, "max_num_batched_tokens": None}
+    contestants: dict[str, Contestant] = {
+        "system": bench.batch(file),
+        "LLM.chat": lambda: partial(bench.yardstick("chat").seconds, file),
+        "run_batch": lambda: partial(bench.yardstick("run_batch", **untuned).seconds, file),
+        "chunks": lambda: partial(bench.yardstick("chat").seconds, file, chunk=chunk),
+    }
+    seconds, others = bench.in_turn(contestants)
+    ours = seconds["system"]
+    work = f"{sizes.prompts} prompts 128/64 tokens: speed against"
+    for row, name, target in (
+        ("P1", "LLM.chat", Target("≥", 0.95 if options.on_gpu else 0.90)),
+        ("P2", "run_batch", Target("≥", 1.0)),
+        ("P2", "chunks", None),
+    ):
+        what = f"LLM.chat in {_CHUNKS} chunks with a barrier" if name == "chunks" else name
+        runs = {"system, s": ours, f"{name}, s": seconds[name]}
+        yield Figure(
+            row, f"{work} {what}", target, median_ratio(seconds[name], ours), runs=runs, others=others
+        )
+    yield _durability(bench, ours[-1])
+
+
+def _durability(bench: Bench, seconds: float) -> Figure:
+    data = bench.served().data
+    groups = _groups(data / "batch.db")
+    run = bench.noise.run("durability", lambda: _replay(bench.new_folder(), groups, syncs=True))
+    free = _replay(bench.new_folder(), groups, syncs=False)
+    return Figure(
+        "P11",
+        "durability (FULL + grouped fdatasync) of that batch's time",
+        Target("≤", 2, "%"),
+        100 * max(run.value - free, 0.0) / seconds,
+        "%",
+        note=f"{len(groups)} groups: {run.value:.2f} s with syncs, {free:.2f} s without; batch {seconds:.1f} s",
+        others=run.others,
+    )
+
+
+def _groups(path: Path) -> list[list[int]]:
+    """The lengths of the answers that were recorded together, of the batch that ended last."""
+    database = Database(path)
+    of_batch = select(requests.c.batch_id).order_by(requests.c.finished_at.desc()).limit(1).scalar_subquery()
+    query = select(requests.c.finished_at, requests.c.answer_length).where(requests.c.batch_id == of_batch)
+    groups: dict[float, list[int]] = {}
+    with database.read() as connection:
+        for finished_at, length in connection.execute(query):
+            groups.setdefault(finished_at, []).append(length)
+    database.close()
+    return list(groups.values())
+
+
+def _replay(folder: Path, groups: list[list[int]], *, syncs: bool) -> float:
+    """Seconds for appending each group to a log and committing a transaction after it."""
+    database = Database(folder / "batch.db")
+    raw = database.engine.raw_connection()  # the pool's only one: nothing else asks meanwhile
+    raw.cursor().execute("CREATE TABLE lines (line INTEGER PRIMARY KEY, length INTEGER)")
+    if not syncs:
+        raw.cursor().execute("PRAGMA synchronous = OFF")
+    raw.close()
+    log = AnswerLog(folder / "work", "output", epoch=1, base=0)
+    line = 0
+    with patch("os.fdatasync", os.fdatasync if syncs else lambda _descriptor: None):
+        began = time.monotonic()
+        for group in groups:
+            log.append([b"x" * length for length in group])
+            with database.write() as connection:
+                for length in group:
+                    line += 1
+                    connection.exec_driver_sql("INSERT INTO lines VALUES (?, ?)", (line, length))
+        took = time.monotonic() - began
+    log.close()
+    database.close()
+    return took

@@ -1,0 +1,61 @@
+"""The benchmarks at least run: hardly any work, the echo engine on both sides."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from batch_app.settings import PROJECT_DIR
+from scripts.bench.figures import Figure, Target, median_ratio
+from scripts.bench.quiet import NoiseRule, Reading, others_share
+
+ROWS = {f"P{number}" for number in range(1, 14)}
+
+
+@pytest.mark.process
+@pytest.mark.timeout(180)
+def test_every_row_of_the_table_is_measured(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "scripts.bench", "--tiny", "--engine", "echo", "--tries", "1"]
+    done = subprocess.run(
+        [*command, "--into", str(tmp_path)], cwd=PROJECT_DIR, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    rows = [line.split(" | ") for line in done.stdout.splitlines() if line.startswith("| P")]
+    assert {row[0].removeprefix("| ") for row in rows} == ROWS
+    assert [row for row in rows if row[-1].startswith("not measured")] == []
+    assert {path.name for path in tmp_path.iterdir()} == {"table.md", "figures.json", "plot.svg"}
+
+
+def test_a_disturbed_run_is_done_again_and_the_quietest_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    cpu_seconds = iter([0, 4, 4, 5, 5, 7])  # before and after each of three runs
+    clock = iter(range(0, 60, 10))
+    monkeypatch.setattr("psutil.cpu_count", lambda: 1)
+    monkeypatch.setattr(
+        "scripts.bench.quiet.read", lambda: Reading(at=next(clock), own=0, others=next(cpu_seconds))
+    )
+    values = iter([1.0, 2.0, 3.0])
+    run = NoiseRule(tries=3, say=lambda _line: None).run("work", lambda: next(values))
+    assert (run.value, run.others) == (2.0, 0.1)
+
+
+def test_a_quiet_run_is_not_done_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    readings = iter([Reading(at=0, own=0, others=0), Reading(at=10, own=10, others=0.1)])
+    monkeypatch.setattr("scripts.bench.quiet.read", lambda: next(readings))
+    assert NoiseRule(tries=3, say=lambda _line: None).run("work", lambda: 1.0).value == 1.0
+
+
+def test_the_share_of_others_is_of_all_cpus(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("psutil.cpu_count", lambda: 2)
+    assert others_share(Reading(0, 0, 1), Reading(10, 0, 2)) == 0.05
+
+
+def test_a_verdict_says_only_what_was_measured() -> None:
+    def verdict(value: float | None) -> str:
+        return Figure("P1", "work", Target("≥", 0.9), value).verdict
+
+    assert [verdict(0.9), verdict(0.89), verdict(None)] == ["pass", "FAIL", "not measured"]
+
+
+def test_ratios_are_of_pairs() -> None:
+    assert median_ratio([10, 30, 20], [5, 10, 20]) == 2
