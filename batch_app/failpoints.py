@@ -8,11 +8,15 @@ name, and no file can set it. Unset, as it always is outside of tests, a passing
 import os
 import re
 import signal
+import threading
+import time
 from dataclasses import dataclass
 from typing import Final, Literal, get_args
 
 VARIABLE: Final = "CRASH_FAILPOINT"
 EXIT_STATUS: Final = 86
+# For the other threads to end their transactions: a process that stands still in one keeps all others from writing.
+_CALM_SECONDS: Final = 1.0
 
 # Of files: `batch_app.files`, and the bytes of a deleted one.
 Point = Literal[
@@ -71,7 +75,9 @@ class _Armed:
         if self.passes_left == 0 and self.action == "exit":
             os._exit(EXIT_STATUS)
         if self.passes_left == 0:
-            os.kill(os.getpid(), signal.SIGSTOP)
+            time.sleep(_CALM_SECONDS)
+            # All threads stand still, and this one at once: one that signals its process may run on for a while.
+            signal.pthread_kill(threading.get_ident(), signal.SIGSTOP)
 
 
 _armed: _Armed | None = None

@@ -112,6 +112,18 @@ def read_stream(folder: Path, kind: AnswerKind, start: int, end: int) -> Iterato
             yield from _pieces(source, offset, length)
 
 
+def is_all_there(folder: Path, kind: AnswerKind, end: int) -> bool:
+    """Whether the logs are as long as the stream up to `end` asks. What is in them is another question."""
+    segments = _segments(folder, kind)
+    bounds = [segment.base for segment in segments[1:]] + [end]
+    parts = zip(segments, bounds, strict=True)
+    return end == 0 or bool(
+        segments
+        and segments[0].base == 0
+        and all(segment.base + segment.path.stat().st_size >= bound for segment, bound in parts)
+    )
+
+
 def read_range(path: Path, offset: int, length: int) -> Iterator[bytes]:
     """`length` bytes of a file from `offset`, in pieces of at most 1 MiB. Raises EOFError when they are not there."""
     with path.open("rb") as source:

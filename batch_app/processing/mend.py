@@ -1,7 +1,7 @@
 """Answers that the ledger has and the disk has not: lines without an answer again, to be computed once more.
 
-It takes a disk that had not written what it said it had synced, and a power cut. The end of a log is then missing, or
-zeros. Looked for whenever a batch is claimed, at the streams' ends, where such damage lies.
+It takes a disk that had not written what it said it had synced, and a power cut: the end of a log is missing, or zeros.
+Whenever a batch is claimed its logs' sizes are looked at, and what lies at the streams' ends.
 """
 
 import logging
@@ -10,7 +10,7 @@ from dataclasses import replace
 import orjson
 
 from batch_app.database import Database
-from batch_app.files import KINDS, AnswerKind, AnswerReader, Place
+from batch_app.files import KINDS, AnswerKind, AnswerReader, Place, is_all_there
 from batch_app.reading.index import Indexes
 from batch_app.settings import Settings
 from batch_app.store import progress, requests
@@ -25,9 +25,11 @@ _ROWS_AT_ONCE = 1000
 def mend(database: Database, settings: Settings, claim: Claim) -> Claim:
     """The claim, its streams ending where the disk's do. Raises ClaimLostError."""
     ends = {"output": claim.output_end, "error": claim.error_end}
-    with AnswerReader.of_logs(settings.work_dir / claim.batch_id) as logs:
+    folder = settings.work_dir / claim.batch_id
+    with AnswerReader.of_logs(folder) as logs:
         for kind in KINDS:
-            gone_from = _gone_from(database, logs, claim.batch_id, kind, ends[kind])
+            tail = max(0, ends[kind] - _TAIL_BYTES) if is_all_there(folder, kind, ends[kind]) else 0
+            gone_from = _gone_from(database, logs, claim.batch_id, kind, tail)
             if gone_from is None:
                 continue
             ends[kind] = gone_from
@@ -38,10 +40,9 @@ def mend(database: Database, settings: Settings, claim: Claim) -> Claim:
 
 
 def _gone_from(
-    database: Database, logs: AnswerReader, batch_id: str, kind: AnswerKind, end: int
+    database: Database, logs: AnswerReader, batch_id: str, kind: AnswerKind, tail: int
 ) -> int | None:
     """Where the first answer lies that cannot be read; None when all can. Without damage only the tail is read."""
-    tail = max(0, end - _TAIL_BYTES)
     if _first_unreadable(database, logs, batch_id, kind, tail) is None:
         return None
     return _first_unreadable(database, logs, batch_id, kind, 0)

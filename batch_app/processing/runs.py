@@ -227,6 +227,11 @@ class Runs:
         except ConflictError as error:  # cancelled in this very moment: the next turn sees the new state
             log.info("batch_moved_meanwhile", extra={"batch_id": run.id, "reason": str(error)})
             await self.release(run)
+        except (
+            EOFError
+        ) as error:  # its logs are gone, with a lost claim or by the disk's fault: the next claim mends
+            log.warning("logs_were_gone", extra={"batch_id": run.id, "reason": str(error)})
+            await self.release(run)
         return None
 
     def _close(self, run: Run) -> None:

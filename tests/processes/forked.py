@@ -11,11 +11,14 @@ import signal
 import subprocess
 import sys
 import traceback
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
 from types import FrameType
 from typing import Any
+
+import psutil
 
 from batch_app import failpoints
 from batch_app.settings import PROJECT_DIR
@@ -69,6 +72,10 @@ class Forked:
             self.returncode = self._nursery.ask(status_of=self.pid)
         return self.returncode
 
+    @property
+    def stands_still(self) -> bool:
+        return self.poll() is None and psutil.Process(self.pid).status() == psutil.STATUS_STOPPED
+
     def wait(self, timeout: float = 60) -> int:
         try:
             wait_until(lambda: self.poll() is not None, what=f"{self.args} to end", timeout=timeout)
@@ -79,7 +86,8 @@ class Forked:
 
     def send_signal(self, number: int) -> None:
         if self.poll() is None:
-            os.kill(self.pid, number)
+            with suppress(ProcessLookupError):
+                os.kill(self.pid, number)
 
     def terminate(self) -> None:
         self.send_signal(signal.SIGTERM)

@@ -5,8 +5,6 @@ being mostly asleep, so that all of them take seconds.
 """
 
 import ast
-import io
-import shutil
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -19,15 +17,22 @@ import requests
 from sqlalchemy import insert
 
 from batch_app import database as tables
-from batch_app.api.submission import Order, Submissions
 from batch_app.database import Database
 from batch_app.failpoints import EXIT_STATUS, NAMES, Point, Step
-from batch_app.models import Models
-from batch_app.settings import PROJECT_DIR, Settings
+from batch_app.settings import PROJECT_DIR
 from batch_app.store import batches
 from tests.lines import chat_line, chat_lines, jsonl
 from tests.processes.forked import Forked, ForkedSystem, Nursery
 from tests.processes.invariants import examine_batch, examine_folder, statuses
+from tests.processes.scenarios import (
+    OF_API,
+    OF_STOPPING_WORKER,
+    OF_WORKER,
+    custom_ids,
+    finish,
+    prepared,
+    submit,
+)
 from tests.processes.system import MODEL
 from tests.receiver import SECRET, receiving
 from tests.waiting import wait_until
@@ -35,26 +40,6 @@ from tests.waiting import wait_until
 pytestmark = pytest.mark.process
 
 
-def both_sides(*steps: Step) -> list[str]:
-    return [f"{step}.{side}" for step in steps for side in ("uncommitted", "committed")]
-
-
-PUBLICATION = ["folder.made", "file.written", "file.synced", "file.renamed", "file.published"]
-OF_WORKER = [
-    *PUBLICATION,
-    *("log.opened", "log.written", "log.synced", "logs.removed"),
-    *both_sides(
-        "register_worker", "release_lost", "claim", "take", "record", "return_lines", "return_running"
-    ),
-    *both_sides("begin_finalizing", "end"),
-]
-OF_STOPPING_WORKER = both_sides("release", "stop_worker")
-OF_API = [
-    *PUBLICATION,
-    "file.removed",
-    *both_sides("migrate", "accept", "fail", "cancel", "keep_file", "delete_file", "expire_files"),
-    *both_sides("address_events", "note_attempt"),
-]
 SCENARIOS = [("worker", name) for name in OF_WORKER]
 SCENARIOS += [("stopping worker", name) for name in OF_STOPPING_WORKER]
 SCENARIOS += [("api", name) for name in OF_API]
@@ -66,10 +51,6 @@ ANSWERS = [
 ]
 CANCELLED = chat_lines(6)
 POISON = [*chat_lines(2), chat_line("killer", "[[kill]]")]
-
-
-def custom_ids(lines: list[dict[str, Any]]) -> list[str]:
-    return [line["custom_id"] for line in lines]
 
 
 def test_every_failpoint_in_the_code_is_listed_and_every_listed_one_is_in_the_code() -> None:
@@ -160,32 +141,6 @@ def end_the_stopping_worker(system: ForkedSystem, failpoint: str, migrated: Path
     assert statuses(system.data_dir) == {batch_id: "completed"}
     assert not examine_batch(system.data_dir, batch_id, custom_ids(chat_lines(40)))
     assert not examine_folder(system.data_dir)
-
-
-def prepared(system: ForkedSystem, migrated: Path) -> Database:
-    system.data_dir.mkdir()
-    return Database(Path(shutil.copy(migrated, system.data_dir / "batch.db")))
-
-
-def submit(system: ForkedSystem, database: Database, lines: list[dict[str, Any]]) -> str:
-    """As the API does, without one."""
-    settings = Settings(data_dir=system.data_dir, engine="echo")
-    submissions = Submissions(database, settings, Models([], allow_unlisted=True), lambda **_: None)
-    order = Order(model=MODEL, filename="input.jsonl")
-    return submissions.accept(io.BytesIO(jsonl(lines)), order, now=time.time()).id
-
-
-def finish(system: ForkedSystem) -> None:
-    """Another worker takes over, ends every batch, and is then stopped."""
-    system.failpoint = None
-    worker = system.start_worker()
-    open_states = {"queued", "in_progress", "finalizing", "cancelling"}
-    wait_until(
-        lambda: not open_states & set(statuses(system.data_dir).values()),
-        what="every batch to end",
-        every=0.1,
-    )
-    assert system.stop(worker) == 0
 
 
 def end_the_api(system: ForkedSystem, failpoint: str, migrated: Path) -> None:

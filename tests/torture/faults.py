@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 
 from batch_app.failpoints import NAMES
-from tests.processes.test_failpoints import OF_API, OF_WORKER
+from tests.processes.scenarios import OF_API, OF_WORKER
 from tests.torture.world import LOST_SECONDS, World
 from tests.waiting import wait_until
 
@@ -65,7 +65,7 @@ def stop_worker_at_a_failpoint_past_its_lease(world: World) -> None:
     world.system.kill(world.worker)
     world.start_worker(failpoint=f"{world.chance.choice(STANDING_POINTS)}:stop:{world.chance.randint(1, 3)}")
     late = world.worker
-    wait_until(lambda: _stands_still(late.pid) or world.has_ended(), what="the failpoint")
+    wait_until(lambda: late.stands_still or world.has_ended(), what="the failpoint")
     _outlive(world, late)
 
 
@@ -76,11 +76,6 @@ def _outlive(world: World, late: object) -> None:
     late.send_signal(signal.SIGCONT)  # type: ignore[attr-defined]
     world.pause(_WORKER_LIFE_SECONDS)
     world.system.stop(late)  # type: ignore[arg-type]
-
-
-def _stands_still(pid: int) -> bool:
-    with open(f"/proc/{pid}/stat") as stat:  # noqa: PTH123
-        return stat.read().rpartition(")")[2].split()[0] == "T"
 
 
 def kill_api_in_an_upload(world: World) -> None:

@@ -118,6 +118,22 @@ def test_answers_that_the_disk_has_lost_are_asked_for_again_even_while_finalizin
     run(scenario())
 
 
+def test_of_a_batch_that_lost_a_log_amid_others_all_behind_it_is_asked_for_again(bench: Bench) -> None:
+    async def scenario() -> None:
+        bench.with_settings(window=3, chunk_size=3)
+        batch_id = bench.submit(60)
+        for _ in range(3):
+            worker = bench.worker()
+            await bench.turns(worker, until=lambda: any(run_.logs["output"].size for run_ in worker.runs))  # noqa: B023
+            bench.crash(worker)
+        _first, second, _third = sorted((bench.settings.work_dir / batch_id).iterdir())
+        second.unlink()
+        await bench.finish(bench.worker(), batch_id)
+        assert sorted(custom_ids(bench.output(batch_id))) == sorted(f"candidate-{i}" for i in range(60))
+
+    run(scenario())
+
+
 def test_an_orderly_stop_keeps_what_is_in_flight_and_gives_the_rest_back(bench: Bench) -> None:
     async def scenario() -> None:
         bench.with_settings(window=4, grace_seconds=5)
