@@ -5,6 +5,7 @@ Owns the security headers of the pages. Knows nothing about batches, the databas
 
 import argparse
 import ipaddress
+import logging
 import re
 import signal
 import socket
@@ -25,7 +26,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from batch_app.connections import Connection
 from batch_app.errors import ConfigurationError
+from batch_app.logs import set_up_logging
 from batch_app.settings import Settings, describe, load_settings
+
+log = logging.getLogger("batch_app.pages")
 
 WEB_DIR = Path(__file__).resolve().parent / "web"
 PAGES = ("dashboard.html", "submit_batch.html", "index.html", "table_view.html", "compare_results.html")
@@ -65,7 +69,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         print(f"serve_results: {_why_no_port(settings, error)}", file=sys.stderr)
         return 1
-    print(f"Serving on http://{_shown_host(settings.web_host)}:{settings.web_port}", flush=True)
+    set_up_logging(settings.log_format)
+    url = f"http://{_shown_host(settings.web_host)}:{settings.web_port}"
+    if settings.log_format == "json":
+        log.info("pages_served", extra={"url": url})
+    else:
+        print(f"Serving on {url}", flush=True)
     _serve(create_app(settings), listener)
     return 0
 
@@ -188,6 +197,7 @@ def _serve(app: ASGIApp, listener: socket.socket) -> None:
         http=Connection,
         ws="none",
         log_level="warning",
+        log_config=None,
         access_log=False,
         server_header=False,
         lifespan="off",

@@ -25,6 +25,7 @@ from batch_app.api.etags import Etags
 from batch_app.api.guards import Guards, origin_pattern
 from batch_app.api.housekeeping import keep_house
 from batch_app.api.metrics import http_durations
+from batch_app.api.request_log import RequestLog
 from batch_app.api.submission import GpuReader, Submissions
 from batch_app.api.webhook_sender import WebhookSender
 from batch_app.connections import Connection, allow_many_connections
@@ -75,6 +76,7 @@ def create_app(settings: Settings, *, gpu_reader: GpuReader = read_gpu) -> FastA
                 allow_headers=["authorization", "content-type", "idempotency-key", "if-none-match"],
                 expose_headers=[*_EXPOSED, "x-last-line"],
             ),
+            Middleware(RequestLog),
             Middleware(Guards, settings=settings),
             Middleware(
                 PrometheusInstrumentatorMiddleware,
@@ -140,6 +142,7 @@ def main() -> int:
         http=Connection,
         ws="none",
         access_log=False,
+        log_config=None,
         server_header=False,
     )
     return 0

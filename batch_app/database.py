@@ -341,6 +341,7 @@ def _open(path: Path) -> Engine:
         connect_args={"check_same_thread": False, "isolation_level": None},
         pool_size=8,
         max_overflow=32,
+        hide_parameters=True,  # an error's text is logged: nothing a client sent may stand in it
     )
     event.listen(engine, "connect", _configure)
     event.listen(engine, "begin", _begin)

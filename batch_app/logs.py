@@ -1,4 +1,7 @@
-"""Log lines: an action in snake_case, then its ids. Prompts and answers never appear in them."""
+"""Log lines: an action in snake_case, then its ids. Prompts and answers never appear in them.
+
+They go to stderr; keeping, rotating and forwarding them is for whoever started the process: journald, a container.
+"""
 
 import json
 import logging
@@ -8,13 +11,14 @@ _OWN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "task
 
 
 def set_up_logging(log_format: str) -> None:
-    """Everything this project logs goes to stderr, as text for a person or as one JSON object per line."""
+    """What this project and its HTTP server log goes to stderr, as text for a person or as one JSON object per line."""
     handler = logging.StreamHandler()
     handler.setFormatter(JsonFormatter() if log_format == "json" else TextFormatter())
-    ours = logging.getLogger("batch_app")
-    ours.handlers[:] = [handler]
-    ours.setLevel(logging.INFO)
-    ours.propagate = False
+    for name in ("batch_app", "uvicorn"):  # the server's few words in the same form
+        logger = logging.getLogger(name)
+        logger.handlers[:] = [handler]
+        logger.setLevel(logging.INFO)
+        logger.propagate = False
 
 
 def _fields(record: logging.LogRecord) -> dict[str, object]:

@@ -37,7 +37,7 @@ from batch_app.processing.loop import Worker
 from batch_app.settings import Settings, describe, load_settings
 from batch_app.store import workers
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("batch_app.worker")  # not by __name__: it runs as __main__
 
 _SCHEMA_POLL_SECONDS = 0.5
 
@@ -68,9 +68,9 @@ def run(settings: Settings) -> int:
     set_up_logging(settings.log_format)
     models = load_models(settings.models_file, allow_unlisted=settings.allow_unlisted_models)
     require_engine(settings, models)
-    announce()
+    announce(settings)
     database = Database(settings.database_path)
-    wait_for_schema(database)
+    wait_for_schema(database, settings)
     with ExitStack() as ending:
         worker_id = ids.new_worker_id()
         ending.callback(end_watcher, orphans.start_watcher(worker_id))
@@ -113,16 +113,21 @@ def require_engine(settings: Settings, models: Models) -> None:
         )
 
 
-def announce() -> None:
+def announce(settings: Settings) -> None:
     gpu = read_gpu()
+    if settings.log_format == "json":
+        log.info("worker_started", extra={"gpu": gpu.name if gpu else None})
+        return
     print("Worker started. Waiting for batch jobs...")
     print(f"CUDA available: {gpu is not None}")
     print(f"GPU: {gpu.name if gpu else 'not present, the engine runs on the CPU'}", flush=True)
 
 
-def wait_for_schema(database: Database) -> None:
+def wait_for_schema(database: Database, settings: Settings) -> None:
     """The API makes the schema of a new database; an old one is not waited for. Raises SchemaError."""
-    if schema_of(database) is Schema.MISSING:
+    if schema_of(database) is Schema.MISSING and settings.log_format == "json":
+        log.info("waiting_for_the_database")
+    elif schema_of(database) is Schema.MISSING:
         print("Waiting for the database: start the API, or run `make migrate`.", flush=True)
     while schema_of(database) is Schema.MISSING:
         time.sleep(_SCHEMA_POLL_SECONDS)

@@ -1,23 +1,27 @@
 """What is logged: an action and its ids, for a person or for a program."""
 
+import ast
 import json
 import logging
+import re
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from batch_app.logs import JsonFormatter, TextFormatter, set_up_logging
+from batch_app.settings import PROJECT_DIR
 
 
 @pytest.fixture
 def ours() -> Iterator[logging.Logger]:
-    """The project's logger, put back as it was."""
-    logger = logging.getLogger("batch_app")
-    before = logger.handlers[:], logger.level, logger.propagate
-    yield logger
-    logger.handlers[:], logger.propagate = before[0], before[2]
-    logger.setLevel(before[1])
+    """The project's logger and its server's, put back as they were."""
+    loggers = [logging.getLogger(name) for name in ("batch_app", "uvicorn")]
+    before = [(logger.handlers[:], logger.level, logger.propagate) for logger in loggers]
+    yield loggers[0]
+    for logger, (handlers, level, propagate) in zip(loggers, before, strict=True):
+        logger.handlers[:], logger.propagate = handlers, propagate
+        logger.setLevel(level)
 
 
 def record(action: str, *, error: Exception | None = None, **fields: Any) -> logging.LogRecord:
@@ -66,3 +70,59 @@ def test_everything_goes_to_stderr_once(
     assert len(written.err.splitlines()) == 1
     assert "batch_claimed" in written.err
     assert written.err.startswith("{") == (log_format == "json")
+
+
+def test_nothing_that_a_client_chooses_begins_a_line_or_colours_the_terminal() -> None:
+    path = "/v1/\n10:00:00 info    batch_ended\x1b[31m\u2028"
+    line = TextFormatter().format(record("request_refused", path=path))
+    assert line.isprintable()
+    assert "\\n10:00:00" in line
+    assert "Grüße" in TextFormatter().format(record("request_refused", path="Grüße"))
+
+
+# What can hold a prompt, an answer or a key has no place in a log line.
+FORBIDDEN = {
+    *(
+        "prompt",
+        "messages",
+        "answer",
+        "text",
+        "content",
+        "body",
+        "line_text",
+        "custom_id",
+        "metadata",
+        "filename",
+    ),
+    *("key", "api_key", "secret", "authorization", "headers", "query", "settings"),
+}
+
+
+def _log_calls() -> Iterator[tuple[str, ast.Call]]:
+    for path in [*(PROJECT_DIR / "batch_app").rglob("*.py"), PROJECT_DIR / "serve_results.py"]:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+                logger = node.func.value
+                is_logger = isinstance(logger, ast.Name) and logger.id in ("log", "_log")
+                if is_logger and node.func.attr in ("debug", "info", "warning", "error", "exception"):
+                    yield f"{path.name}:{node.lineno}", node
+
+
+def test_every_log_call_has_a_constant_action_and_no_field_that_can_hold_a_prompt() -> None:
+    calls = list(_log_calls())
+    assert len(calls) > 40
+    for place, call in calls:
+        [action] = call.args
+        if isinstance(action, ast.Constant):
+            assert re.fullmatch(r"[a-z]+(_[a-z]+)*", action.value), place
+        else:
+            assert isinstance(action, ast.Name), f"{place}: only a name chosen from constants may stand here"
+        extras = [keyword.value for keyword in call.keywords if keyword.arg == "extra"]
+        named = {
+            key.value
+            for extra in extras
+            if isinstance(extra, ast.Dict)
+            for key in extra.keys
+            if isinstance(key, ast.Constant)
+        }
+        assert not named & FORBIDDEN, f"{place}: {named & FORBIDDEN}"
