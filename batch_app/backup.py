@@ -19,6 +19,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
+from alembic.util.exc import CommandError
 from pysqlite3 import dbapi2
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -26,7 +27,8 @@ from batch_app import __version__
 from batch_app.database import Database
 from batch_app.errors import BackupError, BatchAppError
 from batch_app.files import KINDS, make_folder, publish_stream, sync_folder
-from batch_app.migrate import current_revision
+from batch_app.machine_trouble import in_words
+from batch_app.migrate import current_revision, migrate
 from batch_app.settings import PROJECT_DIR, Settings, load_settings
 from batch_app.store import batches, files, progress
 from batch_app.store.files import StoredFile
@@ -134,16 +136,30 @@ def _copy_until_complete(
     lost: set[str] = set()
     for _ in range(_ATTEMPTS):
         copy_database(database, folder / "batch.db")
-        copy = Database(folder / "batch.db")
-        try:
-            made.schema = current_revision(copy)
+        with _readable(folder / "batch.db", made) as copy:
             missing = _copy_what_it_names(copy, folder, settings, made, previous)
-        finally:
-            copy.close()
         if missing <= lost:
             return sorted(missing)
         lost = missing
     raise BackupError("files are deleted faster than they can be copied: try again when it is quieter")
+
+
+@contextmanager
+def _readable(snapshot: Path, made: Backup) -> Iterator[Database]:
+    """The copied database in the schema that this code knows: a backup is wanted before an update, and as often right
+    after the new code is there. The snapshot itself stays as it is."""
+    scratch = snapshot.with_name("reading.db")
+    shutil.copyfile(snapshot, scratch)
+    copy = Database(scratch)
+    try:
+        made.schema = current_revision(copy)
+        migrate(copy)
+        yield copy
+    except CommandError as error:
+        raise BackupError(f"the database is from a newer version than this code: {error}") from None
+    finally:
+        copy.close()
+        scratch.unlink()
 
 
 def copy_database(database: Database, to: Path) -> None:
@@ -256,9 +272,10 @@ def main() -> int:
     started = time.monotonic()
     try:
         made = make_backup(load_settings(), to=arguments.to, keep=arguments.keep, now=time.time())
-    except (BatchAppError, OSError, SQLAlchemyError, dbapi2.Error) as error:
-        print(f"error: no backup was made: {error}", file=sys.stderr)
-        return 1
+    except (BatchAppError, dbapi2.Error) as error:
+        return _complain(str(error))
+    except (OSError, SQLAlchemyError) as error:
+        return _complain(in_words(error))
     seconds = time.monotonic() - started
     print(
         f"{made.path}: {made.files} files, {made.copied_bytes / 1e6:.1f} MB copied, "
@@ -269,6 +286,11 @@ def main() -> int:
     for name in made.damaged:
         print(f"warning: {name} is not as it was published", file=sys.stderr)
     return 1 if made.lost or made.damaged else 0
+
+
+def _complain(reason: str) -> int:
+    print(f"error: no backup was made: {' '.join(reason.split())}", file=sys.stderr)
+    return 1
 
 
 if __name__ == "__main__":

@@ -58,7 +58,8 @@ def look_at(subject: str, look: Callable[[], Iterator[Finding]]) -> Iterator[Fin
     try:
         yield from look()
     except Exception as error:  # noqa: BLE001  # what breaks a look is what it was looking for
-        reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+        cause = getattr(error, "orig", error)  # SQLAlchemy's own text is a page long
+        reason = " ".join(f"{type(cause).__name__}: {cause}".split())[:200]
         yield bad(subject, f"could not be looked at: {reason}", "mend the other findings first")
 
 

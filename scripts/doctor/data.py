@@ -56,7 +56,7 @@ def schema(database: Database) -> Iterator[Finding]:
     elif revision is None:
         yield warn("schema", "the database is empty", "start the API, or `make migrate`")
     else:
-        advice = "stop the API and the worker, `make backup migrate`"
+        advice = "stop the API and the worker, `make backup`, `make migrate`"
         yield bad("schema", f"{revision}, this code knows {known}", advice)
 
 

@@ -31,7 +31,7 @@ def bad(subject: str, text: str, advice: str) -> Finding:
 
 def listed(names: Iterable[object], most: int = 3) -> str:
     """The first few of many, and how many more there are."""
-    words = [str(name) for name in names]
+    words = [" ".join(str(name).split()) for name in names]
     more = f" and {len(words) - most} more" if len(words) > most else ""
     return ", ".join(words[:most]) + more
 

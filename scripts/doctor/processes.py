@@ -91,7 +91,7 @@ def living_workers(database: Database, settings: Settings, now: float) -> Iterat
             lively += 1
             yield ok("worker", text)
     if not lively and open_batches:
-        yield bad("worker", f"none, and {len(open_batches)} batches wait", "`make worker`")
+        yield bad("worker", f"none that works, and batches wait: {len(open_batches)}", "`make worker`")
     elif not lively:
         yield ok("worker", "none, and no batch waits")
     if lively > 1:

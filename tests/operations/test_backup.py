@@ -1,17 +1,20 @@
 """A backup that has a backup's name is whole: what its database names is in it, whatever happened meanwhile."""
 
+import hashlib
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from alembic import command
 
 from batch_app import backup
 from batch_app.backup import Backup, make_backup, whole_backups
 from batch_app.database import Database
 from batch_app.errors import BackupError
 from batch_app.files import publish_stream
+from batch_app.migrate import _config, current_revision
 from batch_app.restore import main as restore_main
 from batch_app.restore import restore
 from batch_app.settings import Settings
@@ -253,6 +256,35 @@ def test_a_restored_database_belongs_to_no_worker(api: Api, settings: Settings) 
         assert claimed.scalar_one() == 0
     assert len(files.list_files(database, limit=None, newest_first=True)) == 1
     database.close()
+
+
+def test_a_database_of_an_older_version_is_backed_up_as_it_is(settings: Settings) -> None:
+    database = Database(settings.database_path)
+    config = _config()
+    with database.write() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0001")
+        connection.exec_driver_sql(
+            "INSERT INTO files (id, purpose, filename, bytes, sha256, path, created_at)"
+            f" VALUES ('file-1', 'batch', 'in.jsonl', 2, '{hashlib.sha256(b'{}').hexdigest()}', 'files/a.jsonl', 0)"
+        )
+    database.close()
+    settings.files_dir.mkdir()
+    (settings.files_dir / "a.jsonl").write_bytes(b"{}")
+
+    made = back_up(settings)
+
+    assert (made.schema, made.files, made.lost) == ("0001", 1, [])
+    copy = Database(restored(settings, made).database_path)
+    assert current_revision(copy) == "0001"
+    copy.close()
+
+
+def test_a_database_of_a_newer_version_is_refused_in_words(api: Api) -> None:
+    with api.database.write() as connection:
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
+    with pytest.raises(BackupError, match="newer version"):
+        back_up(api.settings)
 
 
 def test_the_commands_say_what_they_did_and_what_is_wrong(

@@ -141,7 +141,7 @@ def test_the_status_is_1_if_something_is_bad_and_the_lines_are_counted(
     patient.accepted(3)
     assert main() == 1
     out = capsys.readouterr().out
-    assert "bad   worker      none, and 1 batches wait: `make worker`" in out.splitlines()
+    assert "bad   worker      none that works, and batches wait: 1: `make worker`" in out.splitlines()
 
 
 def test_a_port_held_by_another_program_is_bad(patient: Api, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -214,7 +214,7 @@ def test_leftovers_are_named(patient: Api) -> None:
 def test_an_older_schema_is_bad(patient: Api) -> None:
     with patient.database.write() as connection:
         connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0001'")
-    assert "make backup migrate" in found("bad", "schema")[0]
+    assert "`make backup`, `make migrate`" in found("bad", "schema")[0]
 
 
 def test_a_sqlite_that_can_corrupt_the_database_is_bad(monkeypatch: pytest.MonkeyPatch) -> None:
