@@ -97,6 +97,7 @@ batches = Table(
         "line_order", String, nullable=False, server_default="submission"
     ),  # what decided the lines' ranks
     Column("deduplicate", Boolean, nullable=False, server_default="0"),
+    Column("use_cache", Boolean, nullable=False, server_default="0"),
     Column("completion_window", String),
     Column("output_expires_after_seconds", Integer),
     Column("metadata", String),  # JSON object of strings
@@ -131,7 +132,8 @@ batches = Table(
     Column("cached_tokens", Integer),
     Column("output_tokens", Integer),
     Column("reasoning_tokens", Integer),
-    Column("deduplicated_requests", Integer),  # null also for batches from before there were any
+    Column("deduplicated_requests", Integer),  # null also for batches from before there were any; so the next
+    Column("from_cache_requests", Integer),
     Column("engine_use", String),  # JSON of sums, null while no engine had a request of it
     CheckConstraint(_one_of("status", list(BatchStatus)), name="status"),
     CheckConstraint(_one_of("dialect", ["simple", "openai"]), name="dialect"),
@@ -177,6 +179,7 @@ requests = Table(
     Column("answer_kind", String),
     Column("answer_offset", Integer),
     Column("answer_length", Integer),
+    Column("from_cache", Boolean, nullable=False, server_default="0"),
     Column("status_code", Integer),
     Column("error_code", String),
     Column("finish_reason", String),

@@ -227,11 +227,18 @@ def _list(value: Any) -> list[Any]:
 
 
 def answer_line(
-    *, batch_id: str, line: int, custom_id: str, request_id: str, status: int, body: Any
+    *,
+    batch_id: str,
+    line: int,
+    custom_id: str,
+    request_id: str,
+    status: int,
+    body: Any,
+    from_cache: bool = False,
 ) -> bytes:
-    """A line of the output file, or of the error file when `status` is not 200."""
+    """A line of the output file, or of the error file when `status` is not 200; one from the cache is marked so."""
     response = {"status_code": status, "request_id": request_id, "body": body}
-    return _output_line(batch_id, line, custom_id, response, None)
+    return _output_line(batch_id, line, custom_id, response, None, {"cached": True} if from_cache else {})
 
 
 def repeated_line(text: bytes, *, batch_id: str, line: int, custom_id: str) -> bytes:
@@ -246,8 +253,16 @@ def unanswered_line(*, batch_id: str, line: int, custom_id: str, code: str, mess
     return _output_line(batch_id, line, custom_id, None, {"code": code, "message": message})
 
 
-def _output_line(batch_id: str, line: int, custom_id: str, response: Any, error: Any) -> bytes:
-    row = {"id": _row_id(batch_id, line), "custom_id": custom_id, "response": response, "error": error}
+def _output_line(
+    batch_id: str, line: int, custom_id: str, response: Any, error: Any, marks: dict[str, Any] | None = None
+) -> bytes:
+    row = {
+        "id": _row_id(batch_id, line),
+        "custom_id": custom_id,
+        "response": response,
+        "error": error,
+        **(marks or {}),
+    }
     return orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE)
 
 

@@ -72,6 +72,10 @@ class Settings(BaseSettings):
         0, ge=0, description="after which ended batches and unused files are deleted; 0 keeps them for ever"
     )
 
+    answer_cache_bytes: int = Field(
+        1024**3, ge=0, description="size of the answers kept for batches with use_cache"
+    )
+
     heartbeat_seconds: float = Field(10, gt=0, description="between two heartbeats of a worker")
     late_seconds: float = Field(30, gt=0, description="heartbeat age from which a worker is called late")
     lost_seconds: float = Field(
@@ -159,6 +163,11 @@ class Settings(BaseSettings):
     def work_dir(self) -> Path:
         """Answer logs of unfinished batches, a folder each."""
         return self.data_dir / "work"
+
+    @property
+    def cache_path(self) -> Path:
+        """Answers that batches of the past got; may be deleted at any time."""
+        return self.data_dir / "cache" / "answers.db"
 
     @property
     def temp_dir(self) -> Path:

@@ -50,6 +50,12 @@ _FORM_SCHEMA = {
             "default": "false",
             "description": "compute what must come out the same once, and give each line its answer",
         },
+        "use_cache": {
+            "type": "string",
+            "enum": ["true", "false"],
+            "default": "false",
+            "description": "take answers that must come out the same from batches of the past, and keep new ones",
+        },
         "metadata": {"type": "string", "description": "JSON object of strings"},
         "completion_window": {"type": "string", "description": "for example 24h"},
     },
@@ -109,6 +115,7 @@ async def _submit_form(request: Request, context: Context) -> wire.Receipt:
             priority=asked.priority,
             line_order=asked.line_order,
             deduplicate=asked.deduplicate,
+            use_cache=asked.use_cache,
             metadata=asked.metadata,
             completion_window=asked.completion_window,
             idempotency_key=key,
@@ -225,6 +232,7 @@ def _resubmit(context: Context, parent: Batch, places: list[tuple[int, int]]) ->
         priority=parent.priority,
         line_order=parent.line_order,
         deduplicate=parent.deduplicate,
+        use_cache=parent.use_cache,
         metadata=parent.metadata,
         parent_batch_id=parent.id,
     )

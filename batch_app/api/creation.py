@@ -34,6 +34,7 @@ CREATION_SCHEMA: dict[str, Any] = {
         },
         "priority": {"type": "integer", "minimum": -100, "maximum": 100, "default": 0},
         "deduplicate": {"type": ["boolean", "null"], "default": False},
+        "use_cache": {"type": ["boolean", "null"], "default": False},
         "order": {"type": "string", "enum": list(LINE_ORDERS), "default": "auto"},
     },
 }
@@ -68,6 +69,7 @@ async def read_creation(request: Request) -> Creation:
         priority=check_priority(body.get("priority")),
         line_order=check_line_order(body.get("order")),
         deduplicate=check_switch(body.get("deduplicate"), param="deduplicate"),
+        use_cache=check_switch(body.get("use_cache"), param="use_cache"),
         metadata=body.get("metadata"),
         completion_window=window,
         output_expires_after_seconds=_lifetime(body.get("output_expires_after")),

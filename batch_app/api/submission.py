@@ -43,6 +43,7 @@ class Order:
     priority: int = 0
     line_order: LineOrder = "auto"
     deduplicate: bool = False
+    use_cache: bool = False
     metadata: dict[str, str] | None = None
     completion_window: str | None = None
     output_expires_after_seconds: int | None = None
@@ -267,6 +268,7 @@ class Submissions:
             priority=order.priority,
             line_order=order.line_order,
             deduplicate=order.deduplicate,
+            use_cache=order.use_cache,
             completion_window=order.completion_window,
             expires_at=now + (window or 0) if expires else None,
             output_expires_after_seconds=order.output_expires_after_seconds,
@@ -300,6 +302,7 @@ def _digest_of_order(order: Order, endpoint: str, content: str) -> str:
         order.priority,
         order.line_order,
         order.deduplicate,
+        order.use_cache,
         order.metadata,
         order.completion_window,
         order.output_expires_after_seconds,

@@ -23,7 +23,7 @@ _FORM_OVERHEAD_BYTES = 64 * 1024  # boundaries, part headers and the small field
 _WHOLE_NUMBER = re.compile(r"[+-]?\d{1,9}", re.ASCII)
 _IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,255}")
 BATCH_FIELDS = frozenset(
-    {"file", "model", "priority", "order", "deduplicate", "metadata", "completion_window"}
+    {"file", "model", "priority", "order", "deduplicate", "use_cache", "metadata", "completion_window"}
 )
 FILE_FIELDS = frozenset({"file", "purpose", "expires_after[anchor]", "expires_after[seconds]"})
 
@@ -49,6 +49,7 @@ class BatchFields:
     priority: int
     line_order: LineOrder
     deduplicate: bool
+    use_cache: bool
     metadata: dict[str, str] | None
     completion_window: str | None
 
@@ -65,6 +66,7 @@ def batch_fields(form: Form) -> BatchFields:
         priority=check_priority(_number(form.texts.get("priority"))),
         line_order=check_line_order(form.texts.get("order")),
         deduplicate=check_switch(_switch(form.texts.get("deduplicate")), param="deduplicate"),
+        use_cache=check_switch(_switch(form.texts.get("use_cache")), param="use_cache"),
         metadata=_metadata(form.texts.get("metadata")),
         completion_window=form.texts.get("completion_window"),
     )

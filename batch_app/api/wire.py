@@ -108,6 +108,7 @@ class Reused(WireObject):
     """Completed lines that got their answer without the engine. They add no tokens to `usage`."""
 
     deduplicated: int = Field(description="got the answer of another line of the batch")
+    cached: int = Field(description="got an answer from a batch of the past")
 
 
 class EngineReport(WireObject):
@@ -151,6 +152,7 @@ class BatchObject(WireObject):
     priority: int
     order: LineOrder
     deduplicate: bool
+    use_cache: bool
     reused: Reused
     engine: EngineReport | None = Field(description="null while no engine had a request of it")
     parent_batch_id: str | None

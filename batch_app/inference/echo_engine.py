@@ -36,6 +36,10 @@ class EchoEngine:
     def max_in_flight(self) -> int:
         return 1024
 
+    @property
+    def identity(self) -> str | None:
+        return "echo"
+
     async def start(self) -> None:
         """There is nothing to load."""
 

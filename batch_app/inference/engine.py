@@ -26,10 +26,12 @@ class EngineRequest:
 
 @dataclass(frozen=True, slots=True)
 class EngineAnswer:
-    """`status_code` 200 or an HTTP error; `body` is one JSON object, an OpenAI `{"error": …}` when not 200."""
+    """`status_code` 200 or an HTTP error; `body` is one JSON object, an OpenAI `{"error": …}` when not 200.
+    `from_cache`: it was computed for another request, and nothing was computed for this one."""
 
     status_code: int
     body: bytes
+    from_cache: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,10 @@ class Engine(Protocol):
     @property
     def max_in_flight(self) -> int:
         """How many requests are worth having in flight at once: enough that the engine never runs dry."""
+
+    @property
+    def identity(self) -> str | None:
+        """Stands for all that decides an answer besides the request; None when that cannot be told."""
 
     async def start(self) -> None:
         """Load the model. Raises ModelLoadError."""

@@ -39,6 +39,7 @@ from batch_app.inference.engine_processes import (
     owned,
     variables,
 )
+from batch_app.inference.fingerprint import fingerprint
 from batch_app.models import ModelSpec
 
 _ABORT_SECONDS = 5.0
@@ -67,6 +68,7 @@ class _Loaded:
     application: Any
     client: Any
     max_num_seqs: int
+    identity: str | None
 
 
 class VllmEngine:
@@ -87,6 +89,10 @@ class VllmEngine:
         # Lines of equal length end together: a whole set of successors must already wait inside the engine.
         # More than that would only add to what a crash computes twice.
         return 2 * self._loaded.max_num_seqs if self._loaded else 1
+
+    @property
+    def identity(self) -> str | None:
+        return self._loaded.identity if self._loaded else None
 
     async def start(self) -> None:
         """Load the model. Raises ModelLoadError; after that or a cancellation only `close` may be called."""
@@ -187,6 +193,7 @@ class VllmEngine:
         return await self._build(arguments)
 
     async def _build(self, arguments: Any) -> _Loaded:
+        import vllm
         from vllm.entrypoints.launchers.api_server.app_state import init_app_state
         from vllm.entrypoints.launchers.api_server.entry import build_async_engine_client
         from vllm.entrypoints.launchers.app import build_app
@@ -210,7 +217,9 @@ class VllmEngine:
         application.state.server = SimpleNamespace(should_exit=False)
         gc.collect()
         gc.freeze()  # what is loaded stays: collections need not walk it
-        return _Loaded(application, client, client.vllm_config.scheduler_config.max_num_seqs)
+        revision = getattr(client.model_config.hf_config, "_commit_hash", None)
+        identity = fingerprint(self._spec, revision=revision, version=vllm.__version__)
+        return _Loaded(application, client, client.vllm_config.scheduler_config.max_num_seqs, identity)
 
 
 async def _answer(loaded: _Loaded, exchange: Exchange, request_id: str) -> EngineAnswer:

@@ -14,6 +14,7 @@ from batch_app.bodies import constraint_key
 from batch_app.inference.asgi_exchange import error_body
 from batch_app.inference.engine import Engine, EngineAnswer, EngineDeadError, EngineRequest
 from batch_app.jsonl import engine_body
+from batch_app.processing.answer_cache import AnswerCache, Answering
 from batch_app.processing.run import Arrival, Run
 from batch_app.processing.schedule import next_run
 from batch_app.store.requests import TakenLine
@@ -34,8 +35,14 @@ class Feeder:
     `max_bytes` bounds the lines in flight, which may exceed it by one line."""
 
     def __init__(
-        self, *, on_arrival: Callable[[], None], on_death: Callable[[str], None], max_bytes: int
+        self,
+        cache: AnswerCache,
+        *,
+        on_arrival: Callable[[], None],
+        on_death: Callable[[str], None],
+        max_bytes: int,
     ) -> None:
+        self._cache = cache
         self._on_arrival, self._on_death = on_arrival, on_death
         self._max_bytes, self._bytes = max_bytes, 0
         self._fed = 0
@@ -60,14 +67,15 @@ class Feeder:
         self._fed += 1
         run.last_fed = self._fed
         self._bytes += line.input_length
-        task = asyncio.create_task(self._answer(run, line, engine, model))
+        first_asked = self._cache.before(engine) if run.batch.use_cache and line.attempts == 0 else engine
+        task = asyncio.create_task(self._answer(run, line, first_asked, model))
         task.add_done_callback(lambda _task: self._forget(line))
         run.in_flight[line.line] = task
 
     def _forget(self, line: TakenLine) -> None:
         self._bytes -= line.input_length
 
-    async def _answer(self, run: Run, line: TakenLine, engine: Engine, model: str) -> None:
+    async def _answer(self, run: Run, line: TakenLine, engine: Answering, model: str) -> None:
         started_at = time.time()
         try:
             request = _request(run, line, model)

@@ -16,6 +16,7 @@ from batch_app.inference.engine import Engine
 from batch_app.machine_trouble import in_words
 from batch_app.models import Models, ModelSpec
 from batch_app.processing import finish, recover
+from batch_app.processing.answer_cache import AnswerCache
 from batch_app.processing.engine_room import EngineRoom, RoomState
 from batch_app.processing.feed import Feeder
 from batch_app.processing.finish import Verdict
@@ -60,7 +61,10 @@ class Worker:
         self.runs = Runs(database, settings, worker_id=worker_id)
         self.room = EngineRoom(make_engine, stall_seconds=settings.engine_stall_seconds)
         self._feeder = Feeder(
-            on_arrival=self._on_arrival, on_death=self._on_death, max_bytes=settings.window_bytes
+            AnswerCache(settings.cache_path, max_bytes=settings.answer_cache_bytes),
+            on_arrival=self._on_arrival,
+            on_death=self._on_death,
+            max_bytes=settings.window_bytes,
         )
         self._database, self._settings, self._models = database, settings, models
         self._heartbeat = heartbeat

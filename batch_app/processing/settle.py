@@ -14,6 +14,7 @@ from batch_app.states import RequestStatus
 from batch_app.store.requests import Outcome, Postponement, TakenLine
 
 MAX_BACKOFF_SECONDS = 300.0
+_TOKENS = ("input_tokens", "cached_tokens", "output_tokens", "reasoning_tokens")
 _RETRIED_REFUSALS = frozenset({408, 429})
 
 
@@ -87,22 +88,23 @@ def _settled(batch_id: str, arrival: Arrival, status: int, body: dict[str, Any],
         request_id=ids.request_id(batch_id, line.line),
         status=status,
         body=body,
+        from_cache=arrival.answer.from_cache,
     )
+    if arrival.answer.from_cache:
+        outcome = _uncomputed(outcome, attempts=line.attempts, from_cache=True)
     return Settled("output" if done else "error", text, outcome)
+
+
+def _uncomputed(outcome: Outcome, **own: Any) -> Outcome:
+    """It took no time and cost no tokens."""
+    free: dict[str, Any] = dict.fromkeys(_TOKENS, 0)
+    return replace(outcome, started_at=None, **free, **own)
 
 
 def repeat(batch_id: str, original: Settled, line: TakenLine) -> Settled:
     """The end of a line that must get the same answer as another: the same, but nothing was computed for it."""
-    outcome = replace(
-        original.outcome,
-        line=line.line,
-        custom_id=line.custom_id,
-        attempts=0,
-        started_at=None,
-        input_tokens=0,
-        cached_tokens=0,
-        output_tokens=0,
-        reasoning_tokens=0,
+    outcome = _uncomputed(
+        original.outcome, line=line.line, custom_id=line.custom_id, attempts=0, from_cache=False
     )
     text = repeated_line(original.text, batch_id=batch_id, line=line.line, custom_id=line.custom_id)
     return Settled(original.kind, text, outcome)

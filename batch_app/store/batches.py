@@ -38,6 +38,7 @@ class Batch:
     priority: int
     line_order: LineOrder
     deduplicate: bool
+    use_cache: bool
     completion_window: str | None
     output_expires_after_seconds: int | None
     metadata: dict[str, str] | None
@@ -68,6 +69,7 @@ class Batch:
     output_tokens: int | None
     reasoning_tokens: int | None
     deduplicated_requests: int | None
+    from_cache_requests: int | None
     engine_use: EngineUse | None
 
 
@@ -96,6 +98,7 @@ class NewBatch:
     priority: int = 0
     line_order: LineOrder = "submission"
     deduplicate: bool = False
+    use_cache: bool = False
     completion_window: str | None = None
     expires_at: float | None = None
     output_expires_after_seconds: int | None = None
@@ -229,6 +232,7 @@ FROZEN_COLUMNS = (
     "output_tokens",
     "reasoning_tokens",
     "deduplicated_requests",
+    "from_cache_requests",
 )
 
 

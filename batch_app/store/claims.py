@@ -188,9 +188,11 @@ def end_batch(
         note_end(connection, batch_id=claim.batch_id, status=status, now=now)
 
 
-def deduplicated() -> tuple[ColumnElement[bool], ...]:
-    """Which lines got the answer of another one."""
-    return requests.c.copy_of.is_not(None), requests.c.status == RequestStatus.COMPLETED
+# Which lines got an answer that was computed for another one.
+REUSED = {
+    "deduplicated": (requests.c.status == RequestStatus.COMPLETED, requests.c.copy_of.is_not(None)),
+    "from_cache": (requests.c.status == RequestStatus.COMPLETED, requests.c.from_cache),
+}
 
 
 def _frozen_counts(connection: Connection, batch_id: str) -> dict[str, int]:
@@ -198,7 +200,7 @@ def _frozen_counts(connection: Connection, batch_id: str) -> dict[str, int]:
         f"{status}_requests": func.count().filter(requests.c.status == status)
         for status in ("completed", "failed", "cancelled", "expired")
     }
-    count["deduplicated_requests"] = func.count().filter(*deduplicated())
+    count |= {f"{name}_requests": func.count().filter(*which) for name, which in REUSED.items()}
     tokens = {name: func.sum(requests.c[name]) for name in FROZEN_COLUMNS if name.endswith("_tokens")}
     columns = [column.label(name) for name, column in {**count, **tokens}.items()]
     row = connection.execute(select(*columns).where(requests.c.batch_id == batch_id)).one()

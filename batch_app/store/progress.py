@@ -10,14 +10,14 @@ from batch_app.database import Database, batches, dead_letters, requests
 from batch_app.files import AnswerKind, Place
 from batch_app.states import FINAL_REQUEST_STATES, OPEN_BATCH_STATES, RequestStatus
 from batch_app.store.batches import Batch
-from batch_app.store.claims import deduplicated, stream_end
+from batch_app.store.claims import REUSED, stream_end
 from batch_app.store.retention import ENDED_AT
 
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """Lines of a batch by state, and the tokens of those that are answered. `deduplicated` ones are among the
-    completed, with no tokens of their own."""
+    """Lines of a batch by state, and the tokens of those that are answered. `deduplicated` ones and those
+    `from_cache` are among the completed, with no tokens of their own."""
 
     pending: int = 0
     running: int = 0
@@ -30,6 +30,7 @@ class Counts:
     output_tokens: int = 0
     reasoning_tokens: int = 0
     deduplicated: int = 0
+    from_cache: int = 0
 
 
 def counts_of(database: Database, *, found: Sequence[Batch]) -> dict[str, Counts]:
@@ -50,6 +51,7 @@ def _frozen(batch: Batch) -> Counts:
         output_tokens=batch.output_tokens or 0,
         reasoning_tokens=batch.reasoning_tokens or 0,
         deduplicated=batch.deduplicated_requests or 0,
+        from_cache=batch.from_cache_requests or 0,
     )
 
 
@@ -57,7 +59,7 @@ def _counted(database: Database, ids: Sequence[str]) -> dict[str, Counts]:
     states = {str(status): func.count().filter(requests.c.status == status) for status in RequestStatus}
     names = ("input_tokens", "cached_tokens", "output_tokens", "reasoning_tokens")
     tokens = {name: func.sum(requests.c[name]) for name in names}
-    reused = {"deduplicated": func.count().filter(*deduplicated())}
+    reused = {name: func.count().filter(*which) for name, which in REUSED.items()}
     columns = [column.label(name) for name, column in {**states, **tokens, **reused}.items()]
     query = (
         select(requests.c.batch_id, *columns)

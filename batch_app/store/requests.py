@@ -42,6 +42,7 @@ class Outcome:
     output_tokens: int = 0
     reasoning_tokens: int = 0
     dead_letter: str | None = None
+    from_cache: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +152,7 @@ def _its_line(claim: Claim) -> tuple[ColumnElement[bool], ...]:
     )
 
 
-_ENDING = ("status", "attempts", "started_at", "status_code", "error_code", "finish_reason")
+_ENDING = ("status", "attempts", "started_at", "status_code", "error_code", "finish_reason", "from_cache")
 _UNDONE = (
     "started_at",
     "status_code",
@@ -245,7 +246,13 @@ def forget_answers(database: Database, *, claim: Claim, kind: AnswerKind, from_o
         dead_letters.c.line.in_(select(requests.c.line).where(gone)),
     )
     nothing = dict.fromkeys((*_UNDONE, "answer_kind", "answer_offset", "answer_length"))
-    pending = {"status": RequestStatus.PENDING, "attempts": 0, **dict.fromkeys(_TOKENS, 0), **nothing}
+    pending = {
+        "status": RequestStatus.PENDING,
+        "attempts": 0,
+        "from_cache": False,
+        **dict.fromkeys(_TOKENS, 0),
+        **nothing,
+    }
     finalizing = update(batches).where(holds(claim), batches.c.status == BatchStatus.FINALIZING)
     with database.write() as connection:
         require_claim(connection, claim)

@@ -25,8 +25,8 @@ OPENAIS = {
     "request_counts", "usage", "metadata",
 }  # fmt: skip
 OWNERS = {
-    "batch_id", "total_requests", "priority", "order", "deduplicate", "reused", "engine", "parent_batch_id", "filename",
-    "input_bytes", "output_bytes", "error_bytes", "progress",
+    "batch_id", "total_requests", "priority", "order", "deduplicate", "use_cache", "reused", "engine",
+    "parent_batch_id", "filename", "input_bytes", "output_bytes", "error_bytes", "progress",
 }  # fmt: skip
 PROGRESS = {
     "percent", "phase", "pending", "running", "cancelled", "expired", "chunk", "chunks", "requests_per_second",

@@ -48,3 +48,11 @@ def test_a_retry_shares_answers_as_its_parent_did(api: Api) -> None:
     retry = api.post(f"/v1/batches/{parent}/retry").json()["batch_id"]
 
     assert api.batch(retry)["deduplicate"] is True
+
+
+def test_a_batch_can_take_answers_of_batches_before_it(api: Api) -> None:
+    first, second = (api.batch(api.finished(LINES[:1], use_cache="true")) for _ in range(2))
+
+    assert (first["use_cache"], first["reused"]["cached"], second["reused"]["cached"]) == (True, 0, 1)
+    assert (first["usage"]["output_tokens"], second["usage"]["output_tokens"]) == (2, 0)
+    assert [line.get("cached") for line in api.results(second["id"])] == [True]

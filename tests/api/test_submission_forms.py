@@ -92,6 +92,7 @@ def test_priority_is_a_whole_number(serve: Callable[..., Api]) -> None:
         ("completion_window", ["7d", "24", "24H", "forever", "0h"]),
         ("order", ["AUTO", "random", "true"]),
         ("deduplicate", ["yes", "1", "True"]),
+        ("use_cache", ["on"]),
     ],
 )
 def test_a_field_says_what_it_can_be(api: Api, field: str, values: list[str]) -> None:
@@ -103,6 +104,7 @@ def test_a_field_says_what_it_can_be(api: Api, field: str, values: list[str]) ->
             "completion_window": "24h",
             "order": "submission",
             "deduplicate": "true or false",
+            "use_cache": "true or false",
         }[field]
         assert hint in error["message"]
     assert api.has_stored_nothing()

@@ -77,9 +77,10 @@ test("how well the engine was used stands in one line", () => {
   const engine = { seconds: 60, full_share: 0.934, mean_requests: 61.5, mean_cache_usage: 0.5, preemptions: 0, cached_prompt_share: null };
   assert.equal(engineWords(engine), "full 93 % of the time, 61.5 at once");
   assert.equal(engineWords({ ...engine, preemptions: 1200, cached_prompt_share: 0.78 }), "full 93 % of the time, 61.5 at once, 78 % of prompts computed before, 1,200 begun again for want of cache");
-  const rows = detailRows(batch({ engine, reused: { deduplicated: 2 } }), new Date(), new Map());
+  const rows = detailRows(batch({ engine, reused: { deduplicated: 2, cached: 3 } }), new Date(), new Map());
   assert.equal(rows.find(({ label }) => label === "engine")?.value, engineWords(engine));
   assert.equal(rows.find(({ label }) => label === "copies of other requests")?.value, "2");
+  assert.equal(rows.find(({ label }) => label === "from earlier batches")?.value, "3");
 });
 
 test("an empty list says what to do next", () => {

@@ -159,8 +159,7 @@ def test_so_it_is_when_it_dies_between_the_copies_of_one_line(
             for _ in range(6):
                 await bench.turn(worker)
         bench.crash(worker)
-        done = sum(status == "completed" for (status,) in bench.ledger(batch_id, "status"))
-        assert done < 20
+        assert _completed(bench, batch_id) < 20
         await bench.finish(bench.worker(), batch_id)
         assert sorted(custom_ids(bench.output(batch_id))) == sorted(f"line-{i}" for i in range(20))
 
@@ -185,3 +184,23 @@ def test_a_disk_that_is_full_for_a_while_costs_no_copy_its_answer(
         assert sorted(custom_ids(bench.output(batch_id))) == sorted(f"line-{i}" for i in range(20))
 
     run(scenario())
+
+
+def test_answers_that_the_disk_has_lost_are_found_again_for_copies_too(bench: Bench) -> None:
+    async def scenario() -> None:
+        bench.with_settings(window=4)
+        lines = [same(f"line-{i}", f"text {i % 8}") for i in range(40)]
+        batch_id = bench.submit(lines, deduplicate=True)
+        worker = bench.worker()
+        await bench.turns(worker, until=lambda: 20 <= _completed(bench, batch_id) < 40)
+        bench.crash(worker)
+        [log] = (bench.settings.work_dir / batch_id).glob("output-*")
+        os.truncate(log, log.stat().st_size // 2)
+        await bench.finish(bench.worker(), batch_id)
+        assert sorted(custom_ids(bench.output(batch_id))) == sorted(f"line-{i}" for i in range(40))
+
+    run(scenario())
+
+
+def _completed(bench: Bench, batch_id: str) -> int:
+    return sum(status == "completed" for (status,) in bench.ledger(batch_id, "status"))

@@ -23,6 +23,7 @@ export function detailRows(batch, now) {
     usage && { label: "tokens in", value: compact(usage.input_tokens), title: integer(usage.input_tokens) },
     usage && { label: "tokens out", value: compact(usage.output_tokens), title: integer(usage.output_tokens) },
     batch.reused != null && batch.reused.deduplicated > 0 && { label: "copies of other requests", value: integer(batch.reused.deduplicated) },
+    batch.reused != null && batch.reused.cached > 0 && { label: "from earlier batches", value: integer(batch.reused.cached) },
     batch.engine != null && { label: "engine", value: engineWords(batch.engine) },
     moment("submitted", batch.created_at),
     moment("started", batch.in_progress_at),

@@ -11,7 +11,7 @@
  *   request_counts: { total: number, completed: number, failed: number },
  *   usage: { input_tokens: number, output_tokens: number, total_tokens: number } | null,
  *   metadata: null | Record<string, string>, parent_batch_id: string | null, progress: Progress,
- *   engine?: EngineReport | null, reused?: { deduplicated: number },
+ *   engine?: EngineReport | null, reused?: { deduplicated: number, cached: number },
  * }} Batch
  * @typedef {{
  *   seconds: number, full_share: number, mean_requests: number, mean_cache_usage: number, preemptions: number,
