@@ -43,6 +43,9 @@ few = st.integers(1, 4)
 answers = st.sampled_from([0, 1, 2, 100])
 
 
+REUSE: list[dict[str, bool]] = [{}, {"deduplicate": True}, {"use_cache": True, "deduplicate": True}]
+
+
 class AnyHistory(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
@@ -75,9 +78,12 @@ class AnyHistory(RuleBasedStateMachine):
 
     # clients
 
-    @rule(said=texts, model=models, window=windows, priority=st.integers(0, 1))
-    def submit_a_form(self, said: list[str], model: str, window: str | None, priority: int) -> None:
-        self._order(lambda: self.world.submit(said, model=model, completion_window=window, priority=priority))
+    @rule(said=texts, model=models, window=windows, priority=st.integers(0, 1), reuse=st.sampled_from(REUSE))
+    def submit_a_form(
+        self, said: list[str], model: str, window: str | None, priority: int, reuse: dict[str, bool]
+    ) -> None:
+        asked = {"model": model, "completion_window": window, "priority": priority, **reuse}
+        self._order(lambda: self.world.submit(said, **asked))
 
     @rule(said=texts, model=models, window=windows, lifetime=lifetimes, deleted=st.booleans())
     def upload_and_create(

@@ -81,6 +81,11 @@ def test_every_endpoint_s_prompt_counts() -> None:
         assert order(mixed) == [0, 2, 4, 1, 3, 5], name
 
 
+def test_of_a_prompt_little_is_kept() -> None:
+    text = "x" * 100_000
+    assert len(sketch(1, body(text)).prefix) < len(text) / 30
+
+
 def test_deep_nesting_takes_no_long() -> None:
     """A conversation told again from its beginning on each line, as long as a file may be."""
     text = "".join(random.Random(3).choices("abc ", k=128 * 400))

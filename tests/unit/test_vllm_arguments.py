@@ -75,6 +75,18 @@ def test_on_a_cpu_a_quarter_of_the_free_memory_is_for_the_cache(monkeypatch: pyt
     assert not any("kv-cache" in word or "eager" in word for word in _line(cpu_memory_bytes=None))
 
 
+def test_on_a_gpu_nothing_that_makes_it_fast_is_switched_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    """CUDA graphs and the prefix cache are vLLM's own defaults there, and so are its offline limits of a step."""
+    monkeypatch.delenv("VLLM_CPU_KVCACHE_SPACE", raising=False)
+    gpu = " ".join(_line(cpu_memory_bytes=None))
+    for word in ("enforce-eager", "prefix-caching", "max-num-seqs", "max-num-batched-tokens", "compilation"):
+        assert word not in gpu
+
+
+def test_on_a_cpu_every_core_computes() -> None:
+    assert environment({})["VLLM_CPU_NUM_OF_RESERVED_CPU"] == "0"
+
+
 def test_what_the_operator_has_set_in_the_environment_stays(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VLLM_CPU_KVCACHE_SPACE", "2")
     assert not any("kv-cache" in word for word in _line(cpu_memory_bytes=4_000_000_000))

@@ -139,3 +139,31 @@ def test_the_report_of_a_lost_batch_is_not_touched(bench: Bench) -> None:
         assert batches.get_batch(bench.database, batch_id=batch_id) == before
 
     run(scenario())
+
+
+def test_batches_of_one_model_are_in_the_engine_together(bench: Bench) -> None:
+    async def scenario() -> None:
+        engine = HeldEngine()
+        small = [bench.submit(3) for _ in range(3)]
+        worker = bench.worker(lambda _spec: engine)
+        await bench.turns(worker, until=lambda: bool(engine.asked))
+        assert len(engine.asked) == 9
+        engine.let_go()
+        await bench.finish(worker, *small)
+        assert bench.loads == ["tiny"]
+
+    run(scenario())
+
+
+def test_the_next_batch_of_the_loaded_model_is_in_the_engine_after_one_turn(bench: Bench) -> None:
+    async def scenario() -> None:
+        engine = HeldEngine()
+        engine.let_go()
+        worker = bench.worker(lambda _spec: engine)
+        await bench.finish(worker, bench.submit(3))
+        bench.submit(chat_lines(1, "next {}"))
+        await bench.turn(worker)
+        assert engine.asked[-1] == "next 0"
+        assert bench.loads == ["tiny"]
+
+    run(scenario())
