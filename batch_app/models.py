@@ -3,6 +3,7 @@
 A TOML file read by the API (is this model known?) and the worker (how is it loaded?). Imports no engine.
 """
 
+import re
 import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,6 +12,10 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from batch_app.errors import ConfigurationError
+
+# As the hub has them, with vLLM's choice of a quantization. What looks otherwise is a folder of this machine, or an
+# address: vLLM would load those too, and clients are not to choose any.
+_HUB_ID = re.compile(r"[A-Za-z0-9_][\w.-]*(/[A-Za-z0-9_][\w.-]*)?(:[\w.-]+)?", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -50,7 +55,9 @@ class Models:
         """The model meant by a name, alias or hub id; None when it may not be served here."""
         if name in self._by_name:
             return self._by_name[name]
-        return ModelSpec(name=name, source=name) if self._allow_unlisted else None
+        if self._allow_unlisted and _HUB_ID.fullmatch(name) and ".." not in name:
+            return ModelSpec(name=name, source=name)
+        return None
 
 
 def load_models(path: Path, *, allow_unlisted: bool) -> Models:

@@ -4,16 +4,21 @@ import asyncio
 import os
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import orjson
+import psutil
 import pytest
 
 from batch_app.inference.engine import EngineDeadError, ModelLoadError
 from batch_app.inference.engine_processes import owned
 from batch_app.inference.vllm_engine import VllmEngine
+from tests.security.hostile_constraints import FIFTY
 from tests.vllm.conftest import OWNER, Driver, spec
 
 pytestmark = [
@@ -175,6 +180,109 @@ def test_a_load_that_was_given_up_leaves_nothing(driver: Driver) -> None:
 
     driver.runner.run(give_up())
     assert owned("other") == []
+
+
+def _cpu_seconds() -> float:
+    """Of this process and the engine's."""
+    times = [process.cpu_times() for process in [psutil.Process(), *owned(OWNER)]]
+    return sum(spent.user + spent.system for spent in times)
+
+
+def test_fifty_hostile_regexes_and_schemas_cost_under_a_minute_and_the_rest_is_answered(
+    driver: Driver,
+) -> None:
+    """More than fifty harmless requests of that length do. Compiled as a whole, as by vLLM's other backends, some of
+    them take minutes each."""
+
+    async def ask(bodies: list[dict[str, Any]]) -> list[int]:
+        asked = [asyncio.create_task(driver.chat("Hello", max_tokens=32, **body)) for body in bodies]
+        others = [asyncio.create_task(driver.chat(f"Say {i}.", max_tokens=8)) for i in range(14)]
+        assert {(await answer).status_code for answer in others} == {200}
+        return [(await answer).status_code for answer in asked]
+
+    def cost(bodies: list[dict[str, Any]]) -> tuple[list[int], float]:
+        before = _cpu_seconds()
+        return driver.runner.run(ask(bodies)), _cpu_seconds() - before
+
+    statuses, harmless = cost([{}] * len(FIFTY))
+    assert set(statuses) == {200}
+    statuses, hostile = cost(FIFTY)
+    assert hostile - harmless < 60
+    assert set(statuses) <= {200, 400, 500}
+    assert driver.runner.run(driver.chat("Still there?", max_tokens=2)).status_code == 200
+
+
+@contextmanager
+def _web_server() -> Iterator[tuple[str, list[str]]]:
+    """Its address, and the paths it is asked for; /redirect leads to /private."""
+    asked: list[str] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            self.send_response(302 if self.path == "/redirect" else 200)
+            self.send_header("location", "/private")
+            self.send_header("content-length", "0")
+            self.end_headers()
+
+        def log_message(self, *_arguments: object) -> None:
+            """Nothing on the tests' terminal."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}).start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}", asked
+        finally:
+            server.shutdown()
+
+
+def test_vllm_itself_fetches_no_media_and_follows_no_redirect(driver: Driver) -> None:
+    """Behind the check of the bodies: what vLLM reads media with, as our arguments make it."""
+    from vllm import envs  # noqa: PLC0415  # takes seconds, and is imported only when a model is loaded
+    from vllm.multimodal.media import MEDIA_CONNECTOR_REGISTRY  # noqa: PLC0415
+
+    assert driver.engine._loaded is not None
+    config = driver.engine._loaded.client.model_config
+    connectors = {
+        allowed: MEDIA_CONNECTOR_REGISTRY.load(
+            envs.VLLM_MEDIA_CONNECTOR,
+            allowed_local_media_path=config.allowed_local_media_path,
+            allowed_media_domains=domains,
+        )
+        for allowed, domains in (("ours", config.allowed_media_domains), ("every", None))
+    }
+    with _web_server() as (address, asked):
+        for url in (
+            f"{address}/cat.png",
+            f"{address}/redirect",
+            "http://169.254.169.254/",
+            "file:///etc/passwd",
+        ):
+            with pytest.raises((ValueError, RuntimeError)):
+                connectors["ours"].fetch_image(url)
+            part = {"type": "image_url", "image_url": {"url": url}}
+            assert (
+                driver.ask("/v1/chat/completions", messages=[{"role": "user", "content": [part]}])[0] == 400
+            )
+        assert asked == []
+        with suppress(ValueError, OSError):  # whatever it makes of a redirect that it does not follow
+            connectors["every"].fetch_image(f"{address}/redirect")
+        assert asked == ["/redirect"]
+
+
+def test_a_clients_template_and_too_many_answers_are_refused_by_vllm_too(driver: Driver) -> None:
+    hello = [{"role": "user", "content": "Hello"}]
+    for body in (
+        {"chat_template": "{{ 7 * 7 }}"},
+        {"n": 129},
+        {"mm_processor_kwargs": {"a": 1}},
+        {"background": True},
+    ):
+        url, field = (
+            ("/v1/responses", "input") if "background" in body else ("/v1/chat/completions", "messages")
+        )
+        status, _ = driver.ask(url, max_tokens=1, **{field: hello}, **body)
+        assert status == 400, body
 
 
 # The last test: it kills the engine that the others share.
