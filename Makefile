@@ -5,7 +5,7 @@ export PYTHONUNBUFFERED := 1
 
 .DEFAULT_GOAL := help
 .PHONY: help setup embeddings demo start api worker web migrate doctor backup restore install-service test check torture bench \
-    screenshots lock clean ready dev browser
+    screenshots pictures lock clean ready dev browser
 
 help: ## This text
 	@awk 'BEGIN { FS = ":.*## " } \
@@ -74,6 +74,9 @@ bench: ready ## Measure speed against vLLM alone (ARGS="--full --only P1,P9"; AR
 
 screenshots: dev browser ## Pictures of every page, light and dark, into screenshots/
 	@exec $(PY) scripts/screenshots.py $(ARGS)
+
+pictures: dev browser ## The pictures of README.md, into docs/images/
+	@exec $(PY) scripts/screenshots.py --docs
 
 lock: dev ## Choose the newest versions that fit the requirement files, into requirements-lock.txt
 	: >requirements-lock.txt # the files below include it: the old choice must not bind the new one

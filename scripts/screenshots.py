@@ -1,8 +1,11 @@
-"""Pictures of every page into `screenshots/`, light and dark, empty and at work. `make screenshots`.
+"""Pictures of every page into `screenshots/`, light and dark, empty and at work: `make screenshots`. Or the two that
+README.md shows, into `docs/images/`: `make pictures`.
 
 Runs the whole system with the echo engine on invented data in a temporary folder; nothing of it stays.
 """
 
+import argparse
+import base64
 import json
 import os
 import random
@@ -26,6 +29,7 @@ from scripts.sample_candidates import candidate_name
 from scripts.services import Services
 
 OUT: Final = PROJECT_DIR / "screenshots"
+DOCUMENTED: Final = PROJECT_DIR / "docs" / "images"
 MODEL: Final = "HuggingFaceTB/SmolLM2-135M-Instruct"
 OTHER_MODEL: Final = "google/gemma-3-4b-it"
 SCHEMES: Final[tuple[Literal["light", "dark"], ...]] = ("light", "dark")
@@ -96,23 +100,39 @@ class Machine:
 
 
 def main() -> int:
-    shutil.rmtree(OUT, ignore_errors=True)
-    OUT.mkdir()
+    parser = argparse.ArgumentParser(description="Take pictures of the pages, at work on invented data.")
+    parser.add_argument("--docs", action="store_true", help="only those of README.md, into docs/images/")
+    is_for_docs = parser.parse_args().docs
+    out = DOCUMENTED if is_for_docs else OUT
+    shutil.rmtree(out, ignore_errors=True)
+    out.mkdir()
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         path = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
         browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-gpu"])
         machine = Machine(Path(folder))
         with machine.running():
-            _take(browser, machine, {"dashboard-empty": "dashboard.html", "submit": "submit_batch.html"})
-            _take(browser, machine, {"results-empty": "index.html", "table-empty": "table_view.html"})
+            if not is_for_docs:
+                _take(browser, machine, _EMPTY)
             past = _fill_past(machine)
         with machine.running(**_AT_WORK):
             _fill_present(machine)
-            _take(browser, machine, _views(*past))
-            _take(browser, machine, _views(*past), width=NARROW)
+            if is_for_docs:
+                _document(browser, machine, *past)
+            else:
+                _take(browser, machine, _views(*past))
+                _take(browser, machine, _views(*past), width=NARROW)
         browser.close()
-    print(f"{len(list(OUT.iterdir()))} pictures in {OUT.relative_to(PROJECT_DIR)}/")
+    print(f"{len(list(out.iterdir()))} pictures in {out.relative_to(PROJECT_DIR)}/")
     return 0
+
+
+_EMPTY: Final = {
+    "dashboard-empty": "dashboard.html",
+    "submit": "submit_batch.html",
+    "results-empty": "index.html",
+    "table-empty": "table_view.html",
+    "compare-empty": "compare_results.html",
+}
 
 
 def _views(first: str, second: str) -> dict[str, str]:
@@ -187,6 +207,25 @@ def _take(browser: Browser, machine: Machine, views: dict[str, str], width: int 
             page.goto(f"{machine.pages}/{path}", wait_until="networkidle")
             narrow = f"-{width}" if width != WIDE else ""
             page.screenshot(path=OUT / f"{name}{narrow}-{scheme}.png", full_page=width == WIDE)
+        context.close()
+
+
+def _document(browser: Browser, machine: Machine, first: str, second: str) -> None:
+    """As WebP, which takes a third of the bytes."""
+    views = {
+        "dashboard": "dashboard.html",
+        "compare": f"compare_results.html?batch={first}&batch={second}&only=flipped",
+    }
+    for scheme in SCHEMES:
+        context = browser.new_context(
+            viewport={"width": WIDE, "height": 900}, color_scheme=scheme, reduced_motion="reduce"
+        )
+        page = context.new_page()
+        for name, path in views.items():
+            page.goto(f"{machine.pages}/{path}", wait_until="networkidle")
+            client = context.new_cdp_session(page)
+            taken = client.send("Page.captureScreenshot", {"format": "webp", "quality": 88})
+            (DOCUMENTED / f"{name}-{scheme}.webp").write_bytes(base64.b64decode(taken["data"]))
         context.close()
 
 

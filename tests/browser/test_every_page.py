@@ -192,8 +192,8 @@ def test_a_page_without_any_batch_says_what_to_do(browser: Browser, bare: System
 _NEXT_STEPS = {
     "/dashboard.html": "Submit a batch",
     "/index.html": "Submit a batch",
-    "/table_view.html": "Choose a batch",
-    "/compare_results.html": "Choose two batches",
+    "/table_view.html": "Submit a batch",
+    "/compare_results.html": "Submit a batch",
 }
 
 

@@ -20,6 +20,7 @@ export const LEAST_WIDTH = 64;
 export const MOST_WIDTH = 1200;
 
 const NARROW = 520;
+const SHORT_ANSWER = 260;
 /** Of the table's font, on average. */
 const CHARACTER = 7.3;
 const TITLE_CHARACTER = 8;
@@ -115,7 +116,8 @@ export function naturalWidth(column, rows) {
   return Math.min(most, Math.max(least, Math.round(needed)));
 }
 
-/** The width of each column in pixels. What room is left goes to the words that have too little.
+/** The width of each column in pixels. What room is left goes to the words that have too little; what is missing is
+ * taken from the answers, which are the longest and cut anyway.
  * @param {Column[]} columns @param {{ chosen: Record<string, number>, natural: number[], room: number }} sizes @returns {number[]} */
 export function columnWidths(columns, { chosen, natural, room }) {
   const widths = columns.map(({ id, kind }, index) => chosen[id] ?? (room < NARROW && kind === "id" ? Math.min(160, natural[index]) : natural[index]));
@@ -124,7 +126,8 @@ export function columnWidths(columns, { chosen, natural, room }) {
   const full = words.map((isWords, index) => isWords && widths[index] >= WIDTHS[columns[index].kind].most);
   const takers = full.includes(true) ? full : words;
   const share = Math.floor(left / takers.filter(Boolean).length);
-  return left > 0 ? widths.map((width, index) => (takers[index] ? width + share : width)) : widths;
+  if (left > 0) return widths.map((width, index) => (takers[index] ? width + share : width));
+  return widths.map((width, index) => (words[index] && columns[index].kind === "answer" ? Math.max(SHORT_ANSWER, width + left) : width));
 }
 
 /** @param {number} width */

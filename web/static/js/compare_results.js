@@ -272,6 +272,7 @@ again.addEventListener("click", () => void arrive());
 addEventListener("popstate", () => void arrive());
 try {
   batches = await batchesWithAnswers();
+  show(byId("empty-action"), batches.length < 2);
 } catch (error) {
   listNotice.say("bad", messageOf(error));
 }

@@ -138,7 +138,7 @@ function valueLine({ path, is_number: isNumber }, { answers }) {
   const cells = answers.map((answer, side) => {
     const value = answer?.value;
     if (!answer) return el("td", { class: "muted" }, "no answer");
-    if (value == null) return el("td", { class: "muted" }, answer.error_code ? errorState(answer.error_code) : "not there");
+    if (value == null) return el("td", { class: "muted" }, answer.error_code ? "–" : "not there"); // its answer says which error
     if (!isNumber) return el("td", {}, verdict(value));
     const moved = side > 0 && typeof baseline === "number" && typeof value === "number" ? value - baseline : null;
     return el("td", {}, el("b", { class: "num" }, typeof value === "number" ? trimmed(value, 4) : word(value)), moved !== null && moved !== 0 && el("span", { class: `delta small ${direction(moved)}` }, signed(moved)));

@@ -58,12 +58,13 @@ export function drawChips(place, go) {
   });
 }
 
-/** The newest batches as links, for whoever came without one.
+/** The newest batches as links, for whoever came without one; the way to a first one where there is none.
  * @param {Batch[]} batches */
 export function drawChoices(batches) {
   const links = batches.slice(0, OFFERED_BATCHES).map((batch) => {
     const facts = `${integer(batch.request_counts.completed)} answers${isOpen(batch) ? ", still running" : ""} · ${when(batch.created_at, new Date())}`;
     return el("li", {}, el("a", { href: `table_view.html?batch=${encodeURIComponent(batch.id)}` }, el("b", { class: "break" }, displayName(batch)), el("span", { class: "small muted num" }, facts)));
   });
-  byId("choices").replaceChildren(...links);
+  const first = el("li", {}, el("a", { href: "submit_batch.html" }, el("b", {}, "Submit a batch"), el("span", { class: "small muted" }, "none has answers yet")));
+  byId("choices").replaceChildren(...(links.length > 0 ? links : [first]));
 }
