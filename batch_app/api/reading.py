@@ -3,10 +3,11 @@
 import csv
 import io
 import re
-from collections.abc import Iterable, Iterator
+import tempfile
+from collections.abc import Iterator
 from dataclasses import asdict
 from itertools import islice
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, BinaryIO, Literal
 
 import orjson
 from fastapi import APIRouter, Depends, Path, Query
@@ -46,6 +47,7 @@ from batch_app.store.batches import Batch
 router = APIRouter(prefix="/v1", tags=["reading"])
 
 _REFRESH_SECONDS = 0.3
+_PIECE_BYTES = 256 * 1024
 _SHOWN_CHARACTERS = 600
 _COMPARED_CHARACTERS = 4000
 _CONDITION = re.compile(rf"(.+?):({'|'.join(OPERATORS)})(?::(.*))?", re.DOTALL)
@@ -163,24 +165,33 @@ def export_answers(
     """Every row that matches, as CSV (safe to open in a spreadsheet) or JSON Lines."""
     find_batch(context, batch_id)
     context.indexes.refresh(batch_id)
-    rows = _exported(context, batch_id, asked, columns)
-    pieces = _csv(rows, columns) if format == "csv" else _jsonl(rows)
-    first = next(pieces, "")  # a question that makes no sense is an error, not half a file
-    headers = {"content-disposition": f'attachment; filename="{batch_id}_answers.{format}"'}
-    media_type = "text/csv; charset=utf-8" if format == "csv" else "application/x-ndjson"
-    return StreamingResponse(_chained(first, pieces), media_type=media_type, headers=headers)
-
-
-def _exported(
-    context: Context, batch_id: str, asked: Question, columns: list[str]
-) -> Iterator[dict[str, Any]]:
     with context.indexes.reading(batch_id) as index:
-        yield from Table(index).rows(asked, columns=columns)
+        rows = Table(index).rows(asked, columns=columns)
+        spool = _spooled(_csv(rows, columns) if format == "csv" else _jsonl(rows))
+    headers = {
+        "content-disposition": f'attachment; filename="{batch_id}_answers.{format}"',
+        "content-length": str(spool.tell()),
+    }
+    media_type = "text/csv; charset=utf-8" if format == "csv" else "application/x-ndjson"
+    return StreamingResponse(_from_start(spool), media_type=media_type, headers=headers)
 
 
-def _chained(first: str, rest: Iterable[str]) -> Iterator[str]:
-    yield first
-    yield from rest
+def _spooled(pieces: Iterator[str]) -> BinaryIO:
+    """The whole export, before any of it is sent: a client that reads slowly, or stops, would hold the index."""
+    spool = tempfile.TemporaryFile()  # noqa: SIM115  # closed behind its last byte
+    try:
+        spool.writelines(piece.encode() for piece in pieces)
+    except BaseException:
+        spool.close()
+        raise
+    return spool
+
+
+def _from_start(spool: BinaryIO) -> Iterator[bytes]:
+    with spool:
+        spool.seek(0)
+        while piece := spool.read(_PIECE_BYTES):
+            yield piece
 
 
 def _jsonl(rows: Iterator[dict[str, Any]]) -> Iterator[str]:

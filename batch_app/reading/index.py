@@ -159,7 +159,6 @@ class Indexes:
 
 
 def _connect(path: Path) -> dbapi2.Connection:
-    # A download is read by one thread after the other.
     connection = dbapi2.connect(
         str(path), isolation_level=None, timeout=_PATIENCE_SECONDS, check_same_thread=False
     )

@@ -1,0 +1,70 @@
+"""Loads a system of its own for as long as asked and prints what came of it. Exit status 1 when anything was wrong.
+
+`python -m tests.load clients --seconds 600`: eight clients at once, beside a reader that holds on to the database.
+`python -m tests.load memory --requests 100000`: MiB that API and worker take on per 1,000 requests.
+"""
+
+import argparse
+import sys
+import tempfile
+from collections import Counter
+from contextlib import closing
+from pathlib import Path
+
+from tests.load.clients import Clients, StuckReader
+from tests.load.memory import growth
+from tests.processes.system import System
+
+WAL_LIMIT_BYTES = 64 * 2**20
+MIB_PER_1000 = 1.0
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.load", description=__doc__)
+    parser.add_argument("what", choices=["clients", "memory"])
+    parser.add_argument("--seconds", type=float, default=300)
+    parser.add_argument("--clients", type=int, default=8)
+    parser.add_argument("--requests", type=int, default=100_000)
+    parser.add_argument("--seed", type=int, default=4080)
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        system = System(Path(folder) / "data", settings={"MAX_ACTIVE_BATCHES": "20"})
+        try:
+            system.start_api()
+            system.start_worker()
+            system.wait_for_worker()
+            return _clients(system, arguments) if arguments.what == "clients" else _memory(system, arguments)
+        finally:
+            system.stop_all()
+
+
+def _clients(system: System, arguments: argparse.Namespace) -> int:
+    with closing(StuckReader(system)):
+        report = Clients(system, how_many=arguments.clients, seed=arguments.seed).run(arguments.seconds)
+    print(f"clients          {arguments.clients} for {arguments.seconds:.0f} s")
+    print(
+        f"calls            {sum(report.statuses.values())}, by status {dict(sorted(report.statuses.items()))}"
+    )
+    print(f"lines submitted  {report.lines}")
+    print(f"slowest call     {report.slowest_seconds:.2f} s")
+    print(f"largest WAL      {report.wal_bytes / 2**20:.1f} MiB, a reader holding on to the beginning")
+    print(f"wrong            {len(report.wrong)}")
+    for line in report.wrong[:20]:
+        print(f"  {line}")
+    return 1 if report.wrong or report.wal_bytes > WAL_LIMIT_BYTES else 0
+
+
+def _memory(system: System, arguments: argparse.Namespace) -> int:
+    grown: Counter[str] = Counter()
+    for number, more in enumerate(growth(system, warm_up=10_000, lines=arguments.requests), 1):
+        grown.update(more)
+        if number % 10 == 0:
+            told = ", ".join(f"{name} {mib:+.1f} MiB" for name, mib in grown.items())
+            print(f"{number * 1000:>7} requests since the warm-up: {told}", flush=True)
+    worst = max(grown.values()) / arguments.requests * 1000
+    print(f"{worst:.3f} MiB per 1,000 requests, of {MIB_PER_1000} allowed")
+    return 1 if worst > MIB_PER_1000 else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
