@@ -66,7 +66,7 @@ check: dev ## Lint, format, types, import rules, migrations, and the front end's
 	$(PY) -m batch_app.migrate --check
 	sh scripts/check_web.sh
 
-torture: dev ## Kill, stop and cut off real processes for minutes; prints what was lost (ARGS="--kills 1000")
+torture: dev ## Kill, stop and cut off real processes; prints what was lost (ARGS="--kills 1000 --vllm 20")
 	@exec $(PY) -m tests.torture $(ARGS)
 
 bench: ready ## Measure speed against vLLM alone (ARGS="--full --only P1,P9"; ARGS=--help)

@@ -11,8 +11,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import psutil
 import requests
 
+from batch_app.inference.engine_processes import OWNER_VARIABLE
 from batch_app.settings import PREFIX, PROJECT_DIR
 from tests.waiting import wait_until
 
@@ -132,6 +134,22 @@ class System:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+
+    def engines(self) -> list[psutil.Process]:
+        """The engine processes of this system's workers, which inherit their environment."""
+        found = []
+        for process in psutil.process_iter():
+            try:
+                environment = process.environ()
+                if (
+                    OWNER_VARIABLE in environment
+                    and environment.get(f"{PREFIX}DATA_DIR") == str(self.data_dir)
+                    and process.status() != psutil.STATUS_ZOMBIE
+                ):
+                    found.append(process)
+            except (psutil.Error, OSError):
+                continue
+        return found
 
     def submit(self, content: bytes, *, model: str = MODEL, **fields: Any) -> str:
         """Submit a file through the owner's form; returns the batch id."""

@@ -1,101 +1,39 @@
-"""Torments real processes until so many faults were inflicted, and prints what was lost. Exit status 1 unless nothing.
+"""Torments the system until so many faults were inflicted, and prints what was lost. Exit status 1 unless nothing.
 
-Several systems at once, each with an API, a worker and the echo engine. Each batch meets one kind of fault again and
-again while it is worked on; once it has ended, its answers are compared with what was sent, byte by byte.
+Real processes with the echo engine are killed, stopped and cut off at random moments; a recorded run loses its power at
+every other call; with --vllm, workers and engines of the real vLLM are killed.
 """
 
 import argparse
-import random
 import sys
-import tempfile
 import time
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
-from pathlib import Path
-from threading import Lock
 
-from tests.processes.forked import ForkedSystem, Nursery
-from tests.torture.faults import FAULTS
+from tests.torture import echo, power, real_vllm
 from tests.torture.tally import Tally
-from tests.torture.world import RECOVERY_SECONDS, WINDOW, World
-
-_LINES = 80
-_FAULTS_A_BATCH = 6
-
-
-class Torture:
-    """The work that the threads share: which fault comes next, and what came of those before."""
-
-    def __init__(self, kills: int, seed: int) -> None:
-        self.tally = Tally()
-        self._chance, self._lock = random.Random(seed), Lock()
-        self._left, self._began = kills, time.monotonic()
-
-    def torment(self, system: ForkedSystem, seed: int) -> None:
-        """One system, until all faults are inflicted."""
-        try:
-            world = World(system, random.Random(seed))
-            while kind := self._next_kind():
-                self._one_batch(world, kind)
-        finally:
-            system.stop_all()
-
-    def _next_kind(self) -> str | None:
-        with self._lock:
-            if self._left <= 0:
-                return None
-            self._left -= _FAULTS_A_BATCH
-            weights = [weight for _fault, weight in FAULTS.values()]
-            return self._chance.choices(list(FAULTS), weights)[0]
-
-    def _one_batch(self, world: World, kind: str) -> None:
-        fault, times, late = FAULTS[kind][0], 0, 0
-        world.submit(_LINES)
-        while times < _FAULTS_A_BATCH:
-            if world.has_ended():
-                world.submit(_LINES)
-            fault(world)
-            world.heal()
-            times += 1
-            if (
-                world.chance.random() < 0.5
-            ):  # else the next fault comes while the last one is being recovered from
-                late += world.seconds_to_resume() > RECOVERY_SECONDS
-        found, twice = world.examine(), world.asked_twice()
-        with self._lock:
-            row = self.tally[kind]
-            row.times += times
-            row.late += late
-            row.asked_too_often += max(twice - times * WINDOW * 2, 0)
-            row.found.add(found)
-            done = sum(row.times for row in self.tally.values())
-            print(f"{time.monotonic() - self._began:6.0f} s {done:6} faults  {kind}", flush=True)
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="make torture", description=__doc__)
-    parser.add_argument("--kills", type=int, default=150, help="faults in all")
+    parser.add_argument("--kills", type=int, default=150, help="faults with the echo engine")
     parser.add_argument("--worlds", type=int, default=4, help="systems at once")
+    parser.add_argument("--cuts", type=int, default=25, help="power cuts of each kind")
     parser.add_argument(
-        "--seed", type=int, default=int(time.time()), help="for the choice of faults and moments"
+        "--vllm", type=int, default=0, help="faults with real vLLM; each costs a load of the model"
     )
+    parser.add_argument("--seed", type=int, default=int(time.time()), help="for the faults and their moments")
     options = parser.parse_args()
-    torture = Torture(options.kills, options.seed)
     print(f"seed {options.seed}")
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        closing(Nursery()) as nursery,
-        ThreadPoolExecutor(options.worlds) as pool,
-    ):
-        systems = [
-            ForkedSystem(Path(folder) / str(number) / "data", nursery=nursery)
-            for number in range(options.worlds)
-        ]
-        running = [pool.submit(torture.torment, system, options.seed + i) for i, system in enumerate(systems)]
-        for world in running:
-            world.result()
-    print(torture.tally.text())
-    return 0 if torture.tally.is_clean else 1
+    tally = Tally()
+    try:
+        if options.kills:
+            echo.torment(tally, kills=options.kills, worlds=options.worlds, seed=options.seed)
+        if options.cuts:
+            power.torment(tally, cuts=options.cuts, seed=options.seed)
+        if options.vllm:
+            real_vllm.torment(tally, faults=options.vllm, seed=options.seed)
+    finally:
+        print(tally.text())
+    return 0 if tally.is_clean else 1
 
 
 if __name__ == "__main__":

@@ -13,14 +13,12 @@ from typing import Any
 
 import openai
 import orjson
-import psutil
 import pytest
 from openai.types import Batch, Completion, CreateEmbeddingResponse
 from openai.types.chat import ChatCompletion
 from openai.types.responses import Response
 
-from batch_app.inference.engine_processes import OWNER_VARIABLE
-from batch_app.settings import PREFIX, PROJECT_DIR
+from batch_app.settings import PROJECT_DIR
 from tests.lines import chat_lines, jsonl
 from tests.processes.system import MODEL, System
 from tests.waiting import wait_until
@@ -294,9 +292,9 @@ def test_a_killed_worker_on_real_vllm_loses_nothing_and_leaves_no_engine_behind(
         lambda: system.answered(batch_id) >= 30, what="a quarter of the answers", timeout=180, every=0.2
     )
     assert system.answered(batch_id) < 120
-    assert _engines(system)
+    assert system.engines()
     system.kill(served.worker)
-    wait_until(lambda: not _engines(system), what="the engine's processes to end", timeout=10)
+    wait_until(lambda: not system.engines(), what="the engine's processes to end", timeout=10)
 
     served.gone.mkdir()
     system.start_worker()
@@ -307,20 +305,3 @@ def test_a_killed_worker_on_real_vllm_loses_nothing_and_leaves_no_engine_behind(
     answers = [orjson.loads(line) for line in system.results(batch_id).splitlines()]
     assert sorted(answer["custom_id"] for answer in answers) == sorted(f"candidate-{i}" for i in range(120))
     assert all(answer["response"]["body"]["choices"][0]["message"]["content"] for answer in answers)
-
-
-def _engines(system: System) -> list[psutil.Process]:
-    """The engine processes of this system's workers, which inherit their environment."""
-    found = []
-    for process in psutil.process_iter():
-        try:
-            environment = process.environ()
-            if (
-                OWNER_VARIABLE in environment
-                and environment.get(f"{PREFIX}DATA_DIR") == str(system.data_dir)
-                and process.status() != psutil.STATUS_ZOMBIE
-            ):
-                found.append(process)
-        except (psutil.Error, OSError):
-            continue
-    return found
