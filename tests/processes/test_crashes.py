@@ -11,6 +11,7 @@ import pytest
 import requests
 
 from tests.lines import chat_lines, jsonl
+from tests.processes.forked import ForkedSystem
 from tests.processes.system import MODEL, System
 from tests.waiting import wait_until
 
@@ -45,7 +46,8 @@ def test_a_worker_killed_halfway_costs_nothing_but_its_window(system: System) ->
     assert len(journal.read_text().splitlines()) <= LINES + 50
 
 
-def test_workers_killed_at_random_moments_lose_and_double_nothing(system: System) -> None:
+def test_workers_killed_at_random_moments_lose_and_double_nothing(forked_system: ForkedSystem) -> None:
+    system = forked_system
     journal = system.data_dir.parent / "journal"
     system.settings = {"ECHO_LATENCY_MS": "40", "WINDOW": "25", "ECHO_JOURNAL": str(journal)}
     system.start_api()

@@ -72,12 +72,6 @@ def test_every_failpoint_has_a_scenario() -> None:
 
 
 @pytest.fixture(scope="module")
-def nursery() -> Iterator[Nursery]:
-    with closing(Nursery()) as nursery:
-        yield nursery
-
-
-@pytest.fixture(scope="module")
 def outcomes(
     request: pytest.FixtureRequest, nursery: Nursery, migrated: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[dict[tuple[str, str], Future[None]]]:

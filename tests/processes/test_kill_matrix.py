@@ -43,12 +43,6 @@ LINES = chat_lines(30)
 
 
 @pytest.fixture(scope="module")
-def nursery() -> Iterator[Nursery]:
-    with closing(Nursery()) as nursery:
-        yield nursery
-
-
-@pytest.fixture(scope="module")
 def outcomes(
     nursery: Nursery, migrated: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[dict[tuple[Any, ...], Future[None]]]:
