@@ -7,6 +7,7 @@ NEEDED = (
     "alembic",
     "fastapi",
     "fastapi_offline",
+    "httptools",
     "orjson",
     "prometheus_client",
     "psutil",
