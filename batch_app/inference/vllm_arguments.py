@@ -23,6 +23,7 @@ _PLAIN_DEFAULTS = {
     "VLLM_WORKER_MULTIPROC_METHOD": "spawn",  # forking a process with threads can deadlock the child
     "VLLM_MEDIA_URL_ALLOW_REDIRECTS": "0",  # nothing is fetched (_NO_MEDIA_HOST); if it ever is, not from elsewhere
     "VLLM_MAX_N_SEQUENCES": str(MAX_SEQUENCES),
+    "VLLM_ENFORCE_STRICT_TOOL_CALLING": "0",  # by tags that the guidance backend cannot read; it gets the schema
     "TQDM_DISABLE": "1",  # capturing CUDA graphs would draw bars into the log
 }
 # Media comes in data: URLs, which need no host. vLLM allows every host when it is told of none; this one is reserved

@@ -63,6 +63,7 @@ def test_the_engine_fetches_nothing_and_compiles_no_schema_as_a_whole_unless_tol
     line = _line()
     assert line[line.index("--allowed-media-domains") + 1] == "nowhere.invalid"
     assert '--structured-outputs-config={"backend": "guidance"}' in line
+    assert environment({})["VLLM_ENFORCE_STRICT_TOOL_CALLING"] == "0"  # what it cannot read, it would refuse
     assert environment({})["VLLM_MEDIA_URL_ALLOW_REDIRECTS"] == "0"
     assert environment({})["VLLM_MAX_N_SEQUENCES"] == str(MAX_SEQUENCES)
 
