@@ -22,6 +22,7 @@ from batch_app.store.files import NewFile, insert_file, require_file
 from batch_app.store.idempotency import row_with_key
 from batch_app.store.webhooks import note_end
 
+_ENTERED_AT_ONCE = 1000
 UNANSWERED = (RequestStatus.PENDING, RequestStatus.RUNNING)
 
 
@@ -150,8 +151,7 @@ def accept_batch(
                 claim_epoch=0,
             )
         )
-        rank = ranks or {line.line: line.line for line in lines}
-        connection.execute(insert(requests), [_ledger_row(batch.id, line, rank[line.line]) for line in lines])
+        _enter_lines(connection, batch.id, lines, ranks)
         if batch.parent_batch_id is not None:
             _mark_retried(connection, batch)
         return _get(connection, batch.id)
@@ -161,6 +161,16 @@ def require_room(database: Database, *, limits: QueueLimits) -> None:
     """Whether the smallest batch would be accepted now. Raises QueueFullError."""
     with database.read() as connection:
         _check_room(connection, limits, 1)
+
+
+def _enter_lines(
+    connection: Connection, batch_id: str, lines: Sequence[InputLine], ranks: Mapping[int, int] | None
+) -> None:
+    """A part at a time: the rows of 50,000 lines at once would take 50 MB, and keep other threads waiting."""
+    rank = ranks or {line.line: line.line for line in lines}
+    for start in range(0, len(lines), _ENTERED_AT_ONCE):
+        part = lines[start : start + _ENTERED_AT_ONCE]
+        connection.execute(insert(requests), [_ledger_row(batch_id, line, rank[line.line]) for line in part])
 
 
 def _ledger_row(batch_id: str, line: InputLine, rank: int) -> dict[str, Any]:
