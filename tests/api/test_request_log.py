@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator
 
 import httpx
 import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import OperationalError
 from starlette.responses import PlainTextResponse
 from starlette.types import Receive, Scope, Send
 
@@ -58,6 +60,13 @@ def test_a_database_in_trouble_is_logged_without_what_was_to_be_written(api: Api
     assert answer.headers["x-request-id"] in str([vars(record) for record in logged()])
     assert "their-custom-id" not in written + answer.text
     assert SECRET not in written
+
+
+def test_the_text_of_a_database_error_has_no_values_in_it(api: Api) -> None:
+    with pytest.raises(OperationalError) as failed, api.database.read() as connection:
+        connection.execute(text("SELECT :value FROM nowhere"), {"value": SECRET})
+    assert "nowhere" in str(failed.value)
+    assert SECRET not in str(failed.value)
 
 
 async def _answer(_scope: Scope, _receive: Receive, send: Send) -> None:
