@@ -70,6 +70,7 @@ class Bench:
     folder: Path
     say: Callable[[str], None]
     noise: NoiseRule = field(init=False)
+    last_data: Path = Path()  # the data folder of the system that had the model loaded last
     _loaded: dict[str, _Loaded] = field(default_factory=dict)
     _folders: int = 0
 
@@ -129,6 +130,7 @@ class Bench:
                 system.start()
                 system.answer(self.file(uniform(_WARM_UP, output_tokens=8)), model=self.options.model)
                 undo.pop_all()
+            self.last_data = system.data
             return system
 
         return self._kept("system", arguments, start)

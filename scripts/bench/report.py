@@ -25,14 +25,11 @@ def table(figures: Sequence[Figure]) -> str:
     lines = ["| row | work | target | measured | verdict |", "| --- | --- | --- | --- | --- |"]
     for figure in sorted(figures, key=lambda figure: int(figure.row.removeprefix("P"))):
         note = f"; {figure.note}" if figure.note else ""
-        loud = f"; others took {figure.others:.0%} of the CPU" if figure.others > LOUD else ""
-        cells = (
-            figure.row,
-            f"{figure.work}{note}{loud}",
-            str(figure.target or ""),
-            figure.measured,
-            figure.verdict,
-        )
+        loud, verdict = "", figure.verdict
+        if figure.others > LOUD:
+            loud, verdict = f"; others took {figure.others:.0%} of the CPU", f"{verdict} (disturbed)".strip()
+        work = f"{figure.work}{note}{loud}"
+        cells = (figure.row, work, str(figure.target or ""), figure.measured, verdict)
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 

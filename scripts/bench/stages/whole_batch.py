@@ -55,8 +55,7 @@ def measure(bench: Bench) -> Iterator[Figure]:
 
 
 def _durability(bench: Bench, seconds: float) -> Figure:
-    data = bench.served().data
-    groups = _groups(data / "batch.db")
+    groups = _groups(bench.last_data / "batch.db")
     run = bench.noise.run("durability", lambda: _replay(bench.new_folder(), groups, syncs=True))
     free = _replay(bench.new_folder(), groups, syncs=False)
     return Figure(
