@@ -230,7 +230,7 @@ async def _answer(loaded: _Loaded, exchange: Exchange, request_id: str) -> Engin
         _log.warning("request_raised", extra={"request_id": request_id, "error": kind})
         answer = EngineAnswer(500, error_body(500, f"the engine failed on this request: {kind}"))
     if answer.status_code >= 500 and loaded.client.errored:
-        raise EngineDeadError("the engine's process has died")
+        raise EngineDeadError("its process has died")
     return answer
 
 

@@ -37,7 +37,7 @@ class EngineRoom:
         self._pulse = Pulse(stall_seconds=stall_seconds)
         self._engine: Engine | None = None
         self._loading: asyncio.Task[None] | None = None
-        self._has_answered = False
+        self._is_proven = False
         self._deaths_in_a_row = 0
         self._failed_loads = 0
         self._give_up_at = 0.0
@@ -76,10 +76,11 @@ class EngineRoom:
     def counters(self) -> EngineCounters:
         return self.engine.counters() if self.engine else EngineCounters()
 
-    def begin_load(self, spec: ModelSpec) -> None:
-        """Start to swap to a model; nothing may be in flight."""
+    def begin_load(self, spec: ModelSpec, *, is_proven: bool = False) -> None:
+        """Start to swap to a model; nothing may be in flight. `is_proven`: it was loaded here before, so that a load
+        that fails is tried again."""
         self.spec, self._deaths_in_a_row, self._failed_loads = spec, 0, 0
-        self._has_answered, self._trouble = False, None
+        self._is_proven, self._trouble = is_proven, None
         self._start_loading()
 
     def recycle(self) -> None:
@@ -113,7 +114,7 @@ class EngineRoom:
         try:
             self._loading.result()
         except ModelLoadError as error:
-            self._note_failed_load(str(error), now, is_refusal=not self._has_answered)
+            self._note_failed_load(str(error), now, is_refusal=not self._is_proven)
         except (
             OSError
         ) as error:  # no process, no thread, no room in the temporary folder: nothing about the model
@@ -142,7 +143,7 @@ class EngineRoom:
         self.state, self.spec, self._trouble = RoomState.EMPTY, None, None
 
     def note_answer(self) -> None:
-        self._has_answered = True
+        self._is_proven = True
         self._deaths_in_a_row = 0
         if self.state is RoomState.READY:
             self._trouble = None

@@ -222,19 +222,21 @@ class Worker:
         if wanted is not None and wanted != room.model:
             self._swapping = True
             if not self.runs.held:
-                await self._swap(wanted)
+                await self._swap(wanted, working)
         elif len(self.runs) and self.machine.wants_new_engine(now, ready_since=room.ready_since):
             self._swapping = True
             if not self.runs.held:
                 log.warning("engine_recycled", extra={"memory_bytes": self._heartbeat.memory_bytes})
                 room.recycle()
 
-    async def _swap(self, wanted: str) -> None:
+    async def _swap(self, wanted: str, working: Sequence[Batch]) -> None:
         for run in self.runs:
             await self.runs.release(run)
         spec = self._models.resolve(wanted)
         if spec is not None:
-            self.room.begin_load(spec)
+            # A batch is in progress only once its model was loaded, by whichever worker.
+            states = {batch.status for batch in working if batch.served_model == wanted}
+            self.room.begin_load(spec, is_proven=BatchStatus.IN_PROGRESS in states)
         else:
             self.room.refused = (wanted, f"The model {wanted!r} is no longer in the models file.")
 

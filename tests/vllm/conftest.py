@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import signal
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,17 +12,31 @@ import orjson
 import pytest
 
 from batch_app.inference.engine import EngineAnswer, EngineRequest
+from batch_app.inference.engine_processes import owned
 from batch_app.inference.vllm_engine import VllmEngine
 from batch_app.models import ModelSpec
 from batch_app.settings import PROJECT_DIR
 
 FOLDER = PROJECT_DIR / "models" / "SmolLM2-135M-Instruct"
-ENGINE = {"dtype": "bfloat16", "max_model_len": 1024, "max_num_seqs": 64, "kv_cache_memory_bytes": 2**30}
+ENGINE = {
+    "dtype": "bfloat16",
+    "max_model_len": 8192,
+    "max_num_batched_tokens": 1024,  # a long prompt takes several steps
+    "max_num_seqs": 64,
+    "kv_cache_memory_bytes": 2**30,
+}
 OWNER = "worker-of-the-engine-tests"
 
 
 def spec(source: Path = FOLDER, **engine: Any) -> ModelSpec:
     return ModelSpec(name="small", source=str(source), engine=ENGINE | engine)
+
+
+def strike(owner: str, number: signal.Signals) -> None:
+    """Send a signal to the process that schedules and computes."""
+    for process in owned(owner):
+        if process.name() == "VLLM::EngineCore":
+            process.send_signal(number)
 
 
 @dataclass

@@ -7,6 +7,8 @@ import pytest
 from sqlalchemy.exc import OperationalError
 
 from batch_app.gpu import GpuSnapshot
+from batch_app.inference.echo_engine import EchoEngine
+from batch_app.inference.engine import ModelLoadError
 from batch_app.processing.loop import Worker
 from batch_app.states import BatchStatus
 from batch_app.store import claims, requests
@@ -84,6 +86,32 @@ def test_a_model_that_dies_at_every_request_fails_its_batches_and_leaves_the_oth
         good = bench.submit(5, model="a")
         await bench.finish(worker, good)
         assert len(bench.output(good)) == 5
+
+    run(scenario())
+
+
+def test_a_batch_that_was_in_progress_waits_for_a_machine_that_has_lost_its_device(bench: Bench) -> None:
+    """After a power cut the driver may need a while, or a hand; a batch half done must not fail for that."""
+
+    class Lost(EchoEngine):
+        async def start(self) -> None:
+            raise ModelLoadError("no device found")
+
+    async def scenario() -> None:
+        bench.with_settings(window=2)
+        begun = bench.submit(20)
+        first = bench.worker()
+        await bench.turns(first, until=lambda: bench.status(begun) is BatchStatus.IN_PROGRESS)
+        bench.crash(first)
+        engines = iter([Lost(), Lost(), Lost(), Lost()])
+        second = bench.worker(lambda _spec: next(engines, EchoEngine()))
+        await bench.turns(second, until=lambda: "no device found" in said(second))
+        await bench.finish(second, begun)
+        assert len(bench.output(begun)) == 20
+        fresh = bench.submit(5, model="never-loaded")
+        engines = iter([Lost()])
+        await bench.finish(second, fresh)
+        assert bench.status(fresh) is BatchStatus.FAILED
 
     run(scenario())
 
