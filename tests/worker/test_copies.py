@@ -204,3 +204,19 @@ def test_answers_that_the_disk_has_lost_are_found_again_for_copies_too(bench: Be
 
 def _completed(bench: Bench, batch_id: str) -> int:
     return sum(status == "completed" for (status,) in bench.ledger(batch_id, "status"))
+
+
+@pytest.mark.parametrize("left", range(0, 4000, 500))
+def test_a_disk_that_lost_the_end_of_the_log_strands_no_copy(bench: Bench, left: int) -> None:
+    async def scenario() -> None:
+        bench.with_settings(window=3, chunk_size=4)
+        batch_id = bench.submit(half_copies(20), deduplicate=True)
+        worker = bench.worker()
+        log = bench.settings.work_dir / batch_id / "output-000001-0.jsonl"
+        await bench.turns(worker, until=lambda: log.exists() and log.stat().st_size > 4000)
+        bench.crash(worker)
+        os.truncate(log, left)
+        await bench.finish(bench.worker(), batch_id)
+        assert sorted(custom_ids(bench.output(batch_id))) == sorted(f"line-{i}" for i in range(20))
+
+    run(scenario())
