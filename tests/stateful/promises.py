@@ -218,7 +218,8 @@ class Promises:
                 assert line["attempts"] <= self.settings.max_attempts, line
 
     def at_rest(self) -> None:
-        """Every batch has ended, every custom_id stands in one of its files exactly once, and nothing lies around."""
+        """After a sweep: every batch has ended, every custom_id stands in one of its files exactly once, and nothing
+        lies around."""
         view = self.check()
         for batch in view.batches.values():
             assert batch["status"] in FINAL_BATCH_STATES
@@ -227,13 +228,10 @@ class Promises:
                 names = [parsed(line)["custom_id"] for s in streams for line in (s or b"").splitlines()]
                 assert sorted(names) == sorted(line["custom_id"] for line in view.lines[batch["id"]])
         assert list(self.settings.work_dir.iterdir()) == []
+        present = {row["id"] for row in view.files.values() if row["deleted_at"] is None}
+        assert {path.stem for path in self.settings.files_dir.iterdir()} == present
         assert self._rows("PRAGMA integrity_check") == [{"integrity_check": "ok"}]
         assert self._rows("PRAGMA foreign_key_check") == []
 
     def _end(self, view: View, batch: Row, kind: AnswerKind) -> int:
         return sum(line["answer_length"] for line in view.lines[batch["id"]] if line["answer_kind"] == kind)
-
-    def no_bytes_without_a_name(self, view: View) -> None:
-        """After a sweep: files of which the database knows nothing, or that were deleted, are gone."""
-        present = {row["id"] for row in view.files.values() if row["deleted_at"] is None}
-        assert {path.stem for path in self.settings.files_dir.iterdir()} == present
