@@ -5,6 +5,7 @@
 """
 
 import argparse
+import signal
 import sys
 import tempfile
 from collections import Counter
@@ -27,6 +28,7 @@ def main() -> int:
     parser.add_argument("--requests", type=int, default=100_000)
     parser.add_argument("--seed", type=int, default=4080)
     arguments = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # the processes must not outlive it
     with tempfile.TemporaryDirectory() as folder:
         system = System(Path(folder) / "data", settings={"MAX_ACTIVE_BATCHES": "20"})
         try:

@@ -5,7 +5,7 @@ from hypothesis import HealthCheck, Phase, settings
 
 from batch_app.processing import heartbeat, recover
 
-_ANY = {"deadline": None, "suppress_health_check": list(HealthCheck)}
+_ANY = {"deadline": None, "suppress_health_check": list(HealthCheck), "report_multiple_bugs": False}
 
 # The same histories each time, so that a failure is about the change at hand; it is shown as it was found, at once.
 settings.register_profile(

@@ -198,8 +198,8 @@ GUARDS = [
     Guard(
         "a stream ends where the next claim begins",
         "files.py",
-        "    bounds = [segment.base for segment in segments[1:]] + [end]",
-        "    bounds = [end for _segment in segments]",
+        'is missing")\n    bounds = [segment.base for segment in segments[1:]] + [end]',
+        'is missing")\n    bounds = [end for _segment in segments]',
     ),
     Guard(
         "what a full disk took is cut off again",
@@ -294,7 +294,7 @@ def _remove(guard: Guard, path: Path) -> None:
 
 def _what_failed(output: str) -> str:
     """The promise that was broken, or the error at which the history ended, as far as it names no row."""
-    errors = re.findall(r"^E\s+([\w.]*(?:Error|Exception)\b.*)$", output, re.MULTILINE)
+    errors = re.findall(r"^(?:E|[ |]+) +([\w.]*(?:Error|Exception)\b.*)$", output, re.MULTILINE)
     told = errors[0] if errors else "?"
     return (
         re.split(r"[{\[(<]|batch_|/", told.removeprefix("AssertionError: "))[0].strip(" :")
