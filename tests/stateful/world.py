@@ -108,6 +108,7 @@ class World:
 
     def submit(self, texts: list[str], **order: Any) -> None:
         """The owner's form: file and batch in one. Raises QueueFullError."""
+        self.now += 0.01  # no two are of the same moment, whose order would be left to their ids
         source = io.BytesIO(self._content(texts))
         batch = self.api.submissions.accept(source, Order(filename="in.jsonl", **order), now=self.now)
         self._remember(batch.id, texts)
@@ -122,6 +123,7 @@ class World:
 
     def create(self, file_id: str, texts: list[str], **order: Any) -> None:
         """OpenAI's way: a batch of an uploaded file. Raises QueueFullError, FileMissingError."""
+        self.now += 0.01
         asked = Order(model=None, filename="in.jsonl", dialect="openai", **order)
         url = "/v1/chat/completions"
         batch = self.api.submissions.create(asked, file_id=file_id, endpoint=url, now=self.now)
