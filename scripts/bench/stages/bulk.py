@@ -22,6 +22,7 @@ from scripts.bench.workloads import write_bulk
 
 ROWS = ("P9", "P13")
 _DOWNLOADS = 3
+_ROOM = {"MAX_ACTIVE_BATCHES": "50", "MAX_QUEUED_REQUESTS": "1000000"}  # a disturbed upload is done again
 
 
 def measure(bench: Bench) -> Iterator[Figure]:
@@ -34,7 +35,7 @@ def measure(bench: Bench) -> Iterator[Figure]:
     )
     small = write_bulk(bench.new_folder() / "small.jsonl", count=1, line_bytes=300, model="m")
     work = f"{sizes.bulk_lines:,} lines / {file.stat().st_size / 1e6:.0f} MB uploaded"
-    with bench.system("api_server") as system:
+    with bench.system("api_server", settings=_ROOM) as system:
         system.submit(small, "m")  # the API has done everything once
         batch_ids: list[str] = []
         run = bench.noise.run(work, lambda: _upload(system, file, batch_ids))
@@ -61,19 +62,15 @@ def measure(bench: Bench) -> Iterator[Figure]:
 def _upload(system: System, file: Path, batch_ids: list[str]) -> tuple[float, int, list[float]]:
     watched = system.get("/v1/batches")["data"][-1]["id"]
     before = system.rss("api_server")
-    poller = subprocess.Popen(
-        [sys.executable, "-m", "scripts.bench.poller", str(system.port), f"/v1/batches/{watched}"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert poller.stdout is not None
-    poller.stdout.readline()
-    with highest(lambda: system.rss("api_server")) as peak:
-        began = time.monotonic()
-        batch_ids.append(system.submit(file, "m"))
-        accepted = time.monotonic() - began
-    output, _ = poller.communicate()
+    command = [sys.executable, "-m", "scripts.bench.poller", str(system.port), f"/v1/batches/{watched}"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as poller:
+        assert poller.stdout is not None
+        poller.stdout.readline()
+        with highest(lambda: system.rss("api_server")) as peak:
+            began = time.monotonic()
+            batch_ids.append(system.submit(file, "m"))
+            accepted = time.monotonic() - began
+        output, _ = poller.communicate()
     if poller.returncode:
         raise BenchError("the status could not be asked for during the upload")
     return accepted, peak[0] - before, json.loads(output)
