@@ -10,6 +10,7 @@ import tempfile
 import time
 import tomllib
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -95,6 +96,12 @@ def _read_command_line() -> tuple[Options, list[str], Path]:
         "--full", action="store_true", help="full sizes, three pairs: an hour and more on a CPU"
     )
     parser.add_argument("--tiny", action="store_true", help="hardly any work: do the stages run?")
+    parser.add_argument(
+        "--pairs", type=int, metavar="N", help="runs of each contestant, instead of the size's"
+    )
+    parser.add_argument(
+        "--prompts", type=int, metavar="N", help="prompts for the model, likewise; a GPU wants many"
+    )
     parser.add_argument("--only", default="", metavar="ROWS", help="for example P9,P10")
     parser.add_argument("--model", default=DEFAULT_MODEL, help="a name of models.toml, a hub id or a folder")
     parser.add_argument(
@@ -110,7 +117,8 @@ def _read_command_line() -> tuple[Options, list[str], Path]:
     parser.add_argument("--tries", type=int, default=3, help="how often a disturbed run is done at most")
     parser.add_argument("--into", type=Path, default=PROJECT_DIR / "bench", help="folder of what is written")
     given = parser.parse_args()
-    size = "full" if given.full else "tiny" if given.tiny else "short"
+    sizes = _SIZES["full" if given.full else "tiny" if given.tiny else "short"]
+    asked = {name: getattr(given, name) for name in ("pairs", "prompts") if getattr(given, name) is not None}
     spec = load_models(PROJECT_DIR / "models.toml", allow_unlisted=True).resolve(given.model)
     assert spec is not None  # any name is allowed
     folder = Path(spec.source)
@@ -121,7 +129,9 @@ def _read_command_line() -> tuple[Options, list[str], Path]:
         **spec.engine,
         **dict(map(_engine_argument, given.engine_arg)),
     }
-    options = Options(_SIZES[size], spec.name, source, arguments, given.engine, on_gpu, given.tries)
+    options = Options(
+        replace(sizes, **asked), spec.name, source, arguments, given.engine, on_gpu, given.tries
+    )
     return options, [row.strip().upper() for row in given.only.split(",") if row.strip()], given.into
 
 
