@@ -57,10 +57,15 @@ def list_models(context: Ctx) -> wire.ModelList:
 
 @router.get("/v1/samples", responses=failures(400))
 def list_samples(
-    context: Ctx, hours: Annotated[float, Query(gt=0, le=168, description="how far back")] = 1
+    context: Ctx,
+    hours: Annotated[float, Query(gt=0, le=168, description="how far back")] = 1,
+    step: Annotated[
+        int | None, Query(ge=10, le=86_400, description="the mean of so many seconds instead of each reading")
+    ] = None,
 ) -> wire.SampleList:
     """One reading every ten seconds, for charts; kept for seven days."""
-    found = workers.list_samples(context.database, since=time.time() - hours * 3600)
+    since = time.time() - hours * 3600
+    found = workers.list_samples(context.database, since=since, step_seconds=step)
     return wire.SampleList(data=found)
 
 

@@ -5,7 +5,7 @@ from collections.abc import Collection
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import Column, Integer, Label, cast, delete, func, insert, select, update
 
 from batch_app.database import Database, samples, workers
 
@@ -168,7 +168,18 @@ def add_sample(database: Database, *, sample: Sample) -> None:
         connection.execute(delete(samples).where(samples.c.at < sample.at - SAMPLES_KEPT_SECONDS))
 
 
-def list_samples(database: Database, *, since: float) -> list[Sample]:
+def list_samples(database: Database, *, since: float, step_seconds: int | None = None) -> list[Sample]:
+    """Readings from a moment on, oldest first; with a step, the mean of those in each, at the step's beginning."""
     query = select(samples).where(samples.c.at >= since).order_by(samples.c.at)
+    if step_seconds is not None:
+        step = cast(samples.c.at / step_seconds, Integer)
+        means = [_mean(column) for column in samples.c if column is not samples.c.at]
+        query = select((step * step_seconds).label("at"), *means).where(samples.c.at >= since)
+        query = query.group_by(step).order_by(step)
     with database.read() as connection:
         return [Sample(**row._mapping) for row in connection.execute(query)]
+
+
+def _mean(column: Column[Any]) -> Label[Any]:
+    mean = func.avg(column)
+    return (cast(func.round(mean), Integer) if isinstance(column.type, Integer) else mean).label(column.name)

@@ -211,6 +211,16 @@ def test_samples_go_as_far_back_as_asked(api: Api) -> None:
     assert first["at"] < last["at"]
 
 
+def test_a_day_of_samples_comes_in_as_many_steps_as_asked(api: Api) -> None:
+    now = time.time()
+    for seconds in range(0, 3000, 10):
+        workers.add_sample(api.database, sample=Sample(now - seconds, 1, 2, 3.0, 4.0))
+    found = api.get("/v1/samples?hours=24&step=600").json()["data"]
+    assert len(found) in (5, 6)
+    assert {sample["tokens_per_second"] for sample in found} == {3.0}
+    assert error_of(api.get("/v1/samples?step=5"), 400)["param"] == "step"
+
+
 @pytest.mark.parametrize("hours", ["0", "-1", "169", "nan", "inf", "x"])
 def test_samples_go_back_a_week_at_most(api: Api, hours: str) -> None:
     assert error_of(api.get(f"/v1/samples?hours={hours}"), 400)["param"] == "hours"

@@ -1,6 +1,5 @@
 """What the dashboard offers beyond numbers and lists: charts, filter, keys, errors, commands, several at once."""
 
-import gzip
 import json
 import re
 import sqlite3
@@ -9,7 +8,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, Response, expect
+from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.conftest import hold, polls, watched
 from tests.lines import chat_line, chat_lines, jsonl
@@ -114,10 +113,10 @@ def test_the_line_of_the_last_hour_outlives_a_turn_that_another_overtook(
 ) -> None:
     _remember_samples(shared, gpu=False)
     page = open_page("/dashboard.html")
-    held = hold(page, "**/v1/samples?hours=1")
-    with page.expect_request("**/v1/samples?hours=1"):
+    held = hold(page, "**/v1/samples?*")
+    with page.expect_request("**/v1/samples?*"):
         page.reload()
-    with page.expect_event("requestfailed", lambda request: request.url.endswith("hours=1")):
+    with page.expect_event("requestfailed", lambda request: "/v1/samples" in request.url):
         page.get_by_role("tab", name="Completed").click()
     held.release()
     expect(page.locator("#worker svg.spark")).to_have_attribute("aria-label", re.compile("now [1-9]"))
@@ -375,22 +374,6 @@ def test_the_table_shows_all_of_its_columns(browser: Browser, shared: System, wi
         assert page.locator("#table table").evaluate(
             "(at) => at.getBoundingClientRect().right <= at.closest('.card').getBoundingClientRect().right"
         )
-
-
-def test_a_first_load_stays_within_its_budget(browser: Browser, shared: System) -> None:
-    with watched(browser, shared) as (context, _):
-        page = context.new_page()
-        answers: list[Response] = []
-        page.on("response", lambda answer: answers.append(answer))  # noqa: PLW0108  # Playwright marks what it is given
-        page.goto("/dashboard.html")
-        page.wait_for_load_state("networkidle")
-        expect(page.locator("#jobs .job")).to_have_count(2)
-        files = [one for one in answers if one.url.startswith(shared.web_url)]
-        size = sum(len(gzip.compress(one.body())) for one in answers)
-        print(f"{len(files)} files and {len(answers) - len(files)} calls of the API, {size} bytes gzipped")
-        assert size <= 120 * 1024
-        assert len(files) <= 26  # one for each module: there is no bundler
-        assert not any("vendor" in one.url for one in files)
 
 
 def test_a_poll_costs_little(shared: System, open_page: Open) -> None:

@@ -1,5 +1,6 @@
 """What holds for each page: accessible in both themes, fit for narrow screens, deaf to hostile data."""
 
+import gzip
 import json
 import re
 from collections.abc import Iterator
@@ -7,13 +8,14 @@ from typing import Literal
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Response, expect
 
 from tests.browser.conftest import after_drawing, watched
 from tests.browser.hostile import HOSTILE
 from tests.lines import chat_line, chat_lines, jsonl
 from tests.processes.system import System
 
+MOST_BYTES = 120 * 1024
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
 
 
@@ -52,6 +54,15 @@ PAGES = [
     "/table_view.html?batch={first}",
     "/compare_results.html?batch={first}&batch={second}",
 ]
+# Requests of a first visit. There is no bundler: a page that lays much side by side has a module for each part of it.
+FIRST_VISITS = {
+    "/dashboard.html": 20,
+    "/submit_batch.html": 33,
+    "/index.html": 20,
+    "/index.html?batch={first}": 29,
+    "/table_view.html?batch={first}": 30,
+    "/compare_results.html?batch={first}&batch={second}": 29,
+}
 VIEWS = [
     "/dashboard.html",
     "/dashboard.html?tab=completed",
@@ -71,6 +82,25 @@ def _visit(page: Page, system: System, view: str) -> None:
     page.goto(view.format(**system.names))  # type: ignore[attr-defined]
     page.wait_for_load_state("networkidle")
     expect(page.locator("main")).not_to_have_class("loading")
+
+
+@pytest.mark.parametrize(("view", "most_requests"), FIRST_VISITS.items())
+def test_a_first_visit_stays_within_its_budget(
+    browser: Browser, lived_in: System, view: str, most_requests: int
+) -> None:
+    """Counted is all until the page is quiet: its own file and styles, the modules, what it asks the API."""
+    with watched(browser, lived_in) as (context, _):
+        page = context.new_page()
+        answers: list[Response] = []
+        page.on("response", lambda answer: answers.append(answer))  # noqa: PLW0108  # Playwright marks what it is given
+        _visit(page, lived_in, view)
+        size = sum(len(gzip.compress(answer.body())) for answer in answers)
+        listed = "\n".join(answer.url for answer in answers)
+        print(f"{len(answers)} requests, {size} bytes gzipped:\n{listed}")
+        assert "/v1/" in listed
+        assert "/vendor/" not in listed
+        assert len(answers) <= most_requests
+        assert size <= MOST_BYTES
 
 
 @pytest.mark.parametrize("view", VIEWS)

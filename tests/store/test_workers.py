@@ -82,6 +82,18 @@ def test_samples_are_read_in_order_from_a_moment_on(database: Database) -> None:
     assert workers.list_samples(database, since=NOW + 1) == [made[2], made[0]]
 
 
+def test_a_step_has_the_mean_of_its_samples(database: Database) -> None:
+    start = NOW - NOW % 60
+    for at, queued, power in ((0, 1, None), (59, 4, None), (60, 7, 100.0), (70, 7, None), (190, 9, 50.0)):
+        sample = Sample(start + at, queued, 2, queued / 2, 4.0, gpu_power_w=power)
+        workers.add_sample(database, sample=sample)
+    assert workers.list_samples(database, since=start, step_seconds=60) == [
+        Sample(start, 3, 2, 1.25, 4.0),
+        Sample(start + 60, 7, 2, 3.5, 4.0, gpu_power_w=100.0),
+        Sample(start + 180, 9, 2, 4.5, 4.0, gpu_power_w=50.0),
+    ]
+
+
 def test_samples_older_than_a_week_are_forgotten(database: Database) -> None:
     for at in (NOW - 1, NOW, NOW + SAMPLES_KEPT_SECONDS):
         workers.add_sample(database, sample=Sample(at, 0, 0, 0.0, 0.0))

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { detailRows, engineWords } from "../../web/static/js/batch_details.js";
+import { detailRows, engineWords } from "../../web/static/js/results_head.js";
 import { displayName, donePercent, failureReason, jobFacts, offers, stateOf, tookSeconds } from "../../web/static/js/batches.js";
 import { emptyText } from "../../web/static/js/empty_texts.js";
 import { nextDelay } from "../../web/static/js/poller.js";

@@ -1,4 +1,6 @@
-// Talks to the API: its address, the optional key, one error for each way a call can fail.
+// Talks to the API: its address, the optional key, one error for each way a call can fail, downloads that carry the key.
+
+import { setAttribute } from "./dom.js";
 
 /** @typedef {{ method?: string, signal?: AbortSignal, headers?: Record<string, string>, untimed?: boolean }} CallOptions */
 
@@ -118,4 +120,31 @@ async function bodyOf(answer) {
   } catch {
     return null;
   }
+}
+
+/** Makes an anchor a download of `path`; may be called again with another path, or when the address was not known yet.
+ * @param {HTMLAnchorElement} anchor @param {string} path @param {string} filename @param {(error: unknown) => void} onError */
+export function bindDownload(anchor, path, filename, onError) {
+  void apiBase().then((base) => setAttribute(anchor, "href", base + path), () => undefined);
+  anchor.download = filename;
+  anchor.onclick = (event) => {
+    if (!storedKey()) return;
+    event.preventDefault();
+    fetchAndSave(path, filename).catch(onError);
+  };
+}
+
+/** @param {string} path @param {string} filename */
+async function fetchAndSave(path, filename) {
+  const answer = await call(path, { untimed: true });
+  saveBlob(await answer.blob(), filename);
+}
+
+/** @param {Blob} blob @param {string} filename */
+export function saveBlob(blob, filename) {
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(blob);
+  link.download = filename;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
 }

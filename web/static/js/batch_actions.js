@@ -5,11 +5,11 @@ import { displayName, doneCount, unsuccessfulCount } from "./batches.js";
 import { confirm } from "./confirm.js";
 import { el } from "./dom.js";
 import { integer, plural } from "./format.js";
-import { createNotice, messageOf } from "./notice.js";
+import { createNotice, messageOf } from "./page.js";
 
 /** @typedef {import("./wire.js").Batch} Batch */
 
-/** @param {{ changed: () => void }} page @returns {import("./job_row.js").Actions} */
+/** @param {{ changed: () => void }} page @returns {import("./batch_rows.js").Actions} */
 export function createBatchActions({ changed }) {
   const notice = createNotice({ closable: true });
   /** @type {Set<string>} batches that the API is being asked about */

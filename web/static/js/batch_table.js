@@ -1,17 +1,16 @@
 // Batches as a table: a row says what became of one, and offers its files; below it, when asked, its errors.
 
+import { bindDownload } from "./api.js";
+import { createErrorsPlace, createErrorsSwitch, createMenuButton, createPick, hasErrors, setSize } from "./batch_rows.js";
 import {
   csvPath, displayName, donePercent, errorsPath, failureReason, finishedAt, isOpen, offers, resultsPath, stateOf, tookSeconds,
 } from "./batches.js";
-import { el, mirror, setAttribute, setState, setText, show } from "./dom.js";
-import { bindDownload } from "./downloads.js";
+import { el, icon, mirror, setAttribute, setState, setText, show } from "./dom.js";
 import { bytes, compact, duration, integer, shortModel, utc, when } from "./format.js";
-import { icon } from "./icons.js";
-import { createErrorsPlace, createErrorsSwitch, createMenuButton, createPick, hasErrors, setSize } from "./row_parts.js";
 
 /** @typedef {import("./wire.js").Batch} Batch */
-/** @typedef {import("./job_row.js").Actions} Actions */
-/** @typedef {import("./row_parts.js").Extras} Extras */
+/** @typedef {import("./batch_rows.js").Actions} Actions */
+/** @typedef {import("./batch_rows.js").Extras} Extras */
 /** @typedef {{ batch: Batch, errors: boolean, open: boolean }} Item a batch's row, or the one with its errors */
 
 const HEADINGS = [["Batch", ""], ["State", "state-cell"], ["Model", ""], ["Answers", "num"], ["Failed", "num"], ["Tokens", "num"], ["Finished", ""], ["Files", "num"]];
@@ -64,7 +63,7 @@ function keyOf({ batch, errors }) {
   return errors ? `${batch.id} errors` : batch.id;
 }
 
-/** @param {import("./row_parts.js").Selection} selection @param {() => Batch[]} shown */
+/** @param {import("./batch_rows.js").Selection} selection @param {() => Batch[]} shown */
 function createPickAll(selection, shown) {
   const box = el("input", { type: "checkbox", "aria-label": "Select all that are shown" });
   box.addEventListener("change", () => selection.choose(shown(), box.checked));

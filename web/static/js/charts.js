@@ -4,8 +4,7 @@ import { callJson } from "./api.js";
 import { buckets, CHARTS, hasGpu, joined } from "./chart_data.js";
 import { createChartView } from "./chart_view.js";
 import { el, setText, show } from "./dom.js";
-import { messageOf } from "./notice.js";
-import { remember, remembered } from "./page.js";
+import { messageOf, remember, remembered } from "./page.js";
 
 /** @typedef {import("./wire.js").Sample} Sample */
 

@@ -3,8 +3,7 @@
 import { fillPicker } from "./batch_picker.js";
 import { mark } from "./compare_figures.js";
 import { MOST_BATCHES } from "./compare_place.js";
-import { byId, el, show } from "./dom.js";
-import { icon } from "./icons.js";
+import { byId, el, icon, show } from "./dom.js";
 
 /** @param {{ choose: (ids: string[]) => void }} on */
 export function createPickers({ choose }) {

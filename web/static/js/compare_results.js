@@ -9,12 +9,9 @@ import { likelyField, question, readPlace, writePlace } from "./compare_place.js
 import { createRows } from "./compare_rows.js";
 import { drawSetup, readSetup, settings } from "./compare_setup.js";
 import { createCopyButton } from "./copy_button.js";
-import { byId, el, setText, show } from "./dom.js";
+import { byId, el, icon, setText, show } from "./dom.js";
 import { integer } from "./format.js";
-import { icon } from "./icons.js";
-import { createNotice, messageOf } from "./notice.js";
-import { visit } from "./page.js";
-import { createTabs } from "./tabs.js";
+import { createNotice, createTabs, messageOf, visit } from "./page.js";
 
 /** @typedef {import("./wire.js").Comparison} Comparison */
 /** @typedef {import("./wire.js").ComparedRows} ComparedRows */

@@ -5,10 +5,9 @@ import { createDiffs } from "./compare_diffs.js";
 import { mark } from "./compare_figures.js";
 import { direction, signed, toneOf, trimmed, word } from "./compare_numbers.js";
 import { ANSWER, excerpts, linesOf, merged, sideOf } from "./compare_texts.js";
-import { el, setAttribute } from "./dom.js";
+import { el, icon, setAttribute } from "./dom.js";
 import { integer, plural } from "./format.js";
-import { icon } from "./icons.js";
-import { messageOf } from "./notice.js";
+import { messageOf } from "./page.js";
 
 /** @typedef {import("./wire.js").ComparedRow} ComparedRow */
 /** @typedef {import("./wire.js").AnswerDetail} AnswerDetail */

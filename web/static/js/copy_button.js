@@ -1,7 +1,6 @@
 // A button that copies a text, and says that it did.
 
-import { el, setAttribute } from "./dom.js";
-import { icon } from "./icons.js";
+import { el, icon, setAttribute } from "./dom.js";
 
 const SAID_MS = 1600;
 

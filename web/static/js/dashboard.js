@@ -1,22 +1,16 @@
 // What is happening now: polls the API and keeps the vitals, the running batches and the finished ones current.
 
 import { callJson } from "./api.js";
+import { createJobRow } from "./batch_rows.js";
 import { createBatchTable } from "./batch_table.js";
 import { isQueued, TABS } from "./batches.js";
-import { addressOf, inTab, isListed, listQuery, matches, placeIn, placeOf, RECENT } from "./dashboard_place.js";
 import { createExtras } from "./dashboard_extras.js";
-import { byId, el, mirror, setText, show } from "./dom.js";
-import { createFreshness } from "./freshness.js";
+import { addressOf, inTab, isListed, listQuery, matches, placeIn, placeOf, RECENT } from "./dashboard_place.js";
+import { byId, el, icon, mirror, setText, show } from "./dom.js";
 import { integer, plural } from "./format.js";
-import { icon } from "./icons.js";
-import { createJobRow } from "./job_row.js";
-import { withCommands } from "./notice.js";
-import { remember, remembered, visit } from "./page.js";
+import { createFreshness, createTabs, remember, remembered, visit, withCommands } from "./page.js";
 import { createPoller } from "./poller.js";
-import { createSeries } from "./series.js";
-import { createTabs } from "./tabs.js";
-import { createVitalCard } from "./vital_card.js";
-import { dayVital, emptyIn, gpuVital, queueVital, workerVital } from "./vitals.js";
+import { createSeries, createVitalCard, dayVital, emptyIn, gpuVital, queueVital, workerVital } from "./vitals.js";
 
 /** @typedef {import("./wire.js").Batch} Batch */
 /** @typedef {import("./dashboard_place.js").Place} Place */

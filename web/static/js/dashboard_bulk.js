@@ -4,16 +4,15 @@ import { callJson } from "./api.js";
 import { displayName } from "./batches.js";
 import { buttonText, outcomeText, planOf, questionOf } from "./bulk_plan.js";
 import { confirm } from "./confirm.js";
-import { el, setText, show } from "./dom.js";
+import { el, icon, setText, show } from "./dom.js";
 import { integer, plural } from "./format.js";
-import { icon } from "./icons.js";
-import { createNotice, messageOf } from "./notice.js";
+import { createNotice, messageOf } from "./page.js";
 
 /** @typedef {import("./wire.js").Batch} Batch */
 /** @typedef {import("./bulk_plan.js").Plan} Plan */
 /** @typedef {"cancel" | "retry"} Kind */
 
-/** @param {HTMLElement} bar @param {import("./row_parts.js").Selection} selection @param {{ changed: () => void }} page */
+/** @param {HTMLElement} bar @param {import("./batch_rows.js").Selection} selection @param {{ changed: () => void }} page */
 export function createBulkBar(bar, selection, { changed }) {
   const count = el("b");
   const notice = createNotice({ closable: true });

@@ -1,12 +1,10 @@
 // What else one can do with a batch: copy it as a command, take its answers as a table.
 
-import { apiBase, storedKey } from "./api.js";
+import { apiBase, bindDownload, storedKey } from "./api.js";
 import { csvPath, displayName, offers, resultsPath } from "./batches.js";
 import { createCopyButton } from "./copy_button.js";
 import { asCurl, asPython } from "./dashboard_commands.js";
-import { el } from "./dom.js";
-import { bindDownload } from "./downloads.js";
-import { icon } from "./icons.js";
+import { el, icon } from "./dom.js";
 
 /** @typedef {import("./wire.js").Batch} Batch */
 

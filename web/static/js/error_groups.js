@@ -2,16 +2,15 @@
 
 import { callJson } from "./api.js";
 import { displayName, isOpen, unsuccessfulCount } from "./batches.js";
-import { el, mirror, setAttribute, setText, show } from "./dom.js";
+import { el, icon, mirror, setAttribute, setText, show } from "./dom.js";
 import { integer, plural } from "./format.js";
-import { icon } from "./icons.js";
-import { messageOf } from "./notice.js";
+import { messageOf } from "./page.js";
 
 /** @typedef {import("./wire.js").Batch} Batch */
 /** @typedef {{ code: string, count: number, sample: { line: number, custom_id: string, message: string | null } }} Group */
 /** @typedef {{ group: Group, total: number, batch: Batch }} Item */
 
-/** @param {HTMLElement} place @param {import("./job_row.js").Actions} actions */
+/** @param {HTMLElement} place @param {import("./batch_rows.js").Actions} actions */
 export function createErrorGroups(place, actions) {
   const list = el("ul", { class: "error-groups" });
   const said = el("p", { class: "muted small" }, "Reading the errors…");

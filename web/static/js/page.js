@@ -1,7 +1,8 @@
-// What every page has: icons in the markup, the theme button of the bar, an address that says where one is.
+// What pages have around their content: the theme, an address that says where one is, notices, tabs, how old the numbers are.
 
-import { byId, placeIcons, setAttribute } from "./dom.js";
-import { icon } from "./icons.js";
+import { ApiError, enterKey, forgetDecline } from "./api.js";
+import { byId, el, icon, placeIcons, setAttribute, setText, show } from "./dom.js";
+import { ago, duration, integer } from "./format.js";
 
 const THEMES = /** @type {const} */ ({
   system: { icon: "half", next: "light" },
@@ -59,4 +60,147 @@ export function remembered(name) {
   } catch {
     return null;
   }
+}
+
+/** @typedef {"ok" | "warn" | "bad" | ""} Tone */
+
+/** Adds a hidden notice to #notices, which every page has.
+ * @param {{ buttons?: HTMLElement[], closable?: boolean }} [options] */
+export function createNotice({ buttons = [], closable = false } = {}) {
+  const text = el("div");
+  const close = el("button", { type: "button", class: "quiet icon-only", "aria-label": "Close this message" }, icon("cross"));
+  const end = el("span", { class: "end" }, ...buttons, closable && close);
+  const node = el("div", { role: "status", hidden: true }, icon("info"), text, end.hasChildNodes() && end);
+  close.addEventListener("click", () => show(node, false));
+  byId("notices").append(node);
+  return {
+    /** @param {Tone} tone @param {...(Node | string)} content */
+    say(tone, ...content) {
+      node.className = `notice ${tone}`;
+      node.firstElementChild?.replaceWith(icon(tone === "ok" ? "check" : tone === "" ? "info" : "warning"));
+      text.replaceChildren(...content);
+      show(node, true);
+    },
+    hide() {
+      show(node, false);
+    },
+  };
+}
+
+/** @param {string} text @returns {(string | Node)[]} the same words, with `make …` commands set as code */
+export function withCommands(text) {
+  return text.split(/(make [a-z-]+)/).map((part, index) => (index % 2 ? el("code", {}, part) : part));
+}
+
+/** @param {unknown} error */
+export function messageOf(error) {
+  return error instanceof Error ? error.message : String(error);
+}
+
+/**
+ * @param {HTMLElement} list @param {{ id: string, word: string }[]} tabs
+ * @param {{ panel: string, choose: (id: string) => void }} options
+ */
+export function createTabs(list, tabs, { panel, choose }) {
+  const buttons = tabs.map(({ id, word }) => {
+    const count = el("span", { class: "count" });
+    const button = el("button", { type: "button", role: "tab", id: `tab-${id}`, "aria-controls": panel }, word, count);
+    button.addEventListener("click", () => choose(id));
+    return { id, button, count };
+  });
+  list.replaceChildren(...buttons.map(({ button }) => button));
+  list.addEventListener("keydown", (event) => {
+    const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+    const here = buttons.findIndex(({ button }) => button === document.activeElement);
+    const next = { Home: 0, End: buttons.length - 1 }[event.key] ?? (step && (here + step + buttons.length) % buttons.length);
+    if (next === undefined || here < 0) return;
+    event.preventDefault();
+    buttons[next].button.focus();
+    choose(buttons[next].id);
+  });
+  return {
+    /** @param {string} chosen */
+    select(chosen) {
+      for (const { id, button } of buttons) {
+        setAttribute(button, "aria-selected", String(id === chosen));
+        setAttribute(button, "tabindex", id === chosen ? null : "-1");
+      }
+      setAttribute(byId(panel), "aria-labelledby", `tab-${chosen}`);
+    },
+    /** @param {Record<string, number>} counts */
+    count(counts) {
+      for (const { id, count } of buttons) setText(count, counts[id] === undefined ? "" : integer(counts[id]));
+    },
+  };
+}
+
+const LATE_AFTER_SECONDS = 40;
+
+/** Needs #live with #age, #announce and #content on the page.
+ * @param {{ retryNow: () => void }} actions */
+export function createFreshness({ retryNow }) {
+  /** @type {number | null} */
+  let updatedAt = null;
+  let lost = false;
+  /** @type {number | null} */
+  let retryAt = null;
+  const title = el("strong");
+  const detail = el("span");
+  const hint = el("p", { class: "small muted" }, ...withCommands("Is it running? Start it with make api and look at its terminal."));
+  const keyButton = el("button", { type: "button", hidden: true }, "Enter key");
+  const retryButton = el("button", { type: "button" }, "Try now");
+  const notice = createNotice({ buttons: [keyButton, retryButton] });
+
+  retryButton.addEventListener("click", retryNow);
+  keyButton.addEventListener("click", async () => {
+    forgetDecline();
+    if (await enterKey()) retryNow();
+  });
+  setInterval(tick, 1000);
+
+  function tick() {
+    const now = Date.now();
+    const age = updatedAt === null ? null : (now - updatedAt) / 1000;
+    setText(byId("age"), age === null ? (lost ? "never" : "…") : ago(Math.floor(age)));
+    byId("live").dataset.live = lost ? "lost" : age === null ? "" : age > LATE_AFTER_SECONDS ? "late" : "fresh";
+    if (lost) setText(detail, lostDetail(now));
+  }
+
+  /** @param {number} now */
+  function lostDetail(now) {
+    const numbers = updatedAt === null ? "Nothing has been read yet." : `The numbers below are ${duration((now - updatedAt) / 1000)} old.`;
+    if (retryAt === null) return numbers;
+    const wait = Math.ceil((retryAt - now) / 1000);
+    return `${numbers} ${wait > 0 ? `Trying again in ${wait} s.` : "Trying again now."}`;
+  }
+
+  /** @param {boolean} value */
+  function setLost(value) {
+    if (lost === value) return;
+    lost = value;
+    setText(byId("announce"), value ? "The API does not answer." : "The API answers again.");
+    if (value) notice.say("bad", el("p", {}, title, " ", detail), hint);
+    else notice.hide();
+    byId("content").classList.toggle("stale", value);
+  }
+
+  return {
+    updated() {
+      updatedAt = Date.now();
+      setLost(false);
+      byId("content").classList.remove("loading");
+      tick();
+    },
+    /** Shown from the second failure in a row, or at once when the API answered but refused.
+     * @param {unknown} error @param {number} failures @param {number | null} delayMs */
+    failed(error, failures, delayMs) {
+      retryAt = delayMs === null ? null : Date.now() + delayMs;
+      const refused = error instanceof ApiError;
+      setText(title, messageOf(error));
+      show(keyButton, refused && error.status === 401);
+      show(hint, !refused);
+      if (failures > 1 || refused) setLost(true);
+      tick();
+    },
+  };
 }

@@ -4,9 +4,8 @@ import { callJson } from "./api.js";
 import { createBatchActions } from "./batch_actions.js";
 import { createBatchTable } from "./batch_table.js";
 import { byId, setText, show } from "./dom.js";
-import { createFreshness } from "./freshness.js";
 import { plural } from "./format.js";
-import { visit } from "./page.js";
+import { createFreshness, visit } from "./page.js";
 import { createPoller } from "./poller.js";
 
 const PAGE_SIZE = 25;

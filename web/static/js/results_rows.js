@@ -1,10 +1,9 @@
 // What stands around the rows of a batch: the filters and what they are, the pager, the export of just these rows.
 
-import { byId, el, mirror, setText, show } from "./dom.js";
-import { bindDownload } from "./downloads.js";
+import { bindDownload } from "./api.js";
+import { byId, el, icon, mirror, setText, show } from "./dom.js";
 import { integer, plural } from "./format.js";
-import { icon } from "./icons.js";
-import { createNotice, messageOf } from "./notice.js";
+import { createNotice, messageOf } from "./page.js";
 import { chipsOf, filterQuery, isFiltered } from "./results_place.js";
 
 /** @typedef {import("./results_place.js").Place} Place */

@@ -3,10 +3,9 @@
 import { callJson } from "./api.js";
 import { requestState } from "./batches.js";
 import { createCopyButton } from "./copy_button.js";
-import { el, setAttribute, setState, setText, show } from "./dom.js";
+import { el, icon, setAttribute, setState, setText, show } from "./dom.js";
 import { integer } from "./format.js";
-import { icon } from "./icons.js";
-import { messageOf } from "./notice.js";
+import { messageOf } from "./page.js";
 import { rowParts } from "./row_view.js";
 
 /** @typedef {import("./wire.js").AnswerDetail} AnswerDetail */

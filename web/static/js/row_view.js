@@ -5,8 +5,7 @@ import { el, setAttribute, show } from "./dom.js";
 import { integer, utc, when } from "./format.js";
 import { createJsonTree } from "./json_tree.js";
 import { markdownIsThere, showMarkdown } from "./markdown.js";
-import { messageOf } from "./notice.js";
-import { remember, remembered } from "./page.js";
+import { messageOf, remember, remembered } from "./page.js";
 import { jsonIn } from "./parsers.js";
 import { choicesOf, errorOf, promptOf, secondsText, settingsOf } from "./row_reading.js";
 

@@ -7,7 +7,7 @@ import { byId, el, setText, show } from "./dom.js";
 import { checkFile, linesOf } from "./file_check.js";
 import { bytes, integer, plural } from "./format.js";
 import { createModelPicker } from "./model_picker.js";
-import { createNotice, messageOf, withCommands } from "./notice.js";
+import { createNotice, messageOf, withCommands } from "./page.js";
 import { readClone } from "./submit_clone.js";
 import { createCodeSamples } from "./submit_code.js";
 import { listenForDrops } from "./submit_drop.js";

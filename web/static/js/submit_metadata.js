@@ -1,7 +1,6 @@
 // Pairs of words kept with a batch: a row for each, as many as the API takes.
 
-import { byId, el, show } from "./dom.js";
-import { icon } from "./icons.js";
+import { byId, el, icon, show } from "./dom.js";
 
 const MAX_PAIRS = 15; // of 16; the name is one
 const [MAX_KEY, MAX_VALUE] = [64, 512];

@@ -5,7 +5,7 @@ import { isOpen, requestState, stateOf } from "./batches.js";
 import { byId, el, mirror, setAttribute, setState, setText, show } from "./dom.js";
 import { linesOf } from "./file_check.js";
 import { compact } from "./format.js";
-import { messageOf } from "./notice.js";
+import { messageOf } from "./page.js";
 import { createPoller } from "./poller.js";
 import { newIdempotencyKey, upload } from "./upload.js";
 

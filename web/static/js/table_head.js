@@ -1,8 +1,7 @@
 // The heads of the columns: a click sorts, the dots open the column's menu, the edge sizes, dragging moves.
 
 import { boundedWidth, LEAST_WIDTH, MOST_WIDTH } from "./columns.js";
-import { el, mirror, setAttribute, setText } from "./dom.js";
-import { icon } from "./icons.js";
+import { el, icon, mirror, setAttribute, setText } from "./dom.js";
 
 /** @typedef {import("./columns.js").Column} Column */
 /** @typedef {import("./table_place.js").TablePlace} TablePlace */

@@ -1,10 +1,9 @@
 // The menu of a column: its order, a filter, its most frequent values, its place among the others.
 
 import { callJson } from "./api.js";
-import { byId, el, setAttribute } from "./dom.js";
+import { byId, el, icon, setAttribute } from "./dom.js";
 import { compact, integer, percent } from "./format.js";
-import { icon } from "./icons.js";
-import { messageOf } from "./notice.js";
+import { messageOf } from "./page.js";
 import { valueOf, withConditions, withoutColumn, withValue } from "./results_place.js";
 import { distributionPath } from "./table_place.js";
 import { setLengths } from "./table_sheet.js";

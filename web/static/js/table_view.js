@@ -1,14 +1,12 @@
 // Many answers as a table: the server filters, sorts and pages; the address says all that is shown.
 
-import { ApiError } from "./api.js";
+import { ApiError, bindDownload } from "./api.js";
 import { batchesWithAnswers, fillPicker } from "./batch_picker.js";
 import { isOpen } from "./batches.js";
 import { chosenColumns, columnsOf, defaultColumns, moved } from "./columns.js";
 import { byId, el, setAttribute, setText } from "./dom.js";
-import { bindDownload } from "./downloads.js";
 import { integer } from "./format.js";
-import { createNotice, messageOf } from "./notice.js";
-import { visit } from "./page.js";
+import { createNotice, messageOf, visit } from "./page.js";
 import { createPoller } from "./poller.js";
 import { createChooser } from "./table_chooser.js";
 import { createGrid } from "./table_grid.js";

@@ -1,9 +1,8 @@
 // What stands around the rows of a table: the filters in words, why it is empty, which batches there are.
 
 import { displayName, isOpen } from "./batches.js";
-import { byId, el, mirror, setAttribute, setText, show } from "./dom.js";
+import { byId, el, icon, mirror, setAttribute, setText, show } from "./dom.js";
 import { integer, when } from "./format.js";
-import { icon } from "./icons.js";
 import { chipsOf, isFiltered } from "./results_place.js";
 
 /** @typedef {import("./table_place.js").TablePlace} TablePlace */

@@ -1,5 +1,7 @@
-// The four vitals as plain data: what /health says, in words. Pure; `vital_card.js` draws it.
+// The four vitals: what /health says in words, as plain data; the cards that show it; the history behind their lines.
 
+import { callJson } from "./api.js";
+import { el, mirror, parts, setAttribute, setState, setText, show } from "./dom.js";
 import { ago, bytes, compact, duration, durationRange, integer, NONE, percent, plural, rate, shortModel } from "./format.js";
 
 /** @typedef {import("./wire.js").Health} Health */
@@ -135,4 +137,102 @@ export function sparkPoints(values) {
   const top = Math.max(...values, 1e-9);
   const step = 100 / Math.max(1, values.length - 1);
   return values.map((value, index) => `${(index * step).toFixed(2)},${(29 - (27 * value) / top).toFixed(2)}`).join(" ");
+}
+
+/** @param {HTMLElement} card @param {string} what the gauge or the spark line shows, for those who cannot see it */
+export function createVitalCard(card, what) {
+  const at = parts(card);
+  return {
+    /** @param {Vital} vital */
+    update(vital) {
+      setState(at.state, vital.state);
+      setText(at.big, vital.big);
+      setText(at.unit, vital.unit);
+      if (at.gauge) drawGauge(at.gauge, vital.gauge ?? null, what);
+      if (at.spark) drawSpark(at.spark, vital.series ?? null, what);
+      mirror(at.rows, vital.rows, (row) => row.label, createRow);
+      show(at.hint, Boolean(vital.hint));
+      setText(at.hintText, vital.hint ?? "");
+      show(at.command, Boolean(vital.command));
+      setText(at.command, vital.command ?? "");
+    },
+  };
+}
+
+/** @param {HTMLElement} place @param {NonNullable<Vital["gauge"]> | null} gauge @param {string} what */
+function drawGauge(place, gauge, what) {
+  show(place, gauge !== null);
+  if (!gauge) return;
+  const bar = /** @type {HTMLProgressElement} */ (place.firstElementChild);
+  setAttribute(bar, "aria-label", what);
+  setAttribute(bar, "class", gauge.tone || null);
+  setAttribute(bar, "max", String(gauge.max || 1));
+  setAttribute(bar, "value", String(Math.min(gauge.value, gauge.max)));
+}
+
+/** @param {HTMLElement} place @param {number[] | null} series @param {string} what */
+function drawSpark(place, series, what) {
+  show(place, series !== null);
+  if (series === null) return;
+  const points = sparkPoints(series.length > 1 ? series : [0, 0]);
+  const [polygon, polyline] = /** @type {any} */ (place.querySelectorAll("polygon, polyline"));
+  setAttribute(polyline, "points", points);
+  setAttribute(polygon, "points", `0,30 ${points} 100,30`);
+  const svg = /** @type {SVGElement} */ (place.querySelector("svg"));
+  const said = series.length > 1 ? `from ${rate(Math.min(...series))} to ${rate(Math.max(...series))}, now ${rate(series.at(-1))}` : "no readings yet";
+  setAttribute(svg, "aria-label", `${what}: ${said}`);
+}
+
+/** @returns {import("./dom.js").View} */
+function createRow() {
+  const label = el("dt");
+  const value = el("dd");
+  return {
+    node: el("div", {}, label, value),
+    /** @param {Row} row */
+    update(row) {
+      setText(label, row.label);
+      setAttribute(value, "class", row.tone && row.tone !== "fresh" ? row.tone : null);
+      setAttribute(value, "title", row.title || null);
+      setText(value, row.value);
+    },
+  };
+}
+
+const POINTS = 60;
+const STEP_SECONDS = 120;
+const EVERY_MS = 30_000;
+
+/** The history behind the lines: of one answer, the day shows the requests and its last hour the tokens. */
+export function createSeries() {
+  /** @type {number[]} */
+  let tokens = [];
+  /** @type {number[]} */
+  let answers = [];
+  let readAt = -Infinity;
+  return {
+    get tokens() {
+      return tokens;
+    },
+    get answers() {
+      return answers;
+    },
+    /** Never a reason for the page to fail: what could not be read, or belonged to a turn that another one overtook, is
+     * read again by the next.
+     * @param {AbortSignal} signal */
+    async refresh(signal) {
+      const now = performance.now();
+      if (now - readAt <= EVERY_MS) return;
+      try {
+        /** @type {{ data: import("./wire.js").Sample[] }} */
+        const { data } = await callJson(`/v1/samples?hours=24&step=${STEP_SECONDS}`, { signal });
+        const hourAgo = Date.now() / 1000 - 3600;
+        tokens = thinned(data.filter(({ at }) => at >= hourAgo).map((sample) => sample.tokens_per_second), POINTS);
+        answers = thinned(data.map((sample) => sample.requests_per_second), POINTS);
+        readAt = now;
+      } catch {
+        // The numbers show without their lines.
+      }
+    },
+  };
 }
