@@ -61,6 +61,12 @@ def _submit(command: ArgumentParser) -> None:
     add("--name", metavar="N", help="shown in lists; parts are numbered")
     add("--priority", type=int, metavar="P", help="-100 to 100, higher goes first")
     add("--metadata", type=_pair, action="append", default=[], metavar="KEY=VALUE")
+    once = "compute requests that must get the same answer once"
+    add("--deduplicate", action="store_true", help=once)
+    before = "take answers that earlier batches with this option got to the same requests, and keep these"
+    add("--use-cache", action="store_true", help=before)
+    order = "in which order lines are computed: auto (default) is the fastest, submission is the file's"
+    add("--order", choices=("auto", "submission"), help=order)
     add("--out", type=Path, metavar="DIR", help="default: beside FILE, named like it with .results")
     add("--max-requests", type=_count, default=50_000, metavar="N", help="most requests in a part")
     add("--no-wait", action="store_true", help="end once all parts are accepted, and print their ids")

@@ -45,6 +45,7 @@ def submit(options: Namespace) -> int:
         name=options.name,
         priority=options.priority,
         metadata=dict(options.metadata),
+        handling=_handling(options),
         fresh=options.fresh,
         max_requests=options.max_requests,
     )
@@ -58,6 +59,16 @@ def submit(options: Namespace) -> int:
             state = prepared
             states.save(state, path)
         return _see_through(state, path, options, send_only=options.no_wait)
+
+
+def _handling(options: Namespace) -> dict[str, str]:
+    """The form fields that say how the lines are computed: only what was asked for."""
+    asked = {
+        "order": options.order,
+        "deduplicate": "true" if options.deduplicate else None,
+        "use_cache": "true" if options.use_cache else None,
+    }
+    return {name: value for name, value in asked.items() if value is not None}
 
 
 def retry(options: Namespace) -> int:

@@ -79,7 +79,10 @@ class Summary:
 
 @dataclass
 class State:
-    """A submission: an input, its options, its parts. `summary` is set once everything is brought home."""
+    """A submission: an input, its options, its parts. `summary` is set once everything is brought home.
+
+    `handling`: the form fields that say how the server computes, sent as they are.
+    """
 
     input: str
     sha256: str
@@ -92,6 +95,7 @@ class State:
     parts: list[Part]
     created_at: float
     summary: Summary | None = None
+    handling: dict[str, str] = field(default_factory=dict)
     version: int = VERSION
 
     @property
@@ -103,11 +107,14 @@ def state_path(source: Path, folder: Path) -> Path:
     return folder / f"{source.name}.batches.json"
 
 
-def part_key(*, digest: str, offset: int, length: int, model: str, salt: str) -> str:
-    """The Idempotency-Key of a part: the same bytes for the same model are the same request, sent from
-    anywhere.
+def part_key(
+    *, digest: str, offset: int, length: int, model: str, handling: dict[str, str], salt: str
+) -> str:
+    """The Idempotency-Key of a part: the same bytes for the same model, computed in the same way, are the same
+    request, sent from anywhere.
     """
-    return sha256(f"{digest}:{offset}:{length}:{model}:{salt}".encode()).hexdigest()[:32]
+    ways = "".join(f":{name}={value}" for name, value in sorted(handling.items()))
+    return sha256(f"{digest}:{offset}:{length}:{model}:{salt}{ways}".encode()).hexdigest()[:32]
 
 
 def save(state: State, path: Path) -> None:

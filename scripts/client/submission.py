@@ -168,7 +168,7 @@ class Submission:
             metadata["name"] = state.name + (
                 f" {part.number}/{len(state.parts)}" if len(state.parts) > 1 else ""
             )
-        fields = {"model": state.model, "metadata": json.dumps(metadata)}
+        fields = {"model": state.model, "metadata": json.dumps(metadata), **state.handling}
         return fields if state.priority is None else {**fields, "priority": str(state.priority)}
 
     def _filename(self, part: Part) -> str:

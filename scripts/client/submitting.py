@@ -27,6 +27,7 @@ class Order:
     name: str | None = None
     priority: int | None = None
     metadata: dict[str, str] | None = None
+    handling: dict[str, str] | None = None
     fresh: bool = False
     max_requests: int = 50_000
 
@@ -55,8 +56,9 @@ def prepare(order: Order, api: Api, *, quiet: bool) -> State:
         priority=order.priority,
         name=order.name,
         metadata=order.metadata or {},
-        parts=_parts(found, order.model, salt=secrets.token_hex(8) if order.fresh else ""),
+        parts=_parts(found, order, salt=secrets.token_hex(8) if order.fresh else ""),
         created_at=time.time(),
+        handling=order.handling or {},
     )
 
 
@@ -67,6 +69,7 @@ def resume(order: Order, path: Path) -> State:
     if (
         asked != (state.model, state.name, state.priority)
         or (order.metadata or state.metadata) != state.metadata
+        or (order.handling or state.handling) != state.handling
     ):
         raise ClientError(f"{path} was begun with other options: repeat those, or give another --out")
     state.input = str(order.source.resolve())  # the input and its results may have moved together
@@ -138,7 +141,7 @@ def _plan(source: Path, limits: Limits, *, quiet: bool) -> Plan:
         raise ClientError(f"{source} cannot be read: {error.strerror}") from None
 
 
-def _parts(found: Plan, model: str, *, salt: str) -> list[Part]:
+def _parts(found: Plan, order: Order, *, salt: str) -> list[Part]:
     return [
         Part(
             number=number,
@@ -147,7 +150,12 @@ def _parts(found: Plan, model: str, *, salt: str) -> list[Part]:
             offset=piece.offset,
             length=piece.length,
             key=states.part_key(
-                digest=found.sha256, offset=piece.offset, length=piece.length, model=model, salt=salt
+                digest=found.sha256,
+                offset=piece.offset,
+                length=piece.length,
+                model=order.model,
+                handling=order.handling or {},
+                salt=salt,
             ),
         )
         for number, piece in enumerate(found.pieces, start=1)

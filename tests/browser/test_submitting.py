@@ -289,6 +289,34 @@ def test_a_batch_is_cloned_with_its_file_model_priority_and_metadata(shared: Sys
     assert copy["input_file_id"] != shared.batch(batch_id)["input_file_id"]
 
 
+def test_options_are_sent_shown_as_code_and_cloned(shared: System, open_page: Open, tmp_path: Path) -> None:
+    page = open_page("/submit_batch.html")
+    page.set_input_files("#file", _file(tmp_path, jsonl(chat_lines(3))))
+    expect(page.get_by_label("Compute equal requests once")).to_be_hidden()
+    page.get_by_text("Options", exact=True).click()
+    page.get_by_label("Compute equal requests once").check()
+    page.get_by_label("Take answers from earlier batches").check()
+    page.get_by_label("Order of the lines").select_option("As in the file")
+    expect(page.locator("#code-text")).to_contain_text("-F deduplicate=true")
+    expect(page.locator("#check-state")).to_have_text("ready")
+    for _ in range(2):
+        page.get_by_role("button", name="Submit batch").click()
+        expect(page.locator("#receipt")).to_be_visible()
+        batch_id = page.locator("#receipt-id").inner_text()
+        batch = shared.batch(batch_id)
+        assert (batch["order"], batch["deduplicate"], batch["use_cache"]) == ("submission", True, True)
+        page.goto(f"/submit_batch.html?clone={batch_id}")
+        expect(page.locator("#notices")).to_contain_text("Nothing is sent yet")
+        expect(page.get_by_label("Compute equal requests once")).to_be_checked()
+    page.goto("/submit_batch.html")
+    page.set_input_files("#file", _file(tmp_path, jsonl(chat_lines(3))))
+    expect(page.locator("#check-state")).to_have_text("ready")
+    page.get_by_role("button", name="Submit batch").click()
+    expect(page.locator("#receipt")).to_be_visible()
+    batch = shared.batch(page.locator("#receipt-id").inner_text())
+    assert (batch["order"], batch["deduplicate"], batch["use_cache"]) == ("auto", False, False)
+
+
 def test_a_batch_that_is_gone_cannot_be_cloned(shared: System, open_page: Open) -> None:
     page = open_page("/submit_batch.html?clone=batch_000000000000000000000000")
     page.watch.allow("status of 404")  # type: ignore[attr-defined]
@@ -337,6 +365,7 @@ def test_a_full_form_is_accessible_and_narrow(browser: Browser, shared: System, 
         page.set_input_files("#file", file)
         expect(page.locator("#check-state")).to_have_text("ready")
         page.get_by_role("button", name="Add a key and value").click()
+        page.get_by_text("Options", exact=True).click()
         page.get_by_role("button", name="Try the first 5").click()
         expect(page.locator("#trial-answers li")).to_have_count(5)
         found = Axe().run(page)

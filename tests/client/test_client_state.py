@@ -54,14 +54,21 @@ def test_a_file_that_is_no_state_file_is_refused_in_one_line(tmp_path: Path, con
 
 
 def test_the_key_of_a_part_depends_on_what_is_asked_and_on_nothing_else() -> None:
-    asked = {"digest": "d", "offset": 0, "length": 9, "model": "m", "salt": ""}
+    asked = {"digest": "d", "offset": 0, "length": 9, "model": "m", "handling": {}, "salt": ""}
 
     def key(**changes: object) -> str:
         return states.part_key(**{**asked, **changes})  # type: ignore[arg-type]
 
-    others = [key(digest="e"), key(offset=1), key(length=8), key(model="n"), key(salt="again")]
+    others = [
+        key(digest="e"),
+        key(offset=1),
+        key(length=8),
+        key(model="n"),
+        key(salt="again"),
+        key(handling={"order": "submission"}),
+    ]
     assert key() == key()
-    assert len({key(), *others}) == 6
+    assert len({key(), *others}) == 7
 
 
 def test_two_clients_cannot_work_in_one_folder(tmp_path: Path) -> None:

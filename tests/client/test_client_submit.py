@@ -56,6 +56,24 @@ def test_an_input_beyond_every_limit_goes_out_in_parts_and_comes_home_whole(
         assert (metadata["name"], metadata["team"]) == (f"spring {number}/7", "hiring")
 
 
+def test_how_lines_are_computed_is_asked_for_and_makes_another_batch(client: Client, tmp_path: Path) -> None:
+    source = write_input(tmp_path / "in.jsonl", 20)
+    options = ("--deduplicate", "--use-cache", "--order", "submission")
+    keys = set()
+    for asked in ((), options):
+        out = tmp_path / f"out-{len(asked)}"
+        assert submit(client, source, "--out", str(out), *asked).returncode == 0
+        [part] = json.loads((out / "in.jsonl.batches.json").read_text())["parts"]
+        body = client.api.batch_body(part["batch_ids"][-1])
+        ways = ("submission", True, True) if asked else ("auto", False, False)
+        assert (body["order"], body["deduplicate"], body["use_cache"]) == ways
+        keys.add(part["key"])
+    assert len(keys) == 2
+    assert submit(client, source, "--out", str(out)).returncode == 0  # goes on as it was begun
+    refused = submit(client, source, "--out", str(out), "--deduplicate")
+    assert (refused.returncode, "other options" in refused.stderr) == (1, True)
+
+
 def test_submitting_again_only_repeats_the_summary(client: Client, tmp_path: Path) -> None:
     source = write_input(tmp_path / "in.jsonl", 60)
     first = submit(client, source)

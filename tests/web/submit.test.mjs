@@ -97,12 +97,16 @@ test("a hostile word stays one string of Python", () => {
 });
 
 test("code says what the page would send", () => {
-  const order = { apiUrl: "http://h:4080", hasKey: false, filename: "in.jsonl", model: "m", endpoint: "/v1/embeddings", priority: 0, metadata: {} };
+  const order = { apiUrl: "http://h:4080", hasKey: false, filename: "in.jsonl", model: "m", endpoint: "/v1/embeddings", priority: 0, metadata: {}, handling: {} };
   const [curl, requests, openai] = SAMPLES.map(({ write }) => write(order));
   assert.equal(curl, "curl http://h:4080/v1/batches \\\n  -F file=@in.jsonl \\\n  --form-string model=m");
   assert.match(requests, /data=\{"model": "m"\}/);
   assert.match(openai, /endpoint="\/v1\/embeddings"/);
   const full = { ...order, hasKey: true, priority: 50, metadata: { name: "a 'b'" }, filename: 'my "file".jsonl' };
+  const handled = SAMPLES.map(({ write }) => write({ ...order, priority: 5, handling: { order: "submission", deduplicate: true, use_cache: true } }));
+  assert.match(handled[0], /-F order=submission \\\n {2}-F deduplicate=true \\\n {2}-F use_cache=true$/);
+  assert.match(handled[1], /"order": "submission", "deduplicate": "true", "use_cache": "true"\}/);
+  assert.match(handled[2], /extra_body=\{"priority": 5, "order": "submission", "deduplicate": True, "use_cache": True\}/);
   assert.match(SAMPLES[0].write(full), /-H "Authorization: Bearer \$BATCH_API_KEY"/);
   assert.match(SAMPLES[0].write(full), /'file=@"my \\"file\\".jsonl"'/);
   for (const { id, write } of SAMPLES.slice(1)) execFileSync("python3", ["-c", "import ast,sys; ast.parse(sys.argv[1])", write({ ...full, filename: HOSTILE.join(" ") })], { stdio: "pipe" }, id);

@@ -12,7 +12,9 @@ import { readClone } from "./submit_clone.js";
 import { createCodeSamples } from "./submit_code.js";
 import { listenForDrops } from "./submit_drop.js";
 import { estimateOf } from "./submit_estimate.js";
-import { exampleFile, hideReceipt, setBusy, setPriority, showFile, showProgress, showReceipt, wholeFileProblem } from "./submit_form.js";
+import {
+  chosenHandling, exampleFile, HANDLING_IDS, hideReceipt, setBusy, setHandling, setPriority, showFile, showProgress, showReceipt, wholeFileProblem,
+} from "./submit_form.js";
 import { createMachine } from "./submit_machine.js";
 import { createMetadata } from "./submit_metadata.js";
 import { showEstimate } from "./submit_outlook.js";
@@ -41,7 +43,7 @@ function changed() {
 
 function order() {
   const name = byId("name").value.trim();
-  return { metadata: { ...(name ? { name } : {}), ...metadata.value() }, priority: Number(byId("priority").value) };
+  return { metadata: { ...(name ? { name } : {}), ...metadata.value() }, priority: Number(byId("priority").value), handling: chosenHandling() };
 }
 
 function drawOutlook() {
@@ -208,6 +210,7 @@ async function startFrom(batchId) {
     const { batch, file: found } = await readClone(batchId);
     if (sending) return;
     setPriority(batch.priority);
+    setHandling(batch);
     byId("name").value = batch.metadata?.name ?? "";
     metadata.set(batch.metadata ?? {});
     picker.choose(batch.model);
@@ -234,7 +237,7 @@ function listen() {
   });
   byId("try").addEventListener("click", () => void tryFirst());
   byId("file").addEventListener("change", takeFile);
-  for (const name of ["name", "priority"]) byId(name).addEventListener("input", changed);
+  for (const name of ["name", "priority", ...HANDLING_IDS]) byId(name).addEventListener("input", changed);
   byId("cancel").addEventListener("click", () => sending?.abort());
   byId("again").addEventListener("click", startOver);
   byId("use-example").addEventListener("click", () => void choose(exampleFile()));

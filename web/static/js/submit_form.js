@@ -79,3 +79,26 @@ export function setPriority(priority) {
   if (![...select.options].some((/** @type {HTMLOptionElement} */ one) => one.value === value)) select.append(el("option", { value }, value));
   select.value = value;
 }
+
+/** How the lines are to be computed, as the API's form has it: only what is not its default.
+ * @typedef {{ order?: "submission", deduplicate?: true, use_cache?: true }} Handling */
+
+export const HANDLING_IDS = ["line-order", "deduplicate", "use-cache"];
+
+/** @returns {Handling} */
+export function chosenHandling() {
+  return {
+    ...(byId("line-order").value === "submission" ? { order: "submission" } : {}),
+    ...(byId("deduplicate").checked ? { deduplicate: true } : {}),
+    ...(byId("use-cache").checked ? { use_cache: true } : {}),
+  };
+}
+
+/** Opens the options where there is something to see.
+ * @param {import("./wire.js").Batch} batch */
+export function setHandling({ order, deduplicate, use_cache: useCache }) {
+  byId("line-order").value = order;
+  byId("deduplicate").checked = deduplicate;
+  byId("use-cache").checked = useCache;
+  byId("options").open = Object.keys(chosenHandling()).length > 0;
+}

@@ -1,7 +1,7 @@
 // The submission of the page as code: for a shell, for Python's requests, for OpenAI's client. Pure.
 // File names and metadata are other people's words: each is quoted so that it stays one string.
 
-/** @typedef {{ apiUrl: string, hasKey: boolean, filename: string, model: string, endpoint: string, priority: number, metadata: Record<string, string> }} Order */
+/** @typedef {{ apiUrl: string, hasKey: boolean, filename: string, model: string, endpoint: string, priority: number, metadata: Record<string, string>, handling: import("./submit_form.js").Handling }} Order */
 /** @typedef {{ id: string, word: string, write: (order: Order) => string }} Sample */
 
 /** @type {Sample[]} */
@@ -39,7 +39,7 @@ function hasMetadata(metadata) {
 }
 
 /** @param {Order} order */
-function curlCode({ apiUrl, hasKey, filename, model, priority, metadata }) {
+function curlCode({ apiUrl, hasKey, filename, model, priority, metadata, handling }) {
   const file = `file=@"${filename.replaceAll("\\", "\\\\").replaceAll('"', '\\"')}"`;
   const parts = [
     `curl ${shellWord(`${apiUrl}/v1/batches`)}`,
@@ -48,16 +48,18 @@ function curlCode({ apiUrl, hasKey, filename, model, priority, metadata }) {
     `--form-string ${shellWord(`model=${model}`)}`,
     hasMetadata(metadata) && `--form-string ${shellWord(`metadata=${JSON.stringify(metadata)}`)}`,
     priority !== 0 && `-F priority=${priority}`,
+    ...Object.entries(handling).map(([name, value]) => `-F ${name}=${value}`),
   ];
   return parts.filter(Boolean).join(" \\\n  ");
 }
 
 /** @param {Order} order */
-function requestsCode({ apiUrl, hasKey, filename, model, priority, metadata }) {
+function requestsCode({ apiUrl, hasKey, filename, model, priority, metadata, handling }) {
   const data = [
     `"model": ${pythonText(model)}`,
     hasMetadata(metadata) && `"metadata": json.dumps(${pythonDict(metadata)})`,
     priority !== 0 && `"priority": ${priority}`,
+    ...Object.entries(handling).map(([name, value]) => `"${name}": "${value}"`),
   ].filter(Boolean);
   return [
     ...(hasMetadata(metadata) ? ["import json"] : []),
@@ -78,7 +80,11 @@ function requestsCode({ apiUrl, hasKey, filename, model, priority, metadata }) {
 }
 
 /** @param {Order} order */
-function openaiCode({ apiUrl, hasKey, filename, model, endpoint, priority, metadata }) {
+function openaiCode({ apiUrl, hasKey, filename, model, endpoint, priority, metadata, handling }) {
+  const extra = [
+    ...(priority !== 0 ? [`"priority": ${priority}`] : []),
+    ...Object.entries(handling).map(([name, value]) => `"${name}": ${value === true ? "True" : pythonText(value)}`),
+  ];
   return [
     ...(hasKey ? ["import os", ""] : []),
     "from openai import OpenAI",
@@ -92,7 +98,7 @@ function openaiCode({ apiUrl, hasKey, filename, model, endpoint, priority, metad
     `    endpoint=${pythonText(endpoint)},`,
     '    completion_window="24h",',
     ...(hasMetadata(metadata) ? [`    metadata=${pythonDict(metadata)},`] : []),
-    ...(priority !== 0 ? [`    extra_body={"priority": ${priority}},`] : []),
+    ...(extra.length > 0 ? [`    extra_body={${extra.join(", ")}},`] : []),
     ")",
     "print(batch.id)",
   ].join("\n");

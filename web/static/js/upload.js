@@ -3,7 +3,7 @@
 import { ApiError, apiBase, authorization, UnreachableError } from "./api.js";
 
 /** @typedef {{ batch_id: string, model: string, total_requests: number }} Receipt */
-/** @typedef {{ file: File, model: string, metadata: Record<string, string>, priority: number }} Submission */
+/** @typedef {{ file: File, model: string, metadata: Record<string, string>, priority: number, handling: import("./submit_form.js").Handling }} Submission */
 
 /**
  * @param {Submission} submission @param {string} idempotencyKey the same one for the same submission, tried again
@@ -28,11 +28,12 @@ export async function upload(submission, idempotencyKey, { signal, onProgress })
 }
 
 /** @param {Submission} submission */
-function formOf({ file, model, metadata, priority }) {
+function formOf({ file, model, metadata, priority, handling }) {
   const form = new FormData();
   form.set("model", model);
   if (Object.keys(metadata).length > 0) form.set("metadata", JSON.stringify(metadata));
   if (priority !== 0) form.set("priority", String(priority));
+  for (const [name, value] of Object.entries(handling)) form.set(name, String(value));
   form.set("file", file, file.name);
   return form;
 }

@@ -3,6 +3,7 @@
 /**
  * @typedef {{
  *   id: string, endpoint: string, model: string, status: string, filename: string | null, priority: number,
+ *   order: "auto" | "submission", deduplicate: boolean, use_cache: boolean,
  *   errors: null | { data: { code: string, message: string, param: string | null, line: number | null }[] },
  *   input_file_id: string | null, output_file_id: string | null, error_file_id: string | null,
  *   created_at: number, in_progress_at: number | null, completed_at: number | null, failed_at: number | null,
