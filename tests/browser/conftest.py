@@ -3,6 +3,8 @@
 import os
 import re
 import shutil
+import sqlite3
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -122,6 +124,17 @@ def hold(page: Page, pattern: str | re.Pattern[str]) -> Held:
     held = Held()
     page.route(pattern, held.take)
     return held
+
+
+def remember_samples(system: System, *, gpu: bool, hours: int = 1) -> None:
+    """So many hours of readings, as if the worker had been at work; every ten seconds one."""
+    now = time.time()
+    readings = (8 * 2**30, 97.0, 71.0, 250.0) if gpu else (None, None, None, None)
+    count = 360 * hours
+    rows = [(now - 10 * (count - i), 40 + i, 16, 1000 + i, 5.0, *readings) for i in range(count)]
+    with sqlite3.connect(next(system.data_dir.glob("*.db"))) as connection:
+        connection.executemany("INSERT OR REPLACE INTO samples VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
+    connection.close()
 
 
 @pytest.fixture(scope="session")

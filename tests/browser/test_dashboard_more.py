@@ -2,15 +2,13 @@
 
 import json
 import re
-import sqlite3
-import time
 from collections.abc import Callable, Iterator
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.conftest import hold, polls, watched
+from tests.browser.conftest import hold, polls, remember_samples, watched
 from tests.lines import chat_line, chat_lines, jsonl
 from tests.processes.system import System
 
@@ -38,16 +36,6 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     system.stop_all()
 
 
-def _remember_samples(system: System, *, gpu: bool) -> None:
-    """An hour of readings, as if the worker had been at work; every ten seconds one."""
-    now = time.time()
-    readings = (8 * _GIB, 97.0, 71.0, 250.0) if gpu else (None, None, None, None)
-    rows = [(now - 3600 + 10 * i, 40 + i, 16, 1000 + i, 5.0, *readings) for i in range(360)]
-    with sqlite3.connect(next(system.data_dir.glob("*.db"))) as connection:
-        connection.executemany("INSERT OR REPLACE INTO samples VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
-    connection.close()
-
-
 _DRAWN = """
 (canvas) => {
   const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
@@ -59,7 +47,7 @@ _DRAWN = """
 
 
 def test_charts_are_drawn_and_stand_in_tables_too(shared: System, open_page: Open) -> None:
-    _remember_samples(shared, gpu=False)
+    remember_samples(shared, gpu=False)
     page = open_page("/dashboard.html")
     fetched: list[str] = []
     page.on("request", lambda request: fetched.append(request.url))
@@ -89,7 +77,7 @@ def test_a_machine_with_a_gpu_has_its_charts(
     try:
         system.start_api()
         system.start_web()
-        _remember_samples(system, gpu=True)
+        remember_samples(system, gpu=True)
         for scheme in ("light", "dark"):
             with watched(browser, system, color_scheme=scheme) as (context, _):
                 page = context.new_page()
@@ -111,7 +99,7 @@ def test_a_machine_with_a_gpu_has_its_charts(
 def test_the_line_of_the_last_hour_outlives_a_turn_that_another_overtook(
     shared: System, open_page: Open
 ) -> None:
-    _remember_samples(shared, gpu=False)
+    remember_samples(shared, gpu=False)
     page = open_page("/dashboard.html")
     held = hold(page, "**/v1/samples?*")
     with page.expect_request("**/v1/samples?*"):
@@ -123,7 +111,7 @@ def test_the_line_of_the_last_hour_outlives_a_turn_that_another_overtook(
 
 
 def test_charts_say_that_they_could_not_be_read_until_they_can(shared: System, open_page: Open) -> None:
-    _remember_samples(shared, gpu=False)
+    remember_samples(shared, gpu=False)
     page = open_page("/dashboard.html")
     page.watch.allow("ERR_FAILED")  # type: ignore[attr-defined]
     page.select_option("#interval", "1000")
@@ -138,7 +126,7 @@ def test_charts_say_that_they_could_not_be_read_until_they_can(shared: System, o
 
 
 def test_without_the_library_the_numbers_are_in_tables(shared: System, open_page: Open) -> None:
-    _remember_samples(shared, gpu=False)
+    remember_samples(shared, gpu=False)
     page = open_page("/dashboard.html")
     page.watch.allow("404|Failed to load|ERR_FAILED|vendor")  # type: ignore[attr-defined]
     page.route("**/vendor/**", lambda route: route.abort())
@@ -324,7 +312,7 @@ def test_a_refresh_moves_neither_focus_nor_scroll_nor_selection_nor_layout(
 
 @pytest.mark.parametrize("state", ["charts", "errors", "menu", "bulk", "help", "filtered"])
 def test_what_opens_is_accessible_and_fits(browser: Browser, shared: System, state: str) -> None:
-    _remember_samples(shared, gpu=False)
+    remember_samples(shared, gpu=False)
     for scheme, width in (("light", 1280), ("dark", 320)):
         context = browser.new_context(
             base_url=shared.web_url,

@@ -10,7 +10,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, Response, expect
 
-from tests.browser.conftest import after_drawing, watched
+from tests.browser.conftest import after_drawing, remember_samples, watched
 from tests.browser.hostile import HOSTILE
 from tests.lines import chat_line, chat_lines, jsonl
 from tests.processes.system import System
@@ -40,6 +40,7 @@ def lived_in(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     system.settings["ECHO_LATENCY_MS"] = "3600000"
     system.start_worker()
     system.wait_for_worker()
+    remember_samples(system, gpu=True, hours=24)
     running = system.submit(jsonl(chat_lines(40)), metadata=json.dumps({"name": "Running"}))
     system.names = {"first": first, "second": second, "running": running}  # type: ignore[attr-defined]
     yield system
