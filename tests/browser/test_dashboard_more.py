@@ -15,8 +15,6 @@ from tests.processes.system import System
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
 Open = Callable[[str], Page]
 
-_GIB = 2**30
-
 
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
