@@ -1,6 +1,5 @@
 """Ids and paths that lead elsewhere: each is a 404, on both servers, and no byte of another file comes out."""
 
-import os
 from pathlib import Path
 from urllib.parse import quote
 
@@ -109,8 +108,3 @@ def test_the_pages_server_gives_out_what_it_should(pages: TestClient) -> None:
 
 def test_hidden_files_among_the_static_ones_are_not_given_out(pages: TestClient) -> None:
     assert pages.get("/static/.env").status_code == 404
-
-
-def test_nothing_of_the_project_but_pages_is_a_page() -> None:
-    hidden = [path for path in (serve_results.WEB_DIR / "static").rglob(".*") if os.path.lexists(path)]
-    assert hidden == []
