@@ -71,7 +71,8 @@ def test_filters_hold_together(api: Api, lines: list[dict[str, Any]]) -> None:
 
 
 def test_a_running_batch_is_searched_over_all_its_claims(api: Api) -> None:
-    batch_id = api.accepted([chat_line(f"row-{n}", f"word {n % 2}") for n in range(9)])
+    lines = [chat_line(f"row-{n}", f"word {n % 2}") for n in range(9)]
+    batch_id = api.accepted(lines, order="submission")
     for expected in (["row-1"], ["row-1", "row-3"], ["row-1", "row-3", "row-5"]):
         api.work(answers=2)
         assert found(api, batch_id, "word 1") == expected

@@ -27,8 +27,10 @@ def test_a_dead_receiver_delays_neither_batches_nor_other_receivers(system: Syst
         waits = (time.monotonic() - began) // webhook_sender._TIMEOUT_SECONDS
         assert 1 <= len(dead.calls) <= 1 + waits  # one at a time, each until its time is up
         assert json.loads(alive.calls[-1][1])["data"]["id"] == batch_id
-        waiting = system.get("/v1/webhook_deliveries?status=pending")["data"]
-        assert len(waiting) == 3
+        wait_until(
+            lambda: len(system.get("/v1/webhook_deliveries?status=pending")["data"]) == 3,
+            what="the note of the last event's arrival",
+        )
 
 
 def test_an_api_killed_before_the_receiver_came_back_tells_it_afterwards(system: System) -> None:

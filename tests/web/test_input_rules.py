@@ -9,6 +9,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from batch_app import bodies
 from batch_app.jsonl import ENDPOINTS, BadLine, check_line
 
 _ENDPOINT = "/v1/chat/completions"
@@ -36,6 +37,20 @@ def _nested(depth: int) -> list[Any]:
         inside = [inside]
     return inside
 
+
+_BOUNDED = ["n", "best_of", *bodies._REFUSED]
+_BOUNDS = [None, 0, 1, 128, 129, -1, True, False, "2", "", [], {}, {"a": 1}, [0], 0.5]
+_LARGE = {"type": "json_schema", "description": "é" * 40_000}
+_CONSTRAINTS: list[dict[str, Any]] = [
+    {"response_format": _LARGE},
+    {"response_format": {**_LARGE, "type": "text"}},
+    {"structured_outputs": {"choice": ["x" * 70_000]}},
+    {"text": {"format": _LARGE}},
+    {"text": "x" * 70_000},
+    *({"tools": [_LARGE], "tool_choice": choice} for choice in (None, "none", "auto", "required", {"a": 1})),
+    {"tools": [_LARGE]},
+    {"response_format": _LARGE, "n": 0, "chat_template": "x"},
+]
 
 _LINES = [
     _GOOD,
@@ -72,6 +87,8 @@ _LINES = [
         for stream in (False, None, 0, "", [], {}, "no", [0])
     ),
     *({**_GOOD, "url": url, "body": {}} for url in ENDPOINTS),
+    *({**_GOOD, "body": {**_GOOD["body"], name: value}} for name in _BOUNDED for value in _BOUNDS),
+    *({**_GOOD, "body": {**_GOOD["body"], **asked}} for asked in _CONSTRAINTS),
     *(
         {**_GOOD, "body": {"messages": [{"content": [{"type": "image_url", "image_url": image}]}]}}
         for image in _IMAGES
@@ -127,7 +144,7 @@ _values = st.recursive(
     max_leaves=6,
 )
 _media = st.fixed_dictionaries({"image_url": st.sampled_from(_IMAGES), "input": _values})
-_FIELDS = ["messages", "prompt", "input", "query", "documents", "stream"]
+_FIELDS = ["messages", "prompt", "input", "query", "documents", "stream", "chat_template", "tools"]
 _requests = st.fixed_dictionaries(
     {},
     optional={
@@ -139,7 +156,7 @@ _requests = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20, deadline=None, derandomize=True, database=None)
 @given(st.lists(_requests | _values, min_size=20, max_size=60))
 def test_any_line_is_judged_alike(values: list[Any]) -> None:
     _assert_same([json.dumps(value).encode() for value in values])

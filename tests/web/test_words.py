@@ -53,5 +53,12 @@ def test_every_kind_of_answer_is_read_alike() -> None:
 
 
 def test_fields_are_named_for_people_and_for_sqlite() -> None:
-    value = {"a": 1, "b c": {"d": ["x", "y"]}, "deep": {"x": {"y": {"z": 1}}}, 'a "quote"': 2, "": 3, "none": []}
+    value = {
+        "a": 1,
+        "b c": {"d": ["x", "y"]},
+        "deep": {"x": {"y": {"z": 1}}},
+        'a "quote"': 2,
+        "": 3,
+        "none": [],
+    }
     assert list(leaves(value)) == [("a", '$."a"', 1), ("b c.d[0]", '$."b c"."d"[0]', "x")]

@@ -1,5 +1,6 @@
 // The server's rules for one input line, with its codes and words, so that a person hears of a problem before the
-// upload. The server has the last word. Pure; a test holds this file to `batch_app/jsonl.py`.
+// upload. The server has the last word, and alone says whether it takes free grammars. Pure; a test holds this file to
+// `batch_app/jsonl.py` and `batch_app/bodies.py`.
 
 /** @typedef {{ line: number, code: string, message: string, param: string | null }} LineError */
 /** @typedef {{ url: string, model: string | null }} RequestLine */
@@ -18,7 +19,19 @@ export const ENDPOINTS = new Map([
 ]);
 const MAX_CUSTOM_ID = 512;
 const MAX_DEPTH = 100;
+const MAX_SEQUENCES = 128;
+const MAX_CONSTRAINT_BYTES = 64 * 1024;
 const MEDIA_KEYS = ["image_url", "audio_url", "video_url", "file_url"];
+/** What no body may ask for, and why. */
+const REFUSED = {
+  background: "a batch is in the background already",
+  chat_template: "the template is the model's; one from a client would be run on the server",
+  ec_transfer_params: "it moves the engine's memory between machines",
+  kv_transfer_params: "it moves the engine's memory between machines",
+  media_io_kwargs: "it changes what reading media costs",
+  mm_processor_kwargs: "it changes what reading media costs",
+  prompt_embeds: "tensors made by a client can crash the engine",
+};
 const CONTROL_CHARACTERS = /\p{Cc}/u;
 
 /** @typedef {{ request: RequestLine | null, errors: LineError[], customId: string | null }} Checked
@@ -114,7 +127,7 @@ function checkBody(value) {
 function bodyProblems(body, url) {
   /** @type {[string, string, string][]} */
   const found = [];
-  if (asksToStream(body.stream)) {
+  if (isSomething(body.stream)) {
     found.push(["streaming_unsupported", "A batch cannot stream: remove 'stream' or set it to false.", "body.stream"]);
   }
   for (const name of ENDPOINTS.get(url) ?? []) {
@@ -122,13 +135,41 @@ function bodyProblems(body, url) {
     const nothing = given === null || given === "" || (Array.isArray(given) && given.length === 0);
     if (nothing) found.push(["invalid_request", `${url} needs 'body.${name}'.`, `body.${name}`]);
   }
+  for (const [name, reason] of Object.entries(REFUSED)) {
+    const asked = Object.hasOwn(body, name) && isSomething(body[name]);
+    if (asked) found.push(["unsupported_parameter", `'${name}' is not possible here: ${reason}.`, `body.${name}`]);
+  }
+  for (const name of ["n", "best_of"]) {
+    const isWrong = Object.hasOwn(body, name) && body[name] !== null && !isSequences(body[name]);
+    if (isWrong) found.push(["invalid_value", `'${name}' must be a whole number from 1 to ${MAX_SEQUENCES}.`, `body.${name}`]);
+  }
   const problem = contentProblem(body);
-  if (problem !== null) found.push(["invalid_request", problem, "body"]);
-  return found;
+  return problem === null ? [...found, ...constraintProblems(body)] : [...found, ["invalid_request", problem, "body"]];
 }
 
 /** @param {any} value */
-function asksToStream(value) {
+function isSequences(value) {
+  return Number.isInteger(value) && value >= 1 && value <= MAX_SEQUENCES;
+}
+
+/** What binds the form of the answer has to be small: an engine compiles it.
+ * @param {any} body @returns {[string, string, string][]} */
+function constraintProblems(body) {
+  const { response_format, structured_outputs, text, tools, tool_choice } = body;
+  const isForced = ![undefined, null, "none", "auto"].includes(tool_choice);
+  /** @type {[string, any][]} */
+  const constraints = [["response_format", response_format], ["structured_outputs", structured_outputs], ["text.format", isObject(text) ? text.format : null], ["tools", isForced ? tools : null]];
+  return constraints.flatMap(([name, value]) => {
+    if (!isSomething(value) || (isObject(value) && value.type === "text")) return [];
+    const size = new TextEncoder().encode(JSON.stringify(value)).length;
+    if (size <= MAX_CONSTRAINT_BYTES) return [];
+    return [["constraint_too_large", `'body.${name}' has ${size} bytes; ${MAX_CONSTRAINT_BYTES} are allowed.`, `body.${name}`]];
+  });
+}
+
+/** Neither absent nor empty nor zero.
+ * @param {any} value */
+function isSomething(value) {
   const empty = Array.isArray(value) ? value.length === 0 : isObject(value) && Object.keys(value).length === 0;
   return Boolean(value) && !empty;
 }
