@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -29,6 +30,14 @@ LAYERS = [
     "vllm",
     "browser",
 ]
+
+
+def pytest_configure() -> None:
+    """Whoever starts a run in the background may have it ignore these, and every process of a test would too. What a
+    handler of our own ignores is the default again in those."""
+    for number in (signal.SIGINT, signal.SIGHUP):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, lambda *_: None)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
