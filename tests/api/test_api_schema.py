@@ -165,7 +165,6 @@ def calls(api: Api, operation: Any, known: Known) -> list[tuple[Any, httpx.Respo
     return made
 
 
-@pytest.mark.timeout(300)
 def test_every_answer_is_as_the_document_says(api: Api, world: Callable[[str], tuple[Api, Known]]) -> None:
     seen: Pairs = set()
     accepted, lists, filled = set(), set(), set()

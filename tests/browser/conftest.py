@@ -6,7 +6,7 @@ import shutil
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 
 import pytest
@@ -26,7 +26,7 @@ from playwright.sync_api import (
 from tests.processes.system import System
 
 # What a test waits for comes in the end, on a busy machine too; only what never comes takes this long.
-expect.set_options(timeout=20_000)
+expect.set_options(timeout=60_000)
 
 ARGUMENTS = [
     "--no-sandbox",
@@ -132,9 +132,8 @@ def remember_samples(system: System, *, gpu: bool, hours: int = 1) -> None:
     readings = (8 * 2**30, 97.0, 71.0, 250.0) if gpu else (None, None, None, None)
     count = 360 * hours
     rows = [(now - 10 * (count - i), 40 + i, 16, 1000 + i, 5.0, *readings) for i in range(count)]
-    with sqlite3.connect(next(system.data_dir.glob("*.db"))) as connection:
+    with closing(sqlite3.connect(next(system.data_dir.glob("*.db")), timeout=60)) as connection, connection:
         connection.executemany("INSERT OR REPLACE INTO samples VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
-    connection.close()
 
 
 @pytest.fixture(scope="session")
@@ -155,7 +154,7 @@ def watched(browser: Browser, system: System, **options: object) -> Iterator[tup
     }
     watch = Watch(hosts)
     context = browser.new_context(base_url=system.web_url, accept_downloads=True, **options)  # type: ignore[arg-type]
-    context.set_default_timeout(30_000)
+    context.set_default_timeout(60_000)
     context.add_init_script(_REPORT_VIOLATIONS)
     context.on("page", watch.on)
     try:

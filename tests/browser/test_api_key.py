@@ -11,7 +11,7 @@ from tests.lines import chat_lines, jsonl
 from tests.processes.system import System
 from tests.waiting import wait_until
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.browser
 KEY = {"authorization": "Bearer right-key"}
 
 

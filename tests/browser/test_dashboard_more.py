@@ -12,7 +12,7 @@ from tests.browser.conftest import hold, polls, remember_samples, watched
 from tests.lines import chat_line, chat_lines, jsonl
 from tests.processes.system import System
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
+pytestmark = pytest.mark.browser
 Open = Callable[[str], Page]
 
 

@@ -14,7 +14,7 @@ from tests.browser.hostile import HOSTILE
 from tests.lines import chat_line, jsonl
 from tests.processes.system import System
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.browser
 Open = Callable[[str], Page]
 
 

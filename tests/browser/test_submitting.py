@@ -16,7 +16,7 @@ from tests.browser.hostile import HOSTILE
 from tests.lines import chat_line, chat_lines, jsonl
 from tests.processes.system import System
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
+pytestmark = pytest.mark.browser
 Open = Callable[[str], Page]
 
 
@@ -44,7 +44,7 @@ def test_a_file_is_chosen_submitted_watched_and_its_results_downloaded(
     expect(page.get_by_role("heading", name="300 requests queued")).to_be_focused()
 
     page.get_by_role("link", name="Watch it on the dashboard").click()
-    expect(page.locator("#recent")).to_contain_text("Spring intake", timeout=30_000)
+    expect(page.locator("#recent")).to_contain_text("Spring intake")
     page.get_by_role("tab", name="Completed").click()
     expect(page).to_have_url(f"{shared.web_url}/dashboard.html?tab=completed")
     with page.expect_download() as download:

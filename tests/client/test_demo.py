@@ -60,6 +60,10 @@ class Demo:
         except (psutil.Error, OSError):
             return False
 
+    def wait_for_the_last(self) -> None:
+        """A worker's watcher looks every half second whether it is needed, and ends a moment after the others."""
+        wait_until(lambda: not self.processes(), what="every process of the demo to end")
+
     def service(self, module: str) -> psutil.Process:
         """The Python process of a service, once it is there."""
         found: list[psutil.Process] = []
@@ -107,7 +111,7 @@ def test_once_ends_with_twenty_answers_and_no_process(demo: Demo) -> None:
     results = demo.data / "demo" / "results.jsonl"
     assert str(results) in out
     assert custom_ids(results) == [f"candidate-{n}" for n in range(1, 21)]
-    assert demo.processes() == []
+    demo.wait_for_the_last()
 
 
 def test_it_keeps_running_for_the_dashboard_until_ctrl_c(demo: Demo) -> None:
@@ -117,7 +121,7 @@ def test_it_keeps_running_for_the_dashboard_until_ctrl_c(demo: Demo) -> None:
     assert demo.service("batch_app.worker").is_running()
     process.send_signal(signal.SIGINT)
     assert process.wait(timeout=60) == 0
-    assert demo.processes() == []
+    demo.wait_for_the_last()
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
@@ -126,14 +130,14 @@ def test_a_signal_in_the_middle_stops_everything(demo: Demo, number: signal.Sign
     read_until(process, "sending 20")
     process.send_signal(number)
     assert process.wait(timeout=60) == 130
-    assert demo.processes() == []
+    demo.wait_for_the_last()
 
 
 def test_kill_9_of_the_demo_takes_its_services_along(demo: Demo) -> None:
     process = demo.start("--once", BATCH_ECHO_LATENCY_MS="600000", BATCH_GRACE_SECONDS="1")
     read_until(process, "sending 20")
     process.send_signal(signal.SIGKILL)
-    wait_until(lambda: demo.processes() == [], what="the services to end", timeout=60)
+    demo.wait_for_the_last()
 
 
 def test_a_service_that_dies_is_reported_with_the_end_of_its_log(demo: Demo) -> None:
@@ -144,21 +148,21 @@ def test_a_service_that_dies_is_reported_with_the_end_of_its_log(demo: Demo) -> 
     assert process.returncode == 1
     assert "error: a service ended" in out
     assert "worker.1 stopped (rc=-9)" in out
-    assert demo.processes() == []
+    demo.wait_for_the_last()
 
 
 def test_services_that_cannot_start_say_why(demo: Demo, tmp_path: Path) -> None:
     code, out = demo.run("--once", BATCH_MODELS_FILE=str(tmp_path / "missing.toml"))
     assert code == 1
     assert "missing.toml does not exist" in out
-    assert demo.processes() == []
+    demo.wait_for_the_last()
 
 
 def test_a_demo_that_takes_too_long_ends(demo: Demo) -> None:
     settings = {"BATCH_ECHO_LATENCY_MS": "600000", "BATCH_GRACE_SECONDS": "1"}
     code, out = demo.run("--once", "--deadline", "8", **settings)
     assert (code, "deadline" in out) == (1, True)
-    assert demo.processes() == []
+    demo.wait_for_the_last()
 
 
 @pytest.mark.parametrize(("which", "name"), [(0, "BATCH_API_PORT"), (1, "BATCH_WEB_PORT")])

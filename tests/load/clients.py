@@ -4,6 +4,7 @@ import random
 import threading
 import time
 from collections import Counter
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
@@ -52,18 +53,20 @@ class Clients:
         self._lock = threading.Lock()
         self.report = Report()
 
-    def run(self, seconds: float) -> Report:
-        """Until then; afterwards every batch must end by itself."""
+    def run(self, seconds: float, *, least: Mapping[int, int] | None = None) -> Report:
+        """So long, and until so many answers of each status were seen; afterwards every batch must end by itself."""
         until = time.monotonic() + seconds
         with ThreadPoolExecutor(self._how_many) as pool:
-            clients = [pool.submit(self._live, self._seed + n, until) for n in range(self._how_many)]
+            clients = [
+                pool.submit(self._live, self._seed + n, until, least or {}) for n in range(self._how_many)
+            ]
             for client in clients:
                 client.result()
         wait_until(self._is_idle, what="every batch to end", timeout=300, every=0.2)
         self._read_the_log()
         return self.report
 
-    def _live(self, seed: int, until: float) -> None:
+    def _live(self, seed: int, until: float, least: Mapping[int, int]) -> None:
         chance = random.Random(seed)
         deeds = {
             self._submit: 2,
@@ -77,11 +80,14 @@ class Clients:
             self._watch: 3,
         }
         with requests.Session() as session:
-            while time.monotonic() < until:
+            while time.monotonic() < until or (self._misses(least) and time.monotonic() < until + 60):
                 [deed] = chance.choices(list(deeds), list(deeds.values()))
                 deed(session, chance)
                 self._note_wal()
                 time.sleep(chance.uniform(0, 0.1))
+
+    def _misses(self, least: Mapping[int, int]) -> bool:
+        return any(self.report.statuses[status] < count for status, count in least.items())
 
     def _call(
         self, session: requests.Session, method: str, path: str, **rest: object

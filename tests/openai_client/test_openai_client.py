@@ -91,11 +91,10 @@ def test_the_async_client_does_the_same(running: System) -> None:
             batch = await client.batches.create(
                 input_file_id=file.id, endpoint="/v1/chat/completions", completion_window="24h"
             )
-            for _ in range(200):
-                batch = await client.batches.retrieve(batch.id)
-                if batch.status == "completed":
-                    break
-                await asyncio.sleep(0.1)
+            async with asyncio.timeout(60):
+                while batch.status != "completed":
+                    await asyncio.sleep(0.1)
+                    batch = await client.batches.retrieve(batch.id)
             content = await client.files.content(batch.output_file_id or "")
             assert len(content.text.splitlines()) == 2
 

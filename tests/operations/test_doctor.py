@@ -24,14 +24,18 @@ from tests.processes.system import free_port
 Diagnose = Callable[[], list[Finding]]
 
 
+def _ports() -> dict[str, int]:
+    """Not the usual ones, on which the developer's own system may listen."""
+    return {"API_PORT": free_port(), "WEB_PORT": free_port()}
+
+
 @pytest.fixture
 def patient(api: Api, monkeypatch: pytest.MonkeyPatch) -> Api:
     """A data folder with a finished batch and one to be worked on, and a doctor who looks at it."""
     found = {
         "DATA_DIR": api.settings.data_dir,
         "ENGINE": "echo",
-        "API_PORT": free_port(),
-        "WEB_PORT": free_port(),
+        **_ports(),
     }
     for name, value in found.items():
         monkeypatch.setenv(f"BATCH_{name}", str(value))
@@ -72,8 +76,8 @@ def test_a_healthy_system_has_nothing_bad(patient: Api) -> None:
 def test_before_the_first_start_there_is_nothing_bad_either(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("BATCH_DATA_DIR", str(tmp_path / "data"))
-    monkeypatch.setenv("BATCH_ENGINE", "echo")
+    for name, value in {"DATA_DIR": tmp_path / "data", "ENGINE": "echo", **_ports()}.items():
+        monkeypatch.setenv(f"BATCH_{name}", str(value))
     assert bad() == []
     assert not (tmp_path / "data").exists()
 

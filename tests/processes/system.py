@@ -6,13 +6,14 @@ import signal
 import socket
 import subprocess
 import sys
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import psutil
 import requests
+from pysqlite3 import dbapi2
 
 from batch_app.inference.engine_processes import OWNER_VARIABLE
 from batch_app.settings import PREFIX, PROJECT_DIR
@@ -21,13 +22,17 @@ from tests.waiting import wait_until
 MODEL = "HuggingFaceTB/SmolLM2-135M-Instruct"
 
 
+# Below those that the kernel hands out to connections, and each only once: nobody takes one before the server that it
+# is meant for does, nor while that server is down in the middle of a test.
+_PORTS = iter(random.sample(range(15_000, 32_000), 17_000))
+
+
 def free_port() -> int:
-    """Below those that the kernel hands out to connections: nobody takes it before the server of a test does."""
-    while True:
-        port = random.randrange(15_000, 32_000)
+    for port in _PORTS:
         with socket.socket() as probe, suppress(OSError):
             probe.bind(("127.0.0.1", port))
             return port
+    raise AssertionError("every port is taken")
 
 
 @dataclass
@@ -122,6 +127,24 @@ class System:
     def kill(self, process: subprocess.Popen[bytes]) -> None:
         """kill -9, as the out-of-memory killer or a power cut would."""
         self.stop(process, signal.SIGKILL)
+
+    def stop_outside_a_write(self, process: subprocess.Popen[bytes]) -> None:
+        """SIGSTOP. One that stood still in the middle of a write would hold up whoever else writes."""
+
+        def stands_outside() -> bool:
+            process.send_signal(signal.SIGSTOP)
+            stopped = psutil.STATUS_STOPPED
+            wait_until(lambda: psutil.Process(process.pid).status() == stopped, what="it to stand still")
+            path = str(self.data_dir / "batch.db")
+            with closing(dbapi2.connect(path, timeout=0, isolation_level=None)) as connection:
+                try:
+                    connection.execute("BEGIN IMMEDIATE")
+                except dbapi2.OperationalError:
+                    process.send_signal(signal.SIGCONT)
+                    return False
+                return True
+
+        wait_until(stands_outside, what="a moment between two writes")
 
     def stop_all(self) -> None:
         for process in reversed(self.processes):

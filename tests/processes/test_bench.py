@@ -14,7 +14,6 @@ ROWS = {f"P{number}" for number in range(1, 14)}
 
 
 @pytest.mark.process
-@pytest.mark.timeout(180)
 def test_every_row_of_the_table_is_measured(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "scripts.bench", "--tiny", "--engine", "echo", "--tries", "1"]
     done = subprocess.run(

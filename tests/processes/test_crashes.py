@@ -5,6 +5,7 @@ import signal
 import sqlite3
 import time
 from collections import Counter
+from contextlib import closing
 
 import orjson
 import pytest
@@ -29,7 +30,7 @@ def _assert_exactly_once(system: System, batch_id: str) -> None:
     assert batch["status"] == "completed"
     assert batch["request_counts"] == {"total": LINES, "completed": LINES, "failed": 0}
     assert sorted(_custom_ids(system.results(batch_id))) == sorted(f"candidate-{i}" for i in range(LINES))
-    with sqlite3.connect(system.data_dir / "batch.db") as connection:
+    with closing(sqlite3.connect(system.data_dir / "batch.db")) as connection:
         assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
 
 
@@ -77,7 +78,7 @@ def test_a_worker_that_slept_past_its_lease_publishes_nothing_twice(system: Syst
     first = system.start_worker()
     batch_id = system.submit(jsonl(chat_lines(LINES)))
     wait_until(lambda: system.answered(batch_id) >= 200, what="the first answers")
-    first.send_signal(signal.SIGSTOP)
+    system.stop_outside_a_write(first)
     stopped_at = system.answered(batch_id)
     system.start_worker()
     wait_until(lambda: system.answered(batch_id) > stopped_at + 100, what="the second worker to take over")
@@ -116,8 +117,7 @@ def test_the_worker_goes_on_while_the_api_is_dead(system: System) -> None:
     system.start_worker()
     batch_id = system.submit(jsonl(chat_lines(LINES)))
     system.kill(api)
-    journal = system.data_dir / "batch.db"
-    with sqlite3.connect(journal) as connection:
+    with closing(sqlite3.connect(system.data_dir / "batch.db")) as connection:
         status = "SELECT status FROM batches"
         wait_until(
             lambda: connection.execute(status).fetchone() == ("completed",), what="the batch to complete"

@@ -14,7 +14,6 @@ from typing import Any
 
 import pytest
 import requests
-from pysqlite3 import dbapi2
 from sqlalchemy import update
 
 from batch_app import database as tables
@@ -86,7 +85,7 @@ def signal_a_worker(system: ForkedSystem, moment: str, number: signal.Signals, m
         first: Forked = system.start_worker()  # type: ignore[assignment]
         if MOMENTS[moment] is None:
             wait_until(lambda: workers.list_samples(database, since=0), what="the end of a heartbeat")
-            stop_outside_a_write(first, system.data_dir / "batch.db")
+            system.stop_outside_a_write(first)  # type: ignore[arg-type]
         batch_id = submit(system, database, LINES)
         wait_until(lambda: first.stands_still, what=f"the worker to stand still {moment}")
         if number == signal.SIGSTOP:
@@ -101,23 +100,6 @@ def signal_a_worker(system: ForkedSystem, moment: str, number: signal.Signals, m
     assert statuses(system.data_dir) == {batch_id: "completed"}
     assert not examine_batch(system.data_dir, batch_id, custom_ids(LINES))
     assert not examine_folder(system.data_dir)
-
-
-def stop_outside_a_write(process: Forked, path: Path) -> None:
-    """One that stands still in the middle of a write holds up whoever else writes, for as long as it stands."""
-
-    def stands_outside() -> bool:
-        process.send_signal(signal.SIGSTOP)
-        wait_until(lambda: process.stands_still, what="the worker to stand still")
-        with closing(dbapi2.connect(str(path), timeout=0, isolation_level=None)) as connection:
-            try:
-                connection.execute("BEGIN IMMEDIATE")
-            except dbapi2.OperationalError:
-                process.send_signal(signal.SIGCONT)
-                return False
-            return True
-
-    wait_until(stands_outside, what="a moment between two writes")
 
 
 def outlive(system: ForkedSystem, late: Forked, *, has_a_claim: bool) -> None:

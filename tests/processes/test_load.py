@@ -15,16 +15,18 @@ from tests.waiting import wait_until
 
 pytestmark = pytest.mark.process
 
+TOO_LATE = 409
+
 
 def test_eight_clients_at_once_beside_a_reader_that_is_stuck_see_no_error(system: System) -> None:
     system.start_api()
     system.start_worker()
     system.wait_for_worker()
     with closing(StuckReader(system)):
-        report = Clients(system, how_many=8, seed=4080).run(seconds=5)
+        report = Clients(system, how_many=8, seed=4080).run(seconds=5, least={200: 50, TOO_LATE: 1})
     assert report.wrong == []
-    assert report.statuses[200] > 50
-    assert report.statuses[409] > 0, "nobody was too late to cancel, or too early to retry"
+    assert report.statuses[200] >= 50
+    assert report.statuses[TOO_LATE] > 0, "nobody was too late to cancel, or too early to retry"
 
 
 def test_clients_that_stop_reading_a_download_hold_nothing_up(system: System) -> None:

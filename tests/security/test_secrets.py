@@ -58,14 +58,14 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ran]:
 def _run(system: System, client: requests.Session) -> Ran:
     def answers(path: str) -> requests.Response | None:
         try:
-            return client.get(f"{system.url}{path}", timeout=10)
+            return client.get(f"{system.url}{path}", timeout=60)
         except requests.ConnectionError:
             return None
 
     wait_until(lambda: answers("/livez"), what="the API to answer")
     told = [
         client.get(
-            f"{system.url}/health?key={KEY}", headers={"authorization": f"Bearer {KEY}x"}, timeout=10
+            f"{system.url}/health?key={KEY}", headers={"authorization": f"Bearer {KEY}x"}, timeout=60
         ).text
     ]
     client.headers["authorization"] = f"Bearer {KEY}"
@@ -73,15 +73,15 @@ def _run(system: System, client: requests.Session) -> Ran:
     sent = client.post(f"{system.url}/v1/batches", files={"file": lines}, data={"model": MODEL}, timeout=60)
     path = f"/v1/batches/{sent.json()['batch_id']}"
     wait_until(
-        lambda: client.get(system.url + path, timeout=10).json()["status"] == "completed", what="its end"
+        lambda: client.get(system.url + path, timeout=60).json()["status"] == "completed", what="its end"
     )
-    deliveries = lambda: client.get(f"{system.url}/v1/webhook_deliveries", timeout=10)  # noqa: E731
+    deliveries = lambda: client.get(f"{system.url}/v1/webhook_deliveries", timeout=60)  # noqa: E731
     wait_until(lambda: '"delivered"' in deliveries().text, what="the webhook")
     told += [
-        client.get(system.url + part, timeout=10).text
+        client.get(system.url + part, timeout=60).text
         for part in ("/health", "/metrics", "/openapi.json", path)
     ]
-    told += [deliveries().text, requests.get(f"{system.web_url}/config.json", timeout=10).text]
+    told += [deliveries().text, requests.get(f"{system.web_url}/config.json", timeout=60).text]
     check = [sys.executable, "-m", "batch_app.api_server", "--check"]
     told.append(subprocess.check_output(check, cwd=PROJECT_DIR, env=system.environment(), text=True))
     family = [process for started in system.processes for process in _with_children(started.pid)]

@@ -23,7 +23,7 @@ from tests.lines import chat_lines, jsonl
 from tests.processes.system import MODEL, System
 from tests.waiting import wait_until
 
-pytestmark = [pytest.mark.vllm, pytest.mark.process, pytest.mark.timeout(420)]
+pytestmark = [pytest.mark.vllm, pytest.mark.process, pytest.mark.timeout(900)]
 
 EMBEDDER = "sentence-transformers/all-MiniLM-L6-v2"
 NOWHERE = "nobody/no-such-model"
@@ -104,7 +104,7 @@ class Served:
             batch = self.client.batches.retrieve(self.ids[name])
             return batch if batch.status in {"completed", "failed", "expired", "cancelled"} else None
 
-        batch: Batch = wait_until(look, what=f"the batch {name} to end", timeout=360, every=0.2)
+        batch: Batch = wait_until(look, what=f"the batch {name} to end", timeout=800, every=0.2)
         return batch
 
     def answers(self, name: str) -> dict[str, Any]:
@@ -289,16 +289,16 @@ def test_a_killed_worker_on_real_vllm_loses_nothing_and_leaves_no_engine_behind(
     sent = jsonl([{**line, "body": {**line["body"], "max_tokens": 32, "temperature": 0}} for line in lines])
     batch_id = system.submit(sent)
     wait_until(
-        lambda: system.answered(batch_id) >= 30, what="a quarter of the answers", timeout=180, every=0.2
+        lambda: system.answered(batch_id) >= 30, what="a quarter of the answers", timeout=800, every=0.2
     )
     assert system.answered(batch_id) < 120
     assert system.engines()
     system.kill(served.worker)
-    wait_until(lambda: not system.engines(), what="the engine's processes to end", timeout=10)
+    wait_until(lambda: not system.engines(), what="the engine's processes to end")
 
     served.gone.mkdir()
     system.start_worker()
-    batch = system.wait_for_end(batch_id, timeout=180)
+    batch = system.wait_for_end(batch_id, timeout=800)
     assert batch["status"] == "completed"
     assert batch["request_counts"] == {"total": 120, "completed": 120, "failed": 0}
     assert batch["usage"]["output_tokens"] > 120

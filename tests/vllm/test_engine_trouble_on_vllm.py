@@ -14,12 +14,12 @@ from batch_app.models import ModelSpec
 from batch_app.settings import Settings
 from batch_app.states import BatchStatus
 from tests.lines import chat_line
-from tests.vllm.conftest import spec, strike
+from tests.vllm.conftest import CLOSED_WITHIN, spec, strike
 from tests.worker.conftest import Bench, custom_ids
 
 pytestmark = [
     pytest.mark.vllm,
-    pytest.mark.timeout(600),  # two loads, of 25 s each on a quiet machine
+    pytest.mark.timeout(900),  # three loads, of 25 s each on a quiet machine
     pytest.mark.filterwarnings("ignore"),
 ]
 
@@ -92,10 +92,10 @@ def test_an_engine_that_is_stopped_and_one_that_is_killed_cost_the_other_request
 
     asyncio.run(scenario())
     hung, killed = engines[:2]
-    assert STALL < hung.closed_at - hung.struck_at < STALL + 20
+    assert STALL < hung.closed_at - hung.struck_at < STALL + 60
     assert any("it showed no sign of work for" in words for words in said)
     assert any("its process has died" in words for words in said)
-    assert max(engine.closed_in_seconds for engine in (hung, killed)) < 10
+    assert max(engine.closed_in_seconds for engine in (hung, killed)) < CLOSED_WITHIN
     assert owned(OWNER) == []
 
     answers = bench.output(batch_id)
