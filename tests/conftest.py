@@ -1,8 +1,10 @@
 """Fixtures that several layers share. Every test has a data folder, a database and an environment of its own."""
 
+import logging
 import os
 import shutil
 import signal
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -50,6 +52,18 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in [name for name in os.environ if name.startswith(PREFIX)]:
         monkeypatch.delenv(name)
     monkeypatch.setitem(Settings.model_config, "env_file", None)
+
+
+@pytest.fixture(autouse=True)
+def _clean_process(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A `main` that a test calls sets up logging, and a folder for temporary files, as if the process were its own."""
+    monkeypatch.setattr("tempfile.tempdir", tempfile.tempdir)
+    loggers = [logging.getLogger(name) for name in ("batch_app", "uvicorn")]
+    before = [(logger.handlers[:], logger.level, logger.propagate) for logger in loggers]
+    yield
+    for logger, (handlers, level, propagate) in zip(loggers, before, strict=True):
+        logger.handlers[:], logger.propagate = handlers, propagate
+        logger.setLevel(level)
 
 
 @pytest.fixture

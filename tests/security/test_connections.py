@@ -109,7 +109,6 @@ def test_both_servers_have_such_connections(settings: Settings, monkeypatch: pyt
     monkeypatch.setattr("sys.argv", ["api_server"])
     monkeypatch.setattr(api_server, "require_free_port", lambda _host, _port: None)
     monkeypatch.setattr(api_server, "allow_many_connections", lambda: None)
-    monkeypatch.setattr("tempfile.tempdir", None)
     monkeypatch.setattr(api_server.uvicorn, "run", lambda _app, **options: given.append(options))
     api_server.main()
 

@@ -13,17 +13,6 @@ from batch_app.logs import JsonFormatter, TextFormatter, set_up_logging
 from batch_app.settings import PROJECT_DIR
 
 
-@pytest.fixture
-def ours() -> Iterator[logging.Logger]:
-    """The project's logger and its server's, put back as they were."""
-    loggers = [logging.getLogger(name) for name in ("batch_app", "uvicorn")]
-    before = [(logger.handlers[:], logger.level, logger.propagate) for logger in loggers]
-    yield loggers[0]
-    for logger, (handlers, level, propagate) in zip(loggers, before, strict=True):
-        logger.handlers[:], logger.propagate = handlers, propagate
-        logger.setLevel(level)
-
-
 def record(action: str, *, error: Exception | None = None, **fields: Any) -> logging.LogRecord:
     made = logging.makeLogRecord({"msg": action, "levelname": "INFO", **fields})
     made.exc_info = (type(error), error, None) if error else None
@@ -58,9 +47,7 @@ def test_a_crash_is_logged_with_its_traceback(formatter: logging.Formatter) -> N
 
 
 @pytest.mark.parametrize("log_format", ["text", "json"])
-def test_everything_goes_to_stderr_once(
-    ours: logging.Logger, log_format: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_everything_goes_to_stderr_once(log_format: str, capsys: pytest.CaptureFixture[str]) -> None:
     for _ in range(2):
         set_up_logging(log_format)
     logging.getLogger("batch_app.somewhere").info("batch_claimed", extra={"batch_id": "batch_a"})
