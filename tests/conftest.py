@@ -6,6 +6,7 @@ import shutil
 import signal
 import tempfile
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ import pytest
 from batch_app.database import Database
 from batch_app.migrate import migrate
 from batch_app.settings import PREFIX, Settings
+from tests.processes.forked import ForkedSystem, Nursery
 from tests.processes.system import System
 
 # What a layer starts decides its place: a broken line parser shows before a browser does. The browser comes last
@@ -91,9 +93,23 @@ def database(settings: Settings, migrated: Path) -> Iterator[Database]:
     database.close()
 
 
+@pytest.fixture(scope="session")
+def nursery() -> Iterator[Nursery]:
+    with closing(Nursery()) as nursery:
+        yield nursery
+
+
 @pytest.fixture
-def system(tmp_path: Path) -> Iterator[System]:
+def system(nursery: Nursery, tmp_path: Path) -> Iterator[System]:
     """The real processes, not started yet, on a data folder and ports of their own; all stopped at the end."""
+    running = ForkedSystem(tmp_path / "data", nursery=nursery)
+    yield running
+    running.stop_all()
+
+
+@pytest.fixture
+def spawned(tmp_path: Path) -> Iterator[System]:
+    """As `system`, each process started by its command, seconds later; for tests of just that."""
     running = System(tmp_path / "data")
     yield running
     running.stop_all()

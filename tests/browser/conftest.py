@@ -23,6 +23,7 @@ from playwright.sync_api import (
     sync_playwright,
 )
 
+from tests.processes.forked import ForkedSystem, Nursery
 from tests.processes.system import System
 
 # What a test waits for comes in the end, on a busy machine too; only what never comes takes this long.
@@ -167,9 +168,9 @@ def watched(browser: Browser, system: System, **options: object) -> Iterator[tup
 
 
 @pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+def shared(nursery: Nursery, tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     """Everything runs and echoes at once; for tests of one module that do not mind each other's batches."""
-    system = System(tmp_path_factory.mktemp("shared") / "data")
+    system = ForkedSystem(tmp_path_factory.mktemp("shared") / "data", nursery=nursery)
     system.start_all()
     yield system
     system.stop_all()

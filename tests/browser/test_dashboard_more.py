@@ -10,6 +10,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.conftest import hold, polls, remember_samples, watched
 from tests.lines import chat_line, chat_lines, jsonl
+from tests.processes.forked import ForkedSystem, Nursery
 from tests.processes.system import System
 
 pytestmark = pytest.mark.browser
@@ -17,9 +18,9 @@ Open = Callable[[str], Page]
 
 
 @pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+def shared(nursery: Nursery, tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     """Two batches that ended, one of them with failures; two that run for ever; an hour of samples."""
-    system = System(tmp_path_factory.mktemp("busy") / "data", {"GRACE_SECONDS": "0"})
+    system = ForkedSystem(tmp_path_factory.mktemp("busy") / "data", {"GRACE_SECONDS": "0"}, nursery=nursery)
     system.start_all()
     failing = [chat_line(f"bad-{i}", "[[fail 400]]") for i in range(3)]
     for name, lines in (("Winter", chat_lines(4) + failing), ("Autumn", chat_lines(5))):
@@ -69,9 +70,9 @@ def test_charts_are_drawn_and_stand_in_tables_too(shared: System, open_page: Ope
 
 
 def test_a_machine_with_a_gpu_has_its_charts(
-    browser: Browser, tmp_path_factory: pytest.TempPathFactory
+    browser: Browser, nursery: Nursery, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    system = System(tmp_path_factory.mktemp("gpu") / "data")
+    system = ForkedSystem(tmp_path_factory.mktemp("gpu") / "data", nursery=nursery)
     try:
         system.start_api()
         system.start_web()

@@ -13,6 +13,7 @@ from playwright.sync_api import Browser, Page, Response, expect
 from tests.browser.conftest import after_drawing, remember_samples, watched
 from tests.browser.hostile import HOSTILE
 from tests.lines import chat_line, chat_lines, jsonl
+from tests.processes.forked import ForkedSystem, Nursery
 from tests.processes.system import System
 
 MOST_BYTES = 120 * 1024
@@ -20,9 +21,11 @@ pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
 
 
 @pytest.fixture(scope="module")
-def lived_in(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+def lived_in(nursery: Nursery, tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     """A system with batches in several states, named and filled by an enemy."""
-    system = System(tmp_path_factory.mktemp("lived-in") / "data", {"GRACE_SECONDS": "0"})
+    system = ForkedSystem(
+        tmp_path_factory.mktemp("lived-in") / "data", {"GRACE_SECONDS": "0"}, nursery=nursery
+    )
     system.start_all()
     answers = [
         chat_line(f"{i}-{text[:200]}", f'{text} {{"score": {i}, "why": {json.dumps(text)}}}')
@@ -229,9 +232,9 @@ _NEXT_STEPS = {
 
 
 @pytest.fixture(scope="module")
-def bare(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+def bare(nursery: Nursery, tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     """API and pages, and nothing else yet."""
-    system = System(tmp_path_factory.mktemp("bare") / "data")
+    system = ForkedSystem(tmp_path_factory.mktemp("bare") / "data", nursery=nursery)
     system.start_api()
     system.start_web()
     yield system

@@ -13,6 +13,7 @@ from playwright.sync_api import Page, Route, expect
 
 from tests.browser.conftest import Held, after_drawing, hold
 from tests.lines import chat_line, chat_lines, jsonl
+from tests.processes.forked import ForkedSystem, Nursery
 from tests.processes.system import System
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
@@ -20,9 +21,9 @@ Open = Callable[[str], Page]
 
 
 @pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+def shared(nursery: Nursery, tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     """Two batches that ended, and two that wait for ever: the worker is gone."""
-    system = System(tmp_path_factory.mktemp("order") / "data", {"GRACE_SECONDS": "0"})
+    system = ForkedSystem(tmp_path_factory.mktemp("order") / "data", {"GRACE_SECONDS": "0"}, nursery=nursery)
     system.start_all()
     answers = [
         chat_line(f"c-{i:03d}", json.dumps({"score": i * 37 % 101, "verdict": "hold"})) for i in range(130)

@@ -14,6 +14,7 @@ from playwright.sync_api import Browser, Page, Route, expect
 from tests.browser.conftest import patience
 from tests.browser.hostile import HOSTILE
 from tests.lines import chat_line, jsonl
+from tests.processes.forked import ForkedSystem, Nursery
 from tests.processes.system import System
 from tests.waiting import wait_until
 
@@ -32,8 +33,8 @@ def _answer(number: int) -> str:
 
 
 @pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
-    system = System(tmp_path_factory.mktemp("table") / "data", dict(_ALLOWED))
+def shared(nursery: Nursery, tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+    system = ForkedSystem(tmp_path_factory.mktemp("table") / "data", dict(_ALLOWED), nursery=nursery)
     system.start_all()
     yield system
     system.stop_all()

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from batch_app.settings import PREFIX, PROJECT_DIR
 from scripts.client.api import Api
-from tests.processes.system import System
+from tests.processes.forked import ForkedSystem, Nursery
 
 SMALL = {"MAX_REQUESTS_PER_BATCH": "50", "MAX_ACTIVE_BATCHES": "2", "RETRY_BACKOFF_SECONDS": "0"}
 
@@ -17,8 +17,8 @@ SMALL = {"MAX_REQUESTS_PER_BATCH": "50", "MAX_ACTIVE_BATCHES": "2", "RETRY_BACKO
 class Client:
     """Runs `scripts/batch.py`; `system` is what it talks to."""
 
-    def __init__(self, folder: Path) -> None:
-        self.system = System(folder / "data", settings=dict(SMALL))
+    def __init__(self, folder: Path, nursery: Nursery) -> None:
+        self.system = ForkedSystem(folder / "data", settings=dict(SMALL), nursery=nursery)
         self.api = Api(self.system.url)
         self._folder = folder
         folder.mkdir(parents=True, exist_ok=True)

@@ -11,6 +11,7 @@ import openai
 import pytest
 
 from tests.lines import chat_line, chat_lines, jsonl
+from tests.processes.forked import ForkedSystem, Nursery
 from tests.processes.system import MODEL, System
 from tests.waiting import wait_until
 
@@ -18,8 +19,8 @@ pytestmark = pytest.mark.process
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
-    system = System(tmp_path_factory.mktemp("openai") / "data")
+def running(nursery: Nursery, tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+    system = ForkedSystem(tmp_path_factory.mktemp("openai") / "data", nursery=nursery)
     system.start_api()
     system.start_worker()
     system.wait_for_worker()

@@ -25,6 +25,8 @@ from batch_app.settings import PROJECT_DIR
 from tests.processes.system import System
 from tests.waiting import wait_until
 
+_IMPORTED = ("batch_app.api_server", "batch_app.worker", "serve_results")
+
 
 class Nursery:
     """Forks processes on demand. Thread-safe; close it when done, which kills what is left."""
@@ -36,6 +38,7 @@ class Nursery:
             cwd=PROJECT_DIR,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
+            env={**os.environ, "PYTHONUNBUFFERED": "1"},
             start_new_session=True,
         )
 
@@ -98,14 +101,15 @@ class Forked:
 
 @dataclass
 class ForkedSystem(System):
-    """A system whose processes come from a nursery. `failpoint` is that of the processes to be started."""
+    """A system whose own processes come from a nursery. `failpoint` is that of the processes to be started."""
 
     nursery: Nursery = field(kw_only=True)
     failpoint: str | None = None
 
     def start(self, *arguments: str, cwd: Path = PROJECT_DIR) -> Any:
-        option, module = arguments
-        assert option == "-m"
+        module = arguments[-1].removesuffix(".py")
+        if module not in _IMPORTED:
+            return super().start(*arguments, cwd=cwd)
         environment = self.environment()
         if self.failpoint is not None:
             environment[failpoints.VARIABLE] = self.failpoint
@@ -179,6 +183,6 @@ def _live_as(module: str, environment: dict[str, str], log: str) -> None:
 
 
 if __name__ == "__main__":
-    for name in ("batch_app.api_server", "batch_app.worker"):
+    for name in _IMPORTED:
         importlib.import_module(name)
     _Mother().live()

@@ -10,6 +10,7 @@ from batch_app.backup import make_backup
 from batch_app.restore import restore
 from batch_app.settings import Settings
 from tests.lines import chat_lines, jsonl
+from tests.processes.forked import ForkedSystem, Nursery
 from tests.processes.system import System
 from tests.waiting import wait_until
 
@@ -23,7 +24,7 @@ def _custom_ids(system: System, batch_id: str) -> list[str]:
 
 
 def test_a_backup_of_the_working_system_is_restored_and_goes_on_by_itself(
-    system: System, tmp_path: Path
+    system: System, nursery: Nursery, tmp_path: Path
 ) -> None:
     system.settings = {"ECHO_LATENCY_MS": "200", "WINDOW": "20"}  # 15 s of work
     system.start_api()
@@ -36,7 +37,7 @@ def test_a_backup_of_the_working_system_is_restored_and_goes_on_by_itself(
         Settings(data_dir=system.data_dir), to=tmp_path / "backups", keep=None, now=time.time()
     )
 
-    restored = System(tmp_path / "elsewhere" / "data")
+    restored = ForkedSystem(tmp_path / "elsewhere" / "data", nursery=nursery)
     try:
         assert restore(Settings(data_dir=restored.data_dir), backup=made.path, now=time.time()) == []
         restored.start_api()

@@ -12,7 +12,6 @@ import pytest
 import requests
 
 from tests.lines import chat_lines, jsonl
-from tests.processes.forked import ForkedSystem
 from tests.processes.system import MODEL, System
 from tests.waiting import wait_until
 
@@ -47,8 +46,7 @@ def test_a_worker_killed_halfway_costs_nothing_but_its_window(system: System) ->
     assert len(journal.read_text().splitlines()) <= LINES + 50
 
 
-def test_workers_killed_at_random_moments_lose_and_double_nothing(forked_system: ForkedSystem) -> None:
-    system = forked_system
+def test_workers_killed_at_random_moments_lose_and_double_nothing(system: System) -> None:
     journal = system.data_dir.parent / "journal"
     system.settings = {"ECHO_LATENCY_MS": "40", "WINDOW": "25", "ECHO_JOURNAL": str(journal)}
     system.start_api()
@@ -87,15 +85,15 @@ def test_a_worker_that_slept_past_its_lease_publishes_nothing_twice(system: Syst
     assert first.poll() is None
 
 
-def test_a_killed_worker_that_nobody_has_waited_for_is_not_taken_for_alive(system: System) -> None:
-    system.settings = {"ECHO_LATENCY_MS": "50", "WINDOW": "50", "LOST_SECONDS": "3600"}
-    system.start_api()
-    worker = system.start_worker()
-    batch_id = system.submit(jsonl(chat_lines(300)))
-    wait_until(lambda: system.answered(batch_id) >= 50, what="the first answers")
+def test_a_killed_worker_that_nobody_has_waited_for_is_not_taken_for_alive(spawned: System) -> None:
+    spawned.settings = {"ECHO_LATENCY_MS": "50", "WINDOW": "50", "LOST_SECONDS": "3600"}
+    spawned.start_api()
+    worker = spawned.start_worker()
+    batch_id = spawned.submit(jsonl(chat_lines(300)))
+    wait_until(lambda: spawned.answered(batch_id) >= 50, what="the first answers")
     worker.send_signal(signal.SIGKILL)  # and no wait: it stays behind as a zombie
-    system.start_worker()
-    assert system.wait_for_end(batch_id)["request_counts"]["completed"] == 300
+    spawned.start_worker()
+    assert spawned.wait_for_end(batch_id)["request_counts"]["completed"] == 300
 
 
 def test_an_orderly_stop_ends_with_status_0_and_the_next_worker_goes_on(system: System) -> None:
@@ -150,13 +148,13 @@ def test_an_api_killed_in_the_middle_of_an_upload_leaves_nothing_half_stored(sys
     assert system.submit(jsonl(chat_lines(3)))
 
 
-def test_a_worker_started_first_waits_for_the_api_to_make_the_database(system: System) -> None:
-    system.start_worker()
-    wait_until(lambda: "Waiting for the database" in system.log.read_text(), what="the worker to say so")
-    system.start_api()
-    batch_id = system.submit(jsonl(chat_lines(3)), model=MODEL)
-    assert system.wait_for_end(batch_id)["status"] == "completed"
-    first_lines = [line for line in system.log.read_text().splitlines() if "INFO" not in line]
+def test_a_worker_started_first_waits_for_the_api_to_make_the_database(spawned: System) -> None:
+    spawned.start_worker()
+    wait_until(lambda: "Waiting for the database" in spawned.log.read_text(), what="the worker to say so")
+    spawned.start_api()
+    batch_id = spawned.submit(jsonl(chat_lines(3)), model=MODEL)
+    assert spawned.wait_for_end(batch_id)["status"] == "completed"
+    first_lines = [line for line in spawned.log.read_text().splitlines() if "INFO" not in line]
     assert first_lines[0] == "Worker started. Waiting for batch jobs..."
     assert first_lines[1].startswith("CUDA available: ")
     assert first_lines[2].startswith("GPU: ")

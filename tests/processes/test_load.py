@@ -65,12 +65,12 @@ def is_written_back(system: System) -> bool:
 
 
 def test_requests_leave_nothing_in_the_memory_of_the_processes(
-    system: System, monkeypatch: pytest.MonkeyPatch
+    spawned: System, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MALLOC_ARENA_MAX", "1")  # one for each thread grows by megabytes at a time
     monkeypatch.setenv("MALLOC_TRIM_THRESHOLD_", "65536")
-    system.start_api()
-    system.start_worker()
-    system.wait_for_worker()
-    rounds = list(growth(system, warm_up=2000, lines=4000))
+    spawned.start_api()
+    spawned.start_worker()
+    spawned.wait_for_worker()
+    rounds = list(growth(spawned, warm_up=2000, lines=4000))
     assert all(sum(grown[name] for grown in rounds) < len(rounds) for name in rounds[0]), rounds

@@ -129,7 +129,7 @@ def test_an_api_on_another_address_is_named(system: System) -> None:
     assert f"connect-src 'self' http://192.0.2.7:{system.api_port};" in policy
 
 
-def test_sigterm_is_an_orderly_end(system: System) -> None:
-    process = system.start_web()
-    assert system.stop(process) == 0
-    assert "Traceback" not in system.log.read_text()
+def test_sigterm_is_an_orderly_end(spawned: System) -> None:
+    process = spawned.start_web()
+    assert spawned.stop(process) == 0
+    assert "Traceback" not in spawned.log.read_text()
