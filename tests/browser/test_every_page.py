@@ -61,7 +61,7 @@ PAGES = [
 # Requests of a first visit. There is no bundler: a page that lays much side by side has a module for each part of it.
 FIRST_VISITS = {
     "/dashboard.html": 20,
-    "/submit_batch.html": 33,
+    "/submit_batch.html": 20,
     "/index.html": 20,
     "/index.html?batch={first}": 29,
     "/table_view.html?batch={first}": 30,

@@ -219,11 +219,13 @@ def test_the_model_of_the_lines_is_suggested_and_another_can_be_named(
 ) -> None:
     page = open_page("/submit_batch.html")
     page.set_input_files("#file", _file(tmp_path, jsonl([chat_line("a", model="smollm2")])))
+    expect(page.locator("#check-state")).to_have_text("ready")
     expect(page.locator("#model")).to_have_value("HuggingFaceTB/SmolLM2-135M-Instruct")
     page.select_option("#model", "")
     page.get_by_role("button", name="Submit batch").click()
     expect(page.locator("#notices")).to_contain_text("Choose a model")
     page.locator("#other-model").fill("somebody/another-model")
+    expect(page.get_by_text("Choose a model.")).to_be_hidden()
     page.get_by_role("button", name="Submit batch").click()
     expect(page.locator("#receipt-model")).to_have_text("somebody/another-model")
 

@@ -1,6 +1,6 @@
 // What pages have around their content: the theme, an address that says where one is, notices, tabs, how old the numbers are.
 
-import { ApiError, enterKey, forgetDecline } from "./api.js";
+import { ApiError, enterKey, forgetDecline, UnreachableError } from "./api.js";
 import { byId, el, icon, placeIcons, setAttribute, setText, show } from "./dom.js";
 import { ago, duration, integer } from "./format.js";
 
@@ -60,6 +60,21 @@ export function remembered(name) {
   } catch {
     return null;
   }
+}
+
+/** A part of the page that is fetched when it is first needed, once; after a failure the next need fetches it again.
+ * @template T
+ * @param {() => Promise<T>} fetchPart @returns {() => Promise<T>} rejects with words for the person */
+export function onDemand(fetchPart) {
+  /** @type {Promise<T> | undefined} */
+  let part;
+  return () => {
+    part ??= fetchPart().catch(() => {
+      part = undefined;
+      throw new UnreachableError("A part of this page cannot be fetched: the server of these pages does not answer. Try again.");
+    });
+    return part;
+  };
 }
 
 /** @typedef {"ok" | "warn" | "bad" | ""} Tone */

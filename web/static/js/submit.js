@@ -1,40 +1,45 @@
 // A new job: choose a file, see what is wrong with it and what it takes before anything is sent, send it once.
+// What only a chosen file needs is fetched when a person reaches for one.
 
-import { ApiError, enterKey } from "./api.js";
-import { displayName } from "./batches.js";
+import { UnreachableError } from "./api.js";
 import { showChecking, showExample, showFound, showProblems } from "./check_view.js";
 import { byId, el, setText, show } from "./dom.js";
-import { checkFile, linesOf } from "./file_check.js";
 import { bytes, integer, plural } from "./format.js";
 import { createModelPicker } from "./model_picker.js";
-import { createNotice, messageOf, withCommands } from "./page.js";
-import { readClone } from "./submit_clone.js";
+import { createNotice, messageOf, onDemand, withCommands } from "./page.js";
 import { createCodeSamples } from "./submit_code.js";
-import { listenForDrops } from "./submit_drop.js";
-import { estimateOf } from "./submit_estimate.js";
 import {
-  chosenHandling, exampleFile, HANDLING_IDS, hideReceipt, setBusy, setHandling, setPriority, showFile, showProgress, showReceipt, wholeFileProblem,
+  chosenHandling, exampleFile, HANDLING_IDS, hideReceipt, listenForDrops, setBusy, setHandling, setPriority, showFile, wholeFileProblem,
 } from "./submit_form.js";
 import { createMachine } from "./submit_machine.js";
 import { createMetadata } from "./submit_metadata.js";
-import { showEstimate } from "./submit_outlook.js";
-import { createTrial, TRIAL_LINES } from "./submit_trial.js";
-import { createAttempts, upload } from "./upload.js";
 
-const form = byId("form");
+/** @typedef {import("./file_check.js").Report} Report */
+
 const notice = createNotice();
+const hint = createNotice();
 const machine = createMachine();
+const fetchCheck = onDemand(() => import("./file_check.js"));
+const fetchOutlook = onDemand(() => import("./submit_outlook.js"));
+const fetchClone = onDemand(() => import("./submit_clone.js"));
+const fetchSender = onDemand(async () => {
+  const { createSender } = await import("./submit_send.js");
+  sender = createSender({ notice, limits: machine.limits, ended: readBatches });
+  return sender;
+});
+/** @type {import("./submit_send.js").Sender | null} null until somebody reaches for a file */
+let sender = null;
 /** @type {File | null} */
 let file = null;
-/** @type {import("./file_check.js").Report | null} null while there is none yet for the chosen file */
+/** @type {Report | null} null while there is none yet for the chosen file */
 let report = null;
 let checking = new AbortController();
 /** @type {AbortController | null} set while a submission is under way: the guard against a second one */
 let sending = null;
-const attempts = createAttempts();
+/** What was missing when the person last wanted to send. */
+let missing = "";
 const picker = createModelPicker({ changed });
 const metadata = createMetadata({ changed });
-const trial = createTrial({ ended: learnAgain });
 const code = createCodeSamples(() => ({ ...order(), filename: file?.name ?? "requests.jsonl", model: picker.value() || "MODEL", endpoint: report?.endpoint ?? "/v1/chat/completions" }));
 
 function changed() {
@@ -48,11 +53,27 @@ function order() {
 
 function drawOutlook() {
   code.draw();
+  if (missing !== whyNot()) hint.hide();
   const good = report && isGood(report) ? report : null;
+  show(byId("try"), good !== null && good.requests > good.preview.length);
+  if (good) fetchOutlook().then(({ showEstimate }) => good === report && drawEstimate(good, showEstimate), () => undefined);
+  else show(byId("estimate"), false);
+}
+
+/** @param {Report} good @param {typeof import("./submit_outlook.js").showEstimate} showEstimate */
+function drawEstimate({ requests, sample, endpoint }, showEstimate) {
   const state = machine.forEstimates(picker.namesOf);
-  const plan = good?.sample && { requests: good.requests, sample: good.sample, endpoint: good.endpoint ?? "", model: picker.value(), priority: order().priority };
-  showEstimate(plan && state ? estimateOf(plan, state) : null, good?.requests ?? 0, good?.sample?.lines ?? 0);
-  show(byId("try"), good !== null && good.requests > TRIAL_LINES);
+  if (sample && state) showEstimate({ requests, sample, endpoint: endpoint ?? "", model: picker.value(), priority: order().priority }, state);
+}
+
+/** What an estimate is made of, as it is now: read anew for each file, and when a trial has told more. */
+function readBatches() {
+  void machine.readBatches().then(drawOutlook, () => undefined); // without it there is no estimate
+}
+
+/** Fetches, while a person reaches for a file, what will look at it and send it; what is missing then is fetched again. */
+function prepare() {
+  for (const fetchPart of [fetchCheck, fetchOutlook, fetchSender]) fetchPart().catch(() => undefined);
 }
 
 /** @param {File} chosen */
@@ -65,21 +86,25 @@ async function choose(chosen) {
   checking = new AbortController();
   const { signal } = checking;
   notice.hide();
-  trial.hide();
+  sender?.hideTrial();
   showFile(chosen);
   showChecking(0, chosen.size);
+  prepare();
+  readBatches();
   try {
+    const { checkFile } = await fetchCheck();
     const found = await checkFile(chosen, machine.limits, { signal, onProgress: (done) => showChecking(done, chosen.size) });
     if (signal.aborted) return;
     report = found;
     showReport(found, chosen);
     drawOutlook();
-  } catch {
-    if (!signal.aborted) showProblems({ errors: [], total: 1, source: "here", message: "The file cannot be read any more. Choose it again." });
+  } catch (error) {
+    const message = error instanceof UnreachableError ? error.message : "The file cannot be read any more. Choose it again.";
+    if (!signal.aborted) showProblems({ errors: [], total: 1, source: "here", message });
   }
 }
 
-/** @param {import("./file_check.js").Report} found @param {File} chosen */
+/** @param {Report} found @param {File} chosen */
 function showReport(found, chosen) {
   const wrong = problemOf(found);
   if (wrong) showProblems({ errors: found.errors, total: Math.max(1, found.totalErrors), source: "here", message: wrong });
@@ -91,88 +116,54 @@ function showReport(found, chosen) {
   }
 }
 
-/** @param {import("./file_check.js").Report} found */
+/** @param {Report} found */
 function problemOf(found) {
   return wholeFileProblem(found, file?.size ?? 0, machine.limits);
 }
 
-/** @param {import("./file_check.js").Report} found */
+/** @param {Report} found */
 function isGood(found) {
   return found.totalErrors === 0 && problemOf(found) === null;
 }
 
-/** @returns {string | null} what is missing before anything can be sent */
+/** @returns {string} what is missing before anything can be sent; "" when nothing is */
 function whyNot() {
   if (!file) return "Choose a file first.";
   if (!report) return "The file is still being checked.";
   if (!isGood(report)) return "The file has problems: fix them and choose it again.";
-  return picker.value() ? null : "Choose a model.";
+  return picker.value() ? "" : "Choose a model.";
 }
 
 /** Sends what is filled in, unless something is missing or under way.
- * @param {(submission: import("./upload.js").Submission, signal: AbortSignal) => Promise<void>} send */
+ * @param {(sender: import("./submit_send.js").Sender, submission: import("./upload.js").Submission, signal: AbortSignal) => Promise<void>} send */
 async function attempt(send) {
   if (sending) return;
-  const reason = whyNot();
-  if (reason !== null || !file) return showReason(reason ?? "");
-  const chosen = file;
+  missing = whyNot();
+  if (!file || missing) return showMissing();
+  const submission = { file, model: picker.value(), ...order() };
   sending = new AbortController();
+  const { signal } = sending;
   notice.hide();
   setBusy(true);
   try {
-    await send({ file: chosen, model: picker.value(), ...order() }, sending.signal);
+    await send(await fetchSender(), submission, signal);
   } catch (error) {
-    await showFailure(error, chosen);
+    notice.say("bad", messageOf(error));
   } finally {
     sending = null;
     setBusy(false);
   }
 }
 
-/** @param {string} reason */
-function showReason(reason) {
-  notice.say("warn", reason);
+function showMissing() {
+  hint.say("warn", missing);
   if (!file) byId("file").focus();
   else if (!picker.value()) picker.focus();
 }
 
-function submit() {
-  return attempt(async (submission, signal) => {
-    const receipt = await upload(submission, attempts.keyOf(submission), { signal, onProgress: showProgress });
-    attempts.settled();
-    trial.hide();
-    showReceipt(receipt);
-  });
-}
-
 function tryFirst() {
   const lines = report?.preview.map(({ line }) => line) ?? [];
-  return attempt((submission, signal) => trial.run(submission, lines, machine.limits.maxLineBytes, signal));
-}
-
-/** @param {unknown} error @param {File} sent */
-async function showFailure(error, sent) {
-  if (error instanceof DOMException && error.name === "AbortError") {
-    notice.say("", "Cancelled. If the file had already arrived, the batch is on the dashboard; sending it again does not make a second one.");
-    return;
-  }
-  if (!(error instanceof ApiError)) {
-    notice.say("bad", `${messageOf(error)} Nothing is lost: submit again and it counts once.`);
-    return;
-  }
-  if (error.status === 401 && (await enterKey("The API asks for its key."))) {
-    notice.say("", "Key saved. Submit again.");
-    return;
-  }
-  if (error.status < 500) attempts.settled(); // refused for good: what is sent next is a new attempt
-  notice.say("bad", error.retryAfterSeconds ? `${error.message} Try again in ${error.retryAfterSeconds} s.` : error.message);
-  if (error.errors.length > 0) await showServerErrors(error, sent);
-}
-
-/** @param {ApiError} error @param {File} sent */
-async function showServerErrors(error, sent) {
-  const texts = await linesOf(sent, error.errors.map(({ line }) => line), machine.limits.maxLineBytes).catch(() => new Map());
-  showProblems({ errors: error.errors.map((one) => ({ ...one, text: texts.get(one.line) })), total: error.totalErrors, source: "server" });
+  return attempt((by, submission, signal) => by.tryLines(submission, lines, signal));
 }
 
 function startOver() {
@@ -188,7 +179,7 @@ function startOver() {
 
 async function readMachine() {
   try {
-    const [{ queue, worker }] = await Promise.all([machine.read(), picker.load(), machine.readBatches()]);
+    const [{ queue, worker }] = await Promise.all([machine.read(), picker.load()]);
     setText(byId("limits"), `At most ${integer(machine.limits.maxRequests)} lines and ${bytes(machine.limits.maxFileBytes)}.`);
     if (!queue.accepting) notice.say("warn", queue.reason ?? "The API does not accept batches now.");
     else if (worker.status === "none") notice.say("warn", ...withCommands("No worker is running: the batch will wait until one is started with make worker."));
@@ -198,16 +189,12 @@ async function readMachine() {
   drawOutlook();
 }
 
-/** After a trial the machine is known better. */
-function learnAgain() {
-  void machine.readBatches().then(drawOutlook, () => undefined);
-}
-
 /** Fills the form in as another batch was; nothing is sent. A file that was chosen meanwhile stays.
  * @param {string} batchId */
 async function startFrom(batchId) {
   try {
-    const { batch, file: found } = await readClone(batchId);
+    const { readClone } = await fetchClone();
+    const { batch, title, file: found } = await readClone(batchId);
     if (sending) return;
     setPriority(batch.priority);
     setHandling(batch);
@@ -216,7 +203,7 @@ async function startFrom(batchId) {
     picker.choose(batch.model);
     if (file === null) await choose(found);
     if (file !== found) return;
-    const link = el("a", { href: `index.html?batch=${encodeURIComponent(batchId)}` }, displayName(batch));
+    const link = el("a", { href: `index.html?batch=${encodeURIComponent(batchId)}` }, title);
     notice.say("", "Filled in as ", link, " was. Nothing is sent yet: change what you like.");
   } catch (error) {
     notice.say("bad", `This batch cannot be cloned: ${messageOf(error)}`);
@@ -231,9 +218,9 @@ function takeFile() {
 }
 
 function listen() {
-  form.addEventListener("submit", (/** @type {Event} */ event) => {
+  byId("form").addEventListener("submit", (/** @type {Event} */ event) => {
     event.preventDefault();
-    void submit();
+    void attempt((by, submission, signal) => by.send(submission, signal));
   });
   byId("try").addEventListener("click", () => void tryFirst());
   byId("file").addEventListener("change", takeFile);
@@ -242,7 +229,9 @@ function listen() {
   byId("again").addEventListener("click", startOver);
   byId("use-example").addEventListener("click", () => void choose(exampleFile()));
   addEventListener("beforeunload", (event) => sending && event.preventDefault());
-  listenForDrops(byId("drop"), (dropped) => void choose(dropped));
+  listenForDrops((dropped) => void choose(dropped));
+  for (const sign of ["pointerenter", "focusin"]) byId("drop").addEventListener(sign, prepare, { once: true });
+  addEventListener("dragenter", prepare, { once: true });
 }
 
 listen();

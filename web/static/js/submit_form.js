@@ -1,9 +1,26 @@
-// The form's looks: the chosen file, an upload under way, the receipt. Knows nothing about how anything is sent.
+// The form: how a file gets into it, an upload under way, the receipt. Knows nothing about how anything is sent.
 
 import { byId, el, setText, show } from "./dom.js";
 import { bytes, integer, plural } from "./format.js";
 
 const EXAMPLE = ["What is the capital of France?", "Translate “good morning” into Italian.", "Name three uses of a paper clip."];
+
+/** Files dropped on the page. The whole page takes one: a near miss must not open it in the browser instead.
+ * @param {(file: File) => void} choose */
+export function listenForDrops(choose) {
+  const zone = byId("drop");
+  addEventListener("dragover", (event) => {
+    event.preventDefault();
+    zone.classList.add("over");
+  });
+  addEventListener("dragleave", (event) => !event.relatedTarget && zone.classList.remove("over"));
+  addEventListener("drop", (event) => {
+    event.preventDefault();
+    zone.classList.remove("over");
+    const dropped = event.dataTransfer?.files[0];
+    if (dropped) choose(dropped);
+  });
+}
 
 /** @param {File} chosen */
 export function showFile(chosen) {

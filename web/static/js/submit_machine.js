@@ -12,10 +12,8 @@ export function createMachine() {
   const limits = { maxRequests: 50_000, maxFileBytes: 200 * 2 ** 20, maxLineBytes: 4 * 2 ** 20 };
   /** @type {Health | null} */
   let health = null;
-  /** @type {Batch[]} */
-  let open = [];
-  /** @type {Batch[]} */
-  let finished = [];
+  /** @type {{ open: Batch[], finished: Batch[] } | null} */
+  let batches = null;
   return {
     limits,
     /** @returns {Promise<Health>} */
@@ -31,7 +29,7 @@ export function createMachine() {
     async readBatches() {
       /** @type {import("./wire.js").BatchList[]} */
       const [active, done] = await Promise.all([callJson("/v1/batches?status=active&limit=100"), callJson(`/v1/batches?status=completed&limit=${RECENT}`)]);
-      [open, finished] = [active.data, done.data];
+      batches = { open: active.data, finished: done.data };
     },
     /** How many more requests the queue takes. */
     get room() {
@@ -39,7 +37,7 @@ export function createMachine() {
     },
     /** @param {(model: string) => string[]} aliases @returns {import("./submit_estimate.js").Machine | null} */
     forEstimates(aliases) {
-      return health && { worker: health.worker, open, finished, aliases };
+      return health && batches && { worker: health.worker, ...batches, aliases };
     },
   };
 }

@@ -1,15 +1,16 @@
-// Shows the estimate beside the check: how much it is, how long it takes, when it starts.
+// Shows the estimate beside the check: how much it is, how long it takes, when it starts. Fetched when a file has been chosen.
 
 import { byId, el, setText, show } from "./dom.js";
 import { compact, durationRange, integer, plural, rate } from "./format.js";
+import { estimateOf } from "./submit_estimate.js";
 
 /** @typedef {import("./submit_estimate.js").Estimate} Estimate */
 
 /** Needs #estimate with #estimate-facts and #estimate-how on the page.
- * @param {Estimate | null} estimate @param {number} requests @param {number} sampled */
-export function showEstimate(estimate, requests, sampled) {
-  show(byId("estimate"), estimate !== null);
-  if (!estimate) return;
+ * @param {import("./submit_estimate.js").Plan} plan @param {import("./submit_estimate.js").Machine} machine */
+export function showEstimate(plan, machine) {
+  const { requests, sample } = plan;
+  const estimate = estimateOf(plan, machine);
   const facts = [
     ["requests", integer(requests)],
     ["tokens in", about(estimate.inputTokens)],
@@ -18,7 +19,8 @@ export function showEstimate(estimate, requests, sampled) {
     ["starts", startWords(estimate)],
   ];
   byId("estimate-facts").replaceChildren(...facts.map(([label, value]) => el("div", {}, el("dt", {}, label), el("dd", {}, value))));
-  setText(byId("estimate-how"), howWords(estimate, sampled));
+  setText(byId("estimate-how"), howWords(estimate, sample.lines));
+  show(byId("estimate"), true);
 }
 
 /** Two digits: more would claim too much.

@@ -9,7 +9,6 @@ import { messageOf } from "./page.js";
 import { createPoller } from "./poller.js";
 import { newIdempotencyKey, upload } from "./upload.js";
 
-export const TRIAL_LINES = 5;
 const EVERY_MS = 1000;
 const MAX_NAME = 512;
 const FIRST = 50; // goes before ordinary batches
@@ -20,13 +19,14 @@ const FIRST = 50; // goes before ordinary batches
 /** @param {{ ended: () => void }} page */
 export function createTrial({ ended }) {
   let id = "";
+  let sent = 0; // lines
   const poller = createPoller({ work: read, onDone: draw, onFail: (error) => say(messageOf(error)) });
   poller.every(0);
 
   /** @param {AbortSignal} signal @returns {Promise<Reading>} */
   function read(signal) {
     const path = `/v1/batches/${encodeURIComponent(id)}`;
-    return Promise.all([callJson(path, { signal }), callJson(`${path}/answers?limit=${TRIAL_LINES}`, { signal })]);
+    return Promise.all([callJson(path, { signal }), callJson(`${path}/answers?limit=${sent}`, { signal })]);
   }
 
   return {
@@ -39,7 +39,7 @@ export function createTrial({ ended }) {
       const name = `trial of ${submission.metadata.name ?? submission.file.name}`.slice(0, MAX_NAME);
       const trial = { ...submission, file, metadata: { ...submission.metadata, name }, priority: Math.max(FIRST, submission.priority) };
       const receipt = await upload(trial, newIdempotencyKey(), { signal, onProgress: () => undefined });
-      id = receipt.batch_id;
+      [id, sent] = [receipt.batch_id, texts.size];
       drawAnswers([]);
       byId("trial-link").href = `index.html?batch=${encodeURIComponent(id)}`;
       setState(byId("trial-state"), { word: "sent", tone: "run", icon: "dots" });
