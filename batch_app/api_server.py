@@ -19,7 +19,7 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 
 from batch_app import __version__
-from batch_app.api import batches, document, errors, files, reading, system, webhooks
+from batch_app.api import batches, comparing, document, errors, files, reading, system, webhooks
 from batch_app.api.context import Context
 from batch_app.api.etags import Etags
 from batch_app.api.guards import Guards, origin_pattern
@@ -91,7 +91,7 @@ def create_app(settings: Settings, *, gpu_reader: GpuReader = read_gpu) -> FastA
     )
     app.state.context = context
     errors.install(app)
-    for module in (batches, reading, files, system, webhooks):
+    for module in (batches, reading, comparing, files, system, webhooks):
         app.include_router(module.router)
     document.install(app)
     return app

@@ -38,11 +38,32 @@ class AnswerRow(LineFacts):
     values: dict[str, Any] = Field(description="by path; null where the answer has none")
 
 
-class AnswerTable(Indexed):
+class AnswerPage(Indexed):
+    """A part of a table."""
+
     object: Literal["list"] = "list"
-    data: list[AnswerRow]
     total: int = Field(description="rows that match, on all pages")
     offset: int
+    found: int | None = Field(
+        description="the place of the first row whose custom_id begins with `find`, counted from 0; null: there is none"
+    )
+
+
+class AnswerTable(AnswerPage):
+    data: list[AnswerRow]
+
+
+class JoinedRow(WireObject):
+    custom_id: str
+    answers: list[AnswerRow | None] = Field(
+        description="in the order of the batches; null where one has none"
+    )
+
+
+class JoinedTable(AnswerPage):
+    """Rows of several batches. `indexed` counts joined rows: each custom_id once."""
+
+    data: list[JoinedRow]
 
 
 class AnswerDetail(LineFacts):

@@ -9,10 +9,11 @@ from pysqlite3 import dbapi2
 
 from batch_app.errors import BadQueryError
 from batch_app.reading.index import Field, fields_of
-from batch_app.reading.tables import Bin, histogram, literal
+from batch_app.reading.joins import IN_ORDER, everywhere, joined, schemas_of
+from batch_app.reading.questions import literal
+from batch_app.reading.tables import Bin, histogram
 
 Only = Literal["all", "different", "same", "unmatched", "flipped"]
-MOST_BATCHES: Final = 4
 _MOST_VALUES: Final = 12
 _SIDE: Final = ("line", "status", "error_code", "finish_reason", "output_tokens", "seconds", "text")
 
@@ -46,7 +47,7 @@ class Comparison:
 
     def __init__(self, connection: dbapi2.Connection, batches: int) -> None:
         self._connection, self._run = connection, connection.execute
-        self._schemas = ["main", *(f"b{number}" for number in range(1, batches))]
+        self._schemas = schemas_of(batches)
         self._fields = [{one.path: one for one in fields_of(connection, schema)} for schema in self._schemas]
 
     def fields(self) -> list[Field]:
@@ -90,7 +91,7 @@ class Comparison:
 
     def count(self, only: Only, path: str | None = None) -> int:
         return int(
-            self._run(f"SELECT count(*) {self._joined()} WHERE {self._only(only, path)}").fetchone()[0]
+            self._run(f"SELECT count(*) {joined(self._schemas)} WHERE {self._only(only, path)}").fetchone()[0]
         )
 
     def rows(
@@ -107,7 +108,7 @@ class Comparison:
             for n in range(len(self._schemas))
         ]
         direction = "DESC" if descending else "ASC"
-        order = "k.side, k.line"
+        order = IN_ORDER
         if by_change:
             if path is None:
                 raise BadQueryError("to sort by change, name the field that changes")
@@ -115,7 +116,7 @@ class Comparison:
                 f"{self._value(path, 1, 'a1')} - {self._value(path, 0, 'a0')} {direction} NULLS LAST, {order}"
             )
         query = (
-            f"SELECT k.custom_id, {', '.join(sides)} {self._joined()} WHERE {self._only(only, path)} "
+            f"SELECT k.custom_id, {', '.join(sides)} {joined(self._schemas)} WHERE {self._only(only, path)} "
             f"ORDER BY {order} LIMIT ? OFFSET ?"
         )
         width = len(_SIDE) + 1
@@ -123,33 +124,18 @@ class Comparison:
             parts = [row[1 + n * width : 1 + (n + 1) * width] for n in range(len(self._schemas))]
             yield row[0], [_answer(part) for part in parts]
 
-    def _joined(self) -> str:
-        """Every custom_id once, with the row of each batch or NULLs."""
-        keys = ["SELECT custom_id, 0 AS side, line FROM main.answers"]
-        for number, schema in enumerate(self._schemas[1:], 1):
-            seen = " ".join(
-                f"AND NOT EXISTS (SELECT 1 FROM {earlier}.answers e WHERE e.custom_id = o.custom_id)"
-                for earlier in self._schemas[:number]
-            )
-            keys.append(f"SELECT custom_id, {number}, line FROM {schema}.answers o WHERE 1 {seen}")
-        joins = " ".join(
-            f"LEFT JOIN {schema}.answers a{number} ON a{number}.custom_id = k.custom_id"
-            for number, schema in enumerate(self._schemas)
-        )
-        return f"FROM ({' UNION ALL '.join(keys)}) k {joins}"
-
     def _only(self, only: Only, path: str | None) -> str:
         others = range(1, len(self._schemas))
-        everywhere = " AND ".join(f"a{n}.line IS NOT NULL" for n in range(len(self._schemas)))
+        matched = everywhere(len(self._schemas))
         match only:
             case "all":
                 return "1"
             case "unmatched":
-                return f"NOT ({everywhere})"
+                return f"NOT ({matched})"
             case "same":
-                return f"{everywhere} AND " + " AND ".join(f"a{n}.text = a0.text" for n in others)
+                return f"{matched} AND " + " AND ".join(f"a{n}.text = a0.text" for n in others)
             case "different":
-                return f"{everywhere} AND (" + " OR ".join(f"a{n}.text <> a0.text" for n in others) + ")"
+                return f"{matched} AND (" + " OR ".join(f"a{n}.text <> a0.text" for n in others) + ")"
         if path is None:
             raise BadQueryError("to see what flipped, name the field")
         values = [self._value(path, n, f"a{n}") for n in range(len(self._schemas))]

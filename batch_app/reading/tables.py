@@ -1,48 +1,18 @@
-"""Rows of an index as a table: filtered, sorted, paged; and what the values of one column are. SQL does all of it."""
+"""Answers as a table: filtered, sorted, paged; and what the values of one column are. SQL does all of it."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any, Final
 
 import orjson
 from pysqlite3 import dbapi2
 
-from batch_app.errors import BadQueryError
-from batch_app.reading.index import Field, fields_of
+from batch_app.reading.joins import rows_of
+from batch_app.reading.questions import FACTS, Asker, Question, literal
 
 _TOP_VALUES: Final = 12
-_ROW: Final = (
-    "line", "custom_id", "status", "status_code", "error_code", "finish_reason", "attempts", "input_tokens",
-    "output_tokens", "seconds",
-)  # fmt: skip
-BUILT_IN: Final = {**{name: name for name in _ROW}, "answer": "text"}
-_NUMBERS: Final = frozenset({"line", "status_code", "attempts", "input_tokens", "output_tokens", "seconds"})
-_COMPARISONS: Final = {"eq": "=", "ne": "IS NOT", "lt": "<", "le": "<=", "gt": ">", "ge": ">="}
-_TRUTHS: Final = {"true": 1, "false": 0}
-OPERATORS: Final = (*_COMPARISONS, "contains", "empty", "present")
-
-
-@dataclass(frozen=True, slots=True)
-class Condition:
-    """`column operator value`, as in `score ge 7`. `empty` and `present` need no value."""
-
-    column: str
-    operator: str
-    value: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Question:
-    """Which rows are wanted, and in which order. Everything None or empty: all of them, in the order of the file."""
-
-    text: str | None = None
-    custom_id_prefix: str | None = None
-    status: str | None = None
-    error_code: str | None = None
-    conditions: Sequence[Condition] = ()
-    sort: str = "line"
-    descending: bool = False
+_SHOWN: Final = (*FACTS, "text")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,53 +36,68 @@ class Distribution:
 
 
 class Table:
-    """One batch's index as a table. Raises BadQueryError for a column or a value that makes no sense."""
+    """Of one batch, or of several joined by custom_id. Raises BadQueryError for what makes no sense."""
 
-    def __init__(self, connection: dbapi2.Connection) -> None:
-        self._connection = connection
-        self.fields = {one.path: one for one in fields_of(connection)}
+    def __init__(self, connection: dbapi2.Connection, batches: int = 1) -> None:
+        self._connection, self._run = connection, connection.execute
+        self._asker = Asker(connection, batches)
 
     def count(self, question: Question | None = None) -> int:
-        where, values = self._where(question or Question())
-        [(count,)] = self._connection.execute(
-            f"SELECT count(*) FROM answers WHERE {where}", values
-        ).fetchall()
-        return int(count)
+        asked = question or Question()
+        where, values = self._asker.where(asked)
+        query = f"SELECT count(*) {self._asker.source(asked)} WHERE {where}"
+        return int(self._run(query, values).fetchone()[0])
 
     def rows(
         self, question: Question, *, columns: Sequence[str] = (), offset: int = 0, limit: int | None = None
-    ) -> Iterator[dict[str, Any]]:
-        """Each with the ledger's facts, the answer's `text` and the `values` of `columns` by their paths."""
-        where, values = self._where(question)
-        order = f"{self.sql(question.sort)} {'DESC' if question.descending else 'ASC'} NULLS LAST, line"
-        picked = [f"json -> {literal(self._field(path).place)}" for path in columns]
-        shown = f"SELECT {', '.join([*_ROW, 'text', *picked])} FROM answers"
+    ) -> Iterator[tuple[str, list[dict[str, Any] | None]]]:
+        """(custom_id, its answer in each batch or None). An answer has the ledger's facts, its `text`, and the `values`
+        of those `columns` that are of its batch, by their paths."""
+        paths = self.paths(columns)
+        shown = ", ".join(word for side, ours in enumerate(paths) for word in self._shown(side, ours))
+        where, values = self._asker.where(question)
+        order = self._asker.order(question)
         if limit is None:
-            query = f"{shown} WHERE {where} ORDER BY {order}"
+            source = f"{self._asker.custom_id}, {shown} {self._asker.whole_source()} WHERE {where}"
+            sorted_by = ", ".join(f"{term} {direction}" for term, direction in order)
         else:  # only the rows of this page are sorted with all that they show
-            page = f"SELECT line FROM answers WHERE {where} ORDER BY {order} LIMIT ? OFFSET ?"
-            query = f"{shown} WHERE line IN ({page}) ORDER BY {order}"
-            values = [*values, limit, offset]
-        for row in self._connection.execute(query, values):
-            facts = dict(zip((*_ROW, "text"), row, strict=False))
-            picked_values = (
-                orjson.loads(value) if value is not None else None for value in row[len(facts) :]
+            keys = ", ".join(f"{term} AS o{n}" for n, (term, _) in enumerate(order))
+            sorted_by = ", ".join(f"o{n} {direction}" for n, (_, direction) in enumerate(order))
+            page = (
+                f"SELECT {self._asker.custom_id}, {keys} {self._asker.source(question)} WHERE {where} "
+                f"ORDER BY {sorted_by} LIMIT ? OFFSET ?"
             )
-            yield {**facts, "values": dict(zip(columns, picked_values, strict=True))}
+            source = f"k.custom_id, {shown} {rows_of(page, self._asker.schemas)}"
+            values = [*values, limit, offset]
+        for custom_id, *found in self._run(f"SELECT {source} ORDER BY {sorted_by}", values):
+            cells = iter(found)
+            yield custom_id, [_answer(custom_id, ours, cells) for ours in paths]
+
+    def place_of(self, prefix: str, question: Question) -> int | None:
+        """Where among the rows, counted from 0, the first one is whose custom_id begins like this."""
+        where, values = self._asker.where(question)
+        sorted_by = ", ".join(f"{term} {direction}" for term, direction in self._asker.order(question))
+        found = self._run(
+            f"SELECT place FROM (SELECT {self._asker.custom_id}, row_number() OVER (ORDER BY {sorted_by}) - 1 AS place "
+            f"{self._asker.source(question)} WHERE {where}) WHERE substr(custom_id, 1, ?) = ? "
+            "ORDER BY place LIMIT 1",
+            (*values, len(prefix), prefix),
+        ).fetchone()
+        return None if found is None else int(found[0])
 
     def distribution(self, column: str, question: Question, *, bins: int) -> Distribution:
-        where, values = self._where(question)
+        where, values = self._asker.where(question)
         of_rows = (
-            f"FROM (SELECT {self.sql(column)} AS value FROM answers WHERE {where}) WHERE value IS NOT NULL"
+            f"FROM (SELECT {self._asker.sql(column)} AS value {self._asker.source(question, column)} "
+            f"WHERE {where}) WHERE value IS NOT NULL"
         )
-        run = self._connection.execute
-        present, distinct, mean, low, high = run(
+        present, distinct, mean, low, high = self._run(
             "SELECT count(*), count(DISTINCT value), avg(value) FILTER (WHERE typeof(value) IN ('integer', 'real')), "
             "min(value) FILTER (WHERE typeof(value) IN ('integer', 'real')), "
             f"max(value) FILTER (WHERE typeof(value) IN ('integer', 'real')) {of_rows}",
             values,
         ).fetchone()
-        top = run(
+        top = self._run(
             f"SELECT value, count(*) {of_rows} GROUP BY value ORDER BY 2 DESC, 1 LIMIT {_TOP_VALUES}", values
         ).fetchall()
         found = Distribution(present, distinct, [(value, count) for value, count in top], mean)
@@ -122,66 +107,26 @@ class Table:
         spread = histogram(self._connection, "value", numbers, values, low=low, high=high, bins=bins)
         return Distribution(present, distinct, found.top, mean, spread)
 
-    def sql(self, column: str) -> str:
-        """The column as an SQL expression. `$.status` is the field of that name, `status` the ledger's."""
-        if column in BUILT_IN:
-            return BUILT_IN[column]
-        return f"(json ->> {literal(self._field(column.removeprefix('$.')).place)})"
+    def paths(self, columns: Iterable[str]) -> list[list[str]]:
+        """The JSON paths among the columns of each batch."""
+        found = [self._asker.side_of(column) for column in columns]
+        return [
+            [path for side, path in found if side == number] for number in range(len(self._asker.schemas))
+        ]
 
-    def is_number(self, column: str) -> bool:
-        return column in _NUMBERS if column in BUILT_IN else self._field(column.removeprefix("$.")).is_number
+    def _shown(self, side: int, paths: Sequence[str]) -> list[str]:
+        picked = (f"a{side}.json -> {literal(self._asker.field(side, path).place)}" for path in paths)
+        return [*(f"a{side}.{name}" for name in _SHOWN), *picked]
 
-    def _field(self, path: str) -> Field:
-        if path not in self.fields:
-            raise BadQueryError(f"there is no column {path[:80]!r}; GET …/fields lists those of the answers")
-        return self.fields[path]
 
-    def _where(self, question: Question) -> tuple[str, list[Any]]:
-        found: list[str] = ["1"]
-        values: list[Any] = []
-        if question.text:
-            part, value = _containing("text", question.text)
-            found.append(part)
-            values.append(value)
-        if question.custom_id_prefix:
-            found.append("substr(custom_id, 1, ?) = ?")
-            values += [len(question.custom_id_prefix), question.custom_id_prefix]
-        for name, wanted in (("status", question.status), ("error_code", question.error_code)):
-            if wanted is not None:
-                found.append(f"{name} = ?")
-                values.append(wanted)
-        for condition in question.conditions:
-            part, more = self._condition(condition)
-            found.append(part)
-            values += more
-        return " AND ".join(found), values
-
-    def _condition(self, condition: Condition) -> tuple[str, list[Any]]:
-        column = self.sql(condition.column)
-        match condition.operator:
-            case "empty":
-                return f"({column} IS NULL OR {column} = '')", []
-            case "present":
-                return f"({column} IS NOT NULL AND {column} <> '')", []
-            case "contains":
-                part, value = _containing(column, condition.value)
-                return part, [value]
-            case "eq" | "ne" if not self.is_number(condition.column):
-                wanted = _as_said(condition)
-                among = f"coalesce({column} IN ({', '.join('?' * len(wanted))}), 0)"
-                return among if condition.operator == "eq" else f"NOT {among}", wanted
-            case operator if operator in _COMPARISONS:
-                return f"{column} {_COMPARISONS[operator]} ?", [self._value(condition)]
-        raise BadQueryError(f"there is no operator {condition.operator[:20]!r}: use {', '.join(OPERATORS)}")
-
-    def _value(self, condition: Condition) -> str | float:
-        """SQLite keeps numbers apart from words, and all numbers before all words."""
-        if not self.is_number(condition.column):
-            return condition.value
-        try:
-            return float(condition.value)
-        except ValueError:
-            raise BadQueryError(f"{condition.column} is a number; {condition.value[:40]!r} is not") from None
+def _answer(custom_id: str, paths: Sequence[str], cells: Iterator[Any]) -> dict[str, Any] | None:
+    """Takes from `cells` what `_shown` has put there."""
+    facts = dict(zip(_SHOWN, islice(cells, len(_SHOWN)), strict=True))
+    values = dict(zip(paths, islice(cells, len(paths)), strict=True))
+    if facts["line"] is None:
+        return None
+    read = {path: orjson.loads(value) if value is not None else None for path, value in values.items()}
+    return {"custom_id": custom_id, **facts, "values": read}
 
 
 def histogram(
@@ -200,28 +145,3 @@ def histogram(
     counts = dict(connection.execute(query, (low, width, *values)).fetchall())
     last = bins if high > low else 1
     return [Bin(low + n * width, low + (n + 1) * width, counts.get(n, 0)) for n in range(last)]
-
-
-def _as_said(condition: Condition) -> list[str | float]:
-    """What a word can stand for in JSON: itself, a number, true or false, which SQLite has as 1 and 0."""
-    found: list[str | float] = [condition.value]
-    if condition.column in BUILT_IN:
-        return found
-    if condition.value in _TRUTHS:
-        return [*found, _TRUTHS[condition.value]]
-    with suppress(ValueError):
-        found.append(float(condition.value))
-    return found
-
-
-def _containing(column: str, part: str) -> tuple[str, str]:
-    """A condition and its value. SQLite knows the case of ASCII letters alone."""
-    if part.isascii():
-        escaped = part.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-        return f"{column} LIKE ? ESCAPE '\\'", f"%{escaped}%"
-    return f"contains({column}, ?)", part.lower()
-
-
-def literal(place: str) -> str:
-    """A JSON path as SQL has it. Paths come from answers: their quotes must not end the text."""
-    return "'" + place.replace("'", "''") + "'"

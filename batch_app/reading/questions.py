@@ -1,0 +1,213 @@
+"""What can be asked of answers, as SQL: which rows, in which order, of one batch or of several joined by custom_id.
+
+Of several a column has the number of its batch in front, as `2.score`, but for `custom_id` and `line`, which is the one
+in the first batch that has the custom_id. Every value is bound; JSON paths come from the answers, and are quoted.
+"""
+
+import re
+from collections.abc import Collection, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+from pysqlite3 import dbapi2
+
+from batch_app.errors import BadQueryError
+from batch_app.reading.index import Field, fields_of
+from batch_app.reading.joins import everywhere, joined, schemas_of
+
+Having = Literal["all", "matched", "unmatched", "1", "2", "3", "4"]
+FACTS: Final = (
+    "line", "status", "status_code", "error_code", "finish_reason", "attempts", "input_tokens", "output_tokens",
+    "seconds",
+)  # fmt: skip
+_KEYS: Final = ("custom_id", "line")
+BUILT_IN: Final = {**{name: name for name in ("custom_id", *FACTS)}, "answer": "text"}
+_NUMBERS: Final = frozenset({"line", "status_code", "attempts", "input_tokens", "output_tokens", "seconds"})
+_COMPARISONS: Final = {"eq": "=", "ne": "IS NOT", "lt": "<", "le": "<=", "gt": ">", "ge": ">="}
+_OF_BATCH: Final = re.compile(r"([1-9])\.(.+)", re.DOTALL)
+_TRUTHS: Final = {"true": 1, "false": 0}
+OPERATORS: Final = (*_COMPARISONS, "contains", "empty", "present")
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """`column operator value`, as in `score ge 7`. `empty` and `present` need no value."""
+
+    column: str
+    operator: str
+    value: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """Which rows are wanted, and in which order. Everything None or empty: all of them, in the order of the file.
+
+    Of several batches joined, `text`, `status` and `error_code` are those of any of them, and `having` tells which of
+    them have the custom_id: every one (`matched`), not every one, or the one of this number alone.
+    """
+
+    text: str | None = None
+    custom_id_prefix: str | None = None
+    status: str | None = None
+    error_code: str | None = None
+    conditions: Sequence[Condition] = ()
+    sort: str = "line"
+    descending: bool = False
+    having: Having = "all"
+
+
+class Asker:
+    """Makes SQL of questions to one batch's index, or to those of several. BadQueryError for what makes no sense."""
+
+    def __init__(self, connection: dbapi2.Connection, batches: int = 1) -> None:
+        self.schemas = schemas_of(batches)
+        self._fields = [{one.path: one for one in fields_of(connection, schema)} for schema in self.schemas]
+        self._key = "k" if batches > 1 else "a0"
+        self._in_order = ("k.side", "k.line") if batches > 1 else ("a0.line",)
+        self.custom_id = f"{self._key}.custom_id"
+
+    def source(self, question: Question, *columns: str) -> str:
+        """The FROM clause that has what the question and these columns need."""
+        return self._from(self._sides(question, columns))
+
+    def whole_source(self) -> str:
+        """The one that has every row of every batch."""
+        return self._from(range(len(self.schemas)))
+
+    def _from(self, sides: Collection[int]) -> str:
+        return joined(self.schemas, sides) if len(self.schemas) > 1 else "FROM main.answers a0"
+
+    def _sides(self, question: Question, columns: Sequence[str]) -> set[int]:
+        """The batches whose rows must be looked at to answer the question."""
+        of_any = (question.text, question.status, question.error_code)  # an empty code is asked for, too
+        if question.having != "all" or any(word is not None for word in of_any):
+            return set(range(len(self.schemas)))
+        asked = (*columns, question.sort, *(condition.column for condition in question.conditions))
+        return {self.side_of(name)[0] for name in asked if name not in _KEYS}
+
+    def side_of(self, column: str) -> tuple[int, str]:
+        """Its batch, counted from 0, and its name there."""
+        if len(self.schemas) == 1:
+            return 0, column
+        match = _OF_BATCH.fullmatch(column)
+        if match is None or int(match[1]) > len(self.schemas):
+            raise BadQueryError(
+                f"there is no column {column[:80]!r}; of several batches a column has the number of its batch in "
+                "front, as '1.answer' or '2.score'"
+            )
+        return int(match[1]) - 1, match[2]
+
+    def sql(self, column: str) -> str:
+        """The column as an SQL expression. `$.status` is the field of that name, `status` the ledger's."""
+        if column in _KEYS:
+            return f"{self._key}.{column}"
+        side, name = self.side_of(column)
+        if name in BUILT_IN:
+            return f"a{side}.{BUILT_IN[name]}"
+        return f"(a{side}.json ->> {literal(self.field(side, name.removeprefix('$.')).place)})"
+
+    def _is_number(self, column: str) -> bool:
+        side, name = (0, column) if column in _KEYS else self.side_of(column)
+        return name in _NUMBERS if name in BUILT_IN else self.field(side, name.removeprefix("$.")).is_number
+
+    def _is_built_in(self, column: str) -> bool:
+        return column in _KEYS or self.side_of(column)[1] in BUILT_IN
+
+    def field(self, side: int, path: str) -> Field:
+        if path not in self._fields[side]:
+            raise BadQueryError(f"there is no column {path[:80]!r}; GET …/fields lists those of the answers")
+        return self._fields[side][path]
+
+    def order(self, question: Question) -> list[tuple[str, str]]:
+        """What rows are sorted by, and which way. Nothing comes last either way."""
+        direction = "DESC" if question.descending else "ASC"
+        if question.sort == "line":
+            return [(term, direction) for term in self._in_order]
+        return [
+            (self.sql(question.sort), f"{direction} NULLS LAST"),
+            *((term, "ASC") for term in self._in_order),
+        ]
+
+    def where(self, question: Question) -> tuple[str, list[Any]]:
+        found: list[str] = ["1", self._having(question.having)]
+        values: list[Any] = []
+        sides = range(len(self.schemas))
+        if question.text:
+            parts = [_containing(f"a{side}.text", question.text) for side in sides]
+            found.append(f"({' OR '.join(part for part, _ in parts)})")
+            values += [value for _, value in parts]
+        if question.custom_id_prefix:
+            found.append(f"substr({self.custom_id}, 1, ?) = ?")
+            values += [len(question.custom_id_prefix), question.custom_id_prefix]
+        for name, wanted in (("status", question.status), ("error_code", question.error_code)):
+            if wanted is not None:
+                found.append(f"({' OR '.join(f'a{side}.{name} = ?' for side in sides)})")
+                values += [wanted] * len(sides)
+        for condition in question.conditions:
+            part, more = self._condition(condition)
+            found.append(part)
+            values += more
+        return " AND ".join(found), values
+
+    def _having(self, having: Having) -> str:
+        count = len(self.schemas)
+        if having in ("all", "matched", "unmatched"):
+            return {"all": "1", "matched": everywhere(count), "unmatched": f"NOT ({everywhere(count)})"}[
+                having
+            ]
+        if int(having) > count:
+            raise BadQueryError(f"there is no batch {having} among the {count}")
+        return " AND ".join(
+            f"a{side}.line IS {'NOT ' if side == int(having) - 1 else ''}NULL" for side in range(count)
+        )
+
+    def _condition(self, condition: Condition) -> tuple[str, list[Any]]:
+        column = self.sql(condition.column)
+        match condition.operator:
+            case "empty":
+                return f"({column} IS NULL OR {column} = '')", []
+            case "present":
+                return f"({column} IS NOT NULL AND {column} <> '')", []
+            case "contains":
+                part, value = _containing(column, condition.value)
+                return part, [value]
+            case "eq" | "ne" if not self._is_number(condition.column):
+                word = condition.value
+                wanted = [word] if self._is_built_in(condition.column) else _in_json(word)
+                among = f"coalesce({column} IN ({', '.join('?' * len(wanted))}), 0)"
+                return among if condition.operator == "eq" else f"NOT {among}", wanted
+            case operator if operator in _COMPARISONS:
+                return f"{column} {_COMPARISONS[operator]} ?", [self._value(condition)]
+        raise BadQueryError(f"there is no operator {condition.operator[:20]!r}: use {', '.join(OPERATORS)}")
+
+    def _value(self, condition: Condition) -> str | float:
+        """SQLite keeps numbers apart from words, and all numbers before all words."""
+        if not self._is_number(condition.column):
+            return condition.value
+        try:
+            return float(condition.value)
+        except ValueError:
+            raise BadQueryError(f"{condition.column} is a number; {condition.value[:40]!r} is not") from None
+
+
+def _in_json(word: str) -> list[str | float]:
+    """What a word can stand for: itself, a number, true or false, which SQLite has as 1 and 0."""
+    if word in _TRUTHS:
+        return [word, _TRUTHS[word]]
+    with suppress(ValueError):
+        return [word, float(word)]
+    return [word]
+
+
+def _containing(column: str, part: str) -> tuple[str, str]:
+    """A condition and its value. SQLite knows the case of ASCII letters alone."""
+    if part.isascii():
+        escaped = part.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+        return f"{column} LIKE ? ESCAPE '\\'", f"%{escaped}%"
+    return f"contains({column}, ?)", part.lower()
+
+
+def literal(place: str) -> str:
+    """A JSON path as SQL has it. Paths come from answers: their quotes must not end the text."""
+    return "'" + place.replace("'", "''") + "'"
