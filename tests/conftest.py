@@ -14,26 +14,9 @@ import pytest
 from batch_app.database import Database
 from batch_app.migrate import migrate
 from batch_app.settings import PREFIX, Settings
+from tests.layers import LAYERS
 from tests.processes.forked import ForkedSystem, Nursery
 from tests.processes.system import System
-
-# What a layer starts decides its place: a broken line parser shows before a browser does. The browser comes last
-# also because Playwright keeps an event loop running in the main thread.
-LAYERS = [
-    "unit",
-    "store",
-    "worker",
-    "stateful",
-    "api",
-    "web",
-    "client",
-    "openai_client",
-    "operations",
-    "security",
-    "processes",
-    "vllm",
-    "browser",
-]
 
 
 def pytest_configure() -> None:

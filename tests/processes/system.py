@@ -1,13 +1,17 @@
 """The real processes of the system, started, killed and looked at as an operator would."""
 
+import fcntl
+import itertools
 import os
-import random
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -22,17 +26,28 @@ from tests.waiting import wait_until
 MODEL = "HuggingFaceTB/SmolLM2-135M-Instruct"
 
 
-# Below those that the kernel hands out to connections, and each only once: nobody takes one before the server that it
-# is meant for does, nor while that server is down in the middle of a test.
-_PORTS = iter(random.sample(range(15_000, 32_000), 17_000))
-
-
 def free_port() -> int:
-    for port in _PORTS:
+    """One that nobody else takes before the server it is meant for does, nor while that is down in a test."""
+    while True:
+        port = next(_own_ports())
         with socket.socket() as probe, suppress(OSError):
             probe.bind(("127.0.0.1", port))
             return port
-    raise AssertionError("every port is taken")
+
+
+@cache
+def _own_ports() -> Iterator[int]:
+    """In turn; below those that the kernel hands out to connections, and of no other run of tests on this machine."""
+    for first in range(15_000, 32_000, 1000):
+        lock = Path(tempfile.gettempdir()) / f"batch-tests-{os.getuid()}-{first}.lock"
+        descriptor = os.open(lock, os.O_CREAT | os.O_RDWR)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)  # until this process ends
+        except BlockingIOError:
+            os.close(descriptor)
+        else:
+            return itertools.cycle(range(first, first + 1000))
+    raise AssertionError("too many runs of tests at once")
 
 
 @dataclass
