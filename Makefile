@@ -55,8 +55,9 @@ install-service: ready ## systemd services: shows what it would do, does it with
 	@exec $(PY) scripts/install_service.py --scope $(or $(SCOPE),user) $(if $(APPLY),--apply)
 
 #@ Develop
-test: check browser ## All checks, then all tests (ARGS="-m 'not vllm' -x" goes to pytest)
-	$(PY) -m pytest $(ARGS)
+test: dev ## All checks, then all tests (ARGS="-m 'not vllm' -x" goes to pytest)
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target check browser
+	$(PY) -m tests $(ARGS)
 
 check: dev ## Lint, format, types, import rules, migrations, and the front end's types and unit tests
 	$(PY) -m ruff check .
