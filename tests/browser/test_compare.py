@@ -14,7 +14,7 @@ from tests.lines import chat_line, jsonl
 from tests.processes.system import System
 from tests.waiting import wait_until
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(1800)]
 Open = Callable[[str], Page]
 
 LONG = "The same words at the start. " * 40
@@ -325,10 +325,10 @@ def big(shared: System) -> list[str]:
     ]
     ids = [_submit(shared, f"Big {n}", one) for n, one in enumerate(answers)]
     for batch_id in ids:
-        shared.wait_for_end(batch_id, timeout=240)
+        shared.wait_for_end(batch_id, timeout=800)
     question = "&".join(f"batch={one}" for one in ids)
     wait_until(
-        lambda: shared.get(f"/v1/compare?{question}")["complete"], what="the index", timeout=170, every=0.5
+        lambda: shared.get(f"/v1/compare?{question}")["complete"], what="the index", timeout=800, every=0.5
     )
     return ids
 

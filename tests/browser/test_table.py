@@ -19,7 +19,7 @@ from tests.processes.system import System
 from tests.waiting import wait_until
 
 MANY = int(os.environ.get("TABLE_ROWS", "50000"))  # TABLE_ROWS=170000 measures the largest
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(500 + MANY / 100)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(300 + MANY / 25)]
 Open = Callable[[str], Page]
 _ALLOWED = {"MAX_REQUESTS_PER_BATCH": str(max(50_000, MANY)), "MAX_QUEUED_REQUESTS": str(2 * MANY + 1000)}
 
@@ -284,11 +284,11 @@ def test_states_between_are_accessible(browser: Browser, shared: System, batch_i
 def many(shared: System) -> str:
     """As many answers as a batch can have, indexed."""
     found = shared.submit(jsonl(chat_line(f"candidate-{i:05d}", _answer(i)) for i in range(MANY)))
-    shared.wait_for_end(found, timeout=MANY / 200)
+    shared.wait_for_end(found, timeout=MANY / 60)
     wait_until(
         lambda: shared.get(f"/v1/batches/{found}/fields")["complete"],
         what="the index",
-        timeout=MANY / 300,
+        timeout=MANY / 60,
         every=0.5,
     )
     return found
