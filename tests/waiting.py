@@ -7,7 +7,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-def wait_until(condition: Callable[[], T], *, what: str, timeout: float = 60, every: float = 0.02) -> T:
+def wait_until(condition: Callable[[], T], *, what: str, timeout: float = 120, every: float = 0.02) -> T:
     """The first true value of `condition`. Fails, saying `what` was waited for, after `timeout` seconds."""
     deadline = time.monotonic() + timeout
     while True:

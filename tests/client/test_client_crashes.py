@@ -143,7 +143,7 @@ def test_kill_9_at_a_moment_that_matters(client: Client, tmp_path: Path, moment:
     process = client.start("submit", source, "--model", MODEL, "--interval", "0.05")
     wait_until(lambda: process.poll() is not None or MOMENTS[moment](source), what=moment)
     process.send_signal(signal.SIGKILL)
-    process.communicate(timeout=60)
+    process.communicate(timeout=120)
     assert submit(client, source).returncode == 0
     assert len(batches_of(client, source)) == PARTS
     assert_every_answer_is_home(source, COUNT)
@@ -156,7 +156,7 @@ def test_kill_9_at_random_moments_again_and_again(client: Client, tmp_path: Path
         process = client.start("submit", source, "--model", MODEL, "--interval", "0.05")
         time.sleep(chance.uniform(0.2, 0.9))
         process.send_signal(signal.SIGKILL)
-        process.communicate(timeout=60)
+        process.communicate(timeout=120)
     done = submit(client, source)
     assert done.returncode == 0, done.stderr
     assert len(batches_of(client, source)) == 7

@@ -185,7 +185,7 @@ def test_ctrl_c_leaves_a_submission_that_goes_on(own_client: Client, tmp_path: P
     process = client.start("submit", source, "--model", MODEL, "--interval", "0.1")
     wait_until(lambda: len(list(client.api.batch_bodies())) == 2, what="two parts to be sent")
     process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=120)
     assert process.returncode == 130
     assert "The same command goes on from here" in err
     assert "Traceback" not in err
@@ -204,7 +204,7 @@ def test_a_server_that_dies_and_comes_back_is_waited_for(own_client: Client, tmp
     client.system.kill(api)
     client.system.start_worker()
     client.system.start_api()
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=120)
     assert process.returncode == 0, err
     assert len(batches_of(client, source)) == 3
     assert_every_answer_is_home(source, 130)

@@ -120,7 +120,7 @@ def test_it_keeps_running_for_the_dashboard_until_ctrl_c(demo: Demo) -> None:
     assert f"http://localhost:{demo.ports[1]}/dashboard.html" in out
     assert demo.service("batch_app.worker").is_running()
     process.send_signal(signal.SIGINT)
-    assert process.wait(timeout=60) == 0
+    assert process.wait(timeout=120) == 0
     demo.wait_for_the_last()
 
 
@@ -129,7 +129,7 @@ def test_a_signal_in_the_middle_stops_everything(demo: Demo, number: signal.Sign
     process = demo.start("--once", BATCH_ECHO_LATENCY_MS="600000", BATCH_GRACE_SECONDS="1")
     read_until(process, "sending 20")
     process.send_signal(number)
-    assert process.wait(timeout=60) == 130
+    assert process.wait(timeout=120) == 130
     demo.wait_for_the_last()
 
 
@@ -144,7 +144,7 @@ def test_a_service_that_dies_is_reported_with_the_end_of_its_log(demo: Demo) -> 
     process = demo.start("--once", BATCH_ECHO_LATENCY_MS="600000", BATCH_GRACE_SECONDS="1")
     read_until(process, "sending 20")
     demo.service("batch_app.worker").kill()
-    out, _ = process.communicate(timeout=60)
+    out, _ = process.communicate(timeout=120)
     assert process.returncode == 1
     assert "error: a service ended" in out
     assert "worker.1 stopped (rc=-9)" in out

@@ -232,5 +232,5 @@ def test_the_example_of_the_readme_runs(running: System, tmp_path: Path) -> None
     script = tmp_path / "example.py"
     script.write_text(example.removeprefix("python\n").replace("http://localhost:4080", running.url))
     process = running.start(str(script), cwd=tmp_path)
-    assert process.wait(timeout=60) == 0, running.log.read_text()[-2000:]
+    assert process.wait(timeout=120) == 0, running.log.read_text()[-2000:]
     assert len((tmp_path / "results.jsonl").read_text().splitlines()) == 3

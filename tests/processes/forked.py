@@ -79,7 +79,7 @@ class Forked:
     def stands_still(self) -> bool:
         return self.poll() is None and psutil.Process(self.pid).status() == psutil.STATUS_STOPPED
 
-    def wait(self, timeout: float = 60) -> int:
+    def wait(self, timeout: float = 120) -> int:
         try:
             wait_until(lambda: self.poll() is not None, what=f"{self.args} to end", timeout=timeout)
         except AssertionError:

@@ -137,7 +137,7 @@ class System:
     def stop(self, process: subprocess.Popen[bytes], number: signal.Signals = signal.SIGTERM) -> int:
         """Send a signal and wait for the end; returns the exit status."""
         process.send_signal(number)
-        return process.wait(timeout=60)
+        return process.wait(timeout=120)
 
     def kill(self, process: subprocess.Popen[bytes]) -> None:
         """kill -9, as the out-of-memory killer or a power cut would."""
@@ -195,13 +195,13 @@ class System:
             f"{self.url}/v1/batches",
             files={"file": ("input.jsonl", content)},
             data={"model": model, **fields},
-            timeout=60,
+            timeout=120,
         )
         assert answer.status_code == 200, answer.text
         return str(answer.json()["batch_id"])
 
     def get(self, path: str) -> Any:
-        answer = requests.get(f"{self.url}{path}", timeout=60)
+        answer = requests.get(f"{self.url}{path}", timeout=120)
         answer.raise_for_status()
         return answer.json()
 
@@ -216,11 +216,11 @@ class System:
         return int(counts["completed"]) + int(counts["failed"])
 
     def results(self, batch_id: str) -> bytes:
-        answer = requests.get(f"{self.url}/v1/batches/{batch_id}/results", timeout=60)
+        answer = requests.get(f"{self.url}/v1/batches/{batch_id}/results", timeout=120)
         answer.raise_for_status()
         return answer.content
 
-    def wait_for_end(self, batch_id: str, *, timeout: float = 60) -> Any:
+    def wait_for_end(self, batch_id: str, *, timeout: float = 120) -> Any:
         """The batch once it is final."""
         final = {"completed", "failed", "expired", "cancelled"}
 

@@ -141,7 +141,7 @@ def test_an_api_killed_in_the_middle_of_an_upload_leaves_nothing_half_stored(sys
             headers={"content-type": "multipart/form-data; boundary=edge"},
             timeout=30,
         )
-    api.wait(timeout=60)
+    api.wait(timeout=120)
     system.start_api()
     assert system.get("/v1/batches")["data"] == []
     assert list((system.data_dir / "files").iterdir()) == []

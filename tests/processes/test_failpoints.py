@@ -113,7 +113,7 @@ def end_the_worker(system: ForkedSystem, failpoint: str, migrated: Path) -> None
         answers, cancelled, poison = sent
         batches.request_cancel(database, batch_id=cancelled, now=time.time())
     system.failpoint = failpoint
-    assert system.start_worker().wait(30) == EXIT_STATUS
+    assert system.start_worker().wait() == EXIT_STATUS
     finish(system)
     assert statuses(system.data_dir) == {answers: "completed", cancelled: "cancelled", poison: "completed"}
     for batch_id, lines in sent.items():
@@ -203,7 +203,7 @@ class Client:
             self._note_crash()
 
     def _note_crash(self) -> None:
-        assert self._api.wait(30) == EXIT_STATUS, self._system.log.read_text()
+        assert self._api.wait() == EXIT_STATUS, self._system.log.read_text()
         assert not self._has_crashed
         self._has_crashed, self._system.failpoint = True, None
         self._start()

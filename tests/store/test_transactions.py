@@ -88,7 +88,7 @@ def test_processes_that_write_at_once_wait_for_each_other(database: Database) ->
     start_worker(database, worker_id="counter")
     command = [sys.executable, "-m", "tests.store.counting", str(database.path), "50"]
     counting = [subprocess.Popen(command, cwd=PROJECT_DIR) for _ in range(2)]
-    assert [process.wait(timeout=60) for process in counting] == [0, 0]
+    assert [process.wait(timeout=120) for process in counting] == [0, 0]
     assert counted(database) == 100
 
 

@@ -26,7 +26,7 @@ def _get(pages: System, path: str, **headers: str) -> requests.Response:
 
 def _run(system: System, *arguments: str) -> subprocess.CompletedProcess[str]:
     process = system.start("serve_results.py", *arguments)
-    code = process.wait(timeout=60)
+    code = process.wait(timeout=120)
     return subprocess.CompletedProcess(arguments, code, system.log.read_text())
 
 
