@@ -25,12 +25,18 @@ def main() -> int:
         sys.stdout.writelines(told)
         sys.stdout.flush()
     statuses.append(subprocess.call(_pytest(ALONE, options)))
-    nothing = pytest.ExitCode.NO_TESTS_COLLECTED
-    return max((status for status in statuses if status != nothing), default=nothing)
+    return verdict(statuses)
 
 
 def _pytest(layers: list[str], options: list[str]) -> list[str]:
     return [sys.executable, "-m", "pytest", *(f"tests/{layer}" for layer in layers), *options]
+
+
+def verdict(statuses: list[int]) -> int:
+    """The exit status of all: the first that is bad, one that was killed included; no tests is bad only everywhere."""
+    nothing = int(pytest.ExitCode.NO_TESTS_COLLECTED)
+    bad = [abs(status) for status in statuses if status not in (0, nothing)]
+    return bad[0] if bad else min(statuses)
 
 
 if __name__ == "__main__":

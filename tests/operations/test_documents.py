@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 
 from batch_app.settings import PREFIX, PROJECT_DIR, Settings
-from tests.layers import LAYERS
 
 DOCUMENTS = [PROJECT_DIR / "README.md", PROJECT_DIR / "docs" / "operations.md"]
 MAKEFILE = (PROJECT_DIR / "Makefile").read_text()
@@ -45,7 +44,3 @@ def test_every_section_that_a_program_points_to_exists() -> None:
 def test_every_public_target_is_in_the_help() -> None:
     helped = set(re.findall(r"^([a-z-]+):.*## ", MAKEFILE, re.MULTILINE))
     assert TARGETS - helped <= {"ready", "dev", "browser"}
-
-
-def test_make_test_knows_every_folder_of_tests() -> None:
-    assert {path.parent.name for path in (PROJECT_DIR / "tests").glob("*/test_*.py")} == set(LAYERS)
