@@ -183,13 +183,14 @@ class Worker:
         Those left behind in finalizing are taken up. Returns the batches that want work."""
         working = []
         for batch in waiting:
-            verdict = self._verdict(batch, now)
+            verdict, run = self._verdict(batch, now), self.runs.get(batch.id)
             if verdict is None and batch.status in (BatchStatus.QUEUED, BatchStatus.IN_PROGRESS):
                 working.append(batch)
+                if run is not None and run.is_cut_short:
+                    await self.runs.release(run)  # the end could not be made, and the reason for it is gone
                 continue
-            run = self.runs.get(batch.id)
             if run is None and batch.worker_id is None:
-                run = await self.runs.open(batch, now)
+                run = await self.runs.open(batch, now, only_to_end=True)
             if run is not None and verdict is not None:
                 await self.runs.cut_short(run, verdict, now)
         self.room.refused = None

@@ -50,6 +50,7 @@ class Run:
         self.convicted: list[TakenLine] = []  # killed the engine alone; given up with the next recording
         self.fallen: list[int] = []  # in flight when the engine died; the ledger still says they run
         self.is_blamed = False  # whether one of the fallen may have killed it
+        self.is_cut_short = False  # whatever becomes of its lines, it will not be completed
         self.unrecorded = Unrecorded()
         self.utilisation = Utilisation(batch.engine_use)
         self.constraints = Constraints()

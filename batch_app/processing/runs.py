@@ -68,10 +68,15 @@ class Runs:
         """Why answers cannot be saved at present."""
         return next((reason for run in self for reason in run.troubles.values()), None)
 
-    async def open(self, batch: Batch, now: float) -> Run | None:
+    async def open(self, batch: Batch, now: float, *, only_to_end: bool = False) -> Run | None:
         """Claim a batch; None when somebody was faster."""
         claim = await asyncio.to_thread(
-            claims.claim_batch, self._database, batch_id=batch.id, worker_id=self._worker_id, now=now
+            claims.claim_batch,
+            self._database,
+            batch_id=batch.id,
+            worker_id=self._worker_id,
+            only_to_end=only_to_end,
+            now=now,
         )
         if claim is None:
             return None
@@ -180,7 +185,7 @@ class Runs:
 
     async def complete(self, run: Run, now: float) -> None:
         """End a run if all its lines are answered."""
-        if not run.is_drained or now < run.end_at:
+        if run.is_cut_short or not run.is_drained or now < run.end_at:
             return
         run.end_at = now + _LOOK_AGAIN_SECONDS
         done = await self._patiently(
@@ -191,6 +196,7 @@ class Runs:
 
     async def cut_short(self, run: Run, verdict: Verdict, now: float) -> None:
         """End a run before its time; what has arrived is kept."""
+        run.is_cut_short = True
         run.abandon_in_flight()
         run.ready.clear()
         run.fallen.clear()  # the end that comes is theirs too

@@ -48,13 +48,16 @@ def require_claim(connection: Connection, claim: Claim) -> None:
         raise ClaimLostError(f"batch {claim.batch_id} is no longer claimed by {claim.worker_id}")
 
 
-def claim_batch(database: Database, *, batch_id: str, worker_id: str, now: float) -> Claim | None:
-    """Take an open batch that nobody works on; None when somebody was faster. A queued one starts, unless it is
-    past its expiry and only waits for its end. Lines that an earlier claim left running are pending again."""
-    starts = and_(
-        batches.c.status == BatchStatus.QUEUED,
-        or_(batches.c.expires_at.is_(None), batches.c.expires_at > now),
-    )
+def claim_batch(
+    database: Database, *, batch_id: str, worker_id: str, only_to_end: bool = False, now: float
+) -> Claim | None:
+    """Take an open batch that nobody works on; None when somebody was faster. A queued one is in progress from now
+    on, unless it is taken only to be ended."""
+    queued = batches.c.status == BatchStatus.QUEUED
+    begun = {
+        "status": case((queued, BatchStatus.IN_PROGRESS), else_=batches.c.status),
+        "in_progress_at": case((queued, now), else_=batches.c.in_progress_at),
+    }
     take = (
         update(batches)
         .where(
@@ -65,8 +68,7 @@ def claim_batch(database: Database, *, batch_id: str, worker_id: str, now: float
         .values(
             worker_id=worker_id,
             claim_epoch=batches.c.claim_epoch + 1,
-            status=case((starts, BatchStatus.IN_PROGRESS), else_=batches.c.status),
-            in_progress_at=case((starts, now), else_=batches.c.in_progress_at),
+            **({} if only_to_end else begun),
         )
         .returning(batches.c.claim_epoch)
     )
@@ -74,7 +76,6 @@ def claim_batch(database: Database, *, batch_id: str, worker_id: str, now: float
         epoch = connection.execute(take).scalar_one_or_none()
         if epoch is None:
             return None
-        return_running_lines(connection, requests.c.batch_id == batch_id)
         ends = {kind: stream_end(connection, batch_id, kind) for kind in ("output", "error")}
     return Claim(batch_id, worker_id, epoch, ends["output"], ends["error"])
 

@@ -54,9 +54,9 @@ def test_a_batch_that_has_ended_or_never_was_cannot_be_claimed(database: Databas
     assert try_to_claim(database, "batch_nobody") is None
 
 
-def test_a_queued_batch_past_its_expiry_is_claimed_without_being_started(database: Database) -> None:
-    batch = accept(database, expires_at=NOW + 10)
-    claim(database, batch, now=NOW + 10)
+def test_a_queued_batch_that_is_claimed_to_be_ended_does_not_begin(database: Database) -> None:
+    batch, worker_id = accept(database), start_worker(database)
+    assert claims.claim_batch(database, batch_id=batch.id, worker_id=worker_id, only_to_end=True, now=NOW)
     claimed = batches.get_batch(database, batch_id=batch.id)
     assert (claimed.status, claimed.in_progress_at) == (BatchStatus.QUEUED, None)
 
@@ -87,14 +87,6 @@ def test_the_next_claim_finds_unanswered_lines_pending_and_answered_ones_done(da
     taken_over = claim(database, batch)
     assert (taken_over.output_end, taken_over.error_end) == (ANSWER_BYTES, ANSWER_BYTES)
     assert [line.line for line in take(database, taken_over)] == [3, 4]
-
-
-def test_a_claim_of_its_own_makes_lines_left_running_pending_again(database: Database) -> None:
-    batch = accept(database, lines=2)
-    take(database, claim(database, batch))
-    with database.write() as connection:
-        connection.exec_driver_sql("UPDATE batches SET worker_id = NULL")
-    assert len(take(database, claim(database, batch))) == 2
 
 
 def test_a_batch_that_is_given_back_can_be_claimed_with_its_lines_pending(database: Database) -> None:

@@ -1,6 +1,10 @@
 """Cancelled, expired, and without a model: finished lines are kept, every other line gets an end."""
 
 import asyncio
+import errno
+import os
+
+import pytest
 
 from batch_app.inference.echo_engine import EchoEngine
 from batch_app.inference.engine import Engine, ModelLoadError
@@ -9,6 +13,8 @@ from batch_app.states import BatchStatus
 from batch_app.store import batches
 from tests.lines import chat_line
 from tests.worker.conftest import Bench, HeldEngine, custom_ids, run
+
+DAY = 24 * 3600
 
 
 class UnloadableEngine(EchoEngine):
@@ -19,6 +25,10 @@ class UnloadableEngine(EchoEngine):
 class NeverReadyEngine(EchoEngine):
     async def start(self) -> None:
         await asyncio.Event().wait()
+
+
+def full(*_call: object, **_options: object) -> None:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def test_cancelling_keeps_finished_lines_and_ends_the_others(bench: Bench) -> None:
@@ -107,6 +117,64 @@ def test_a_model_that_cannot_load_fails_its_batches_with_the_reason_and_not_the_
             assert "needs 8" in batch.errors[0]["message"]
             assert len(bench.errors(batch_id)) == 2
         assert bench.status(good) is BatchStatus.COMPLETED
+
+    run(scenario())
+
+
+def test_an_end_that_fails_does_not_begin_a_batch(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In progress it would count as one whose model was loaded once, and its load be tried again for half an hour."""
+
+    async def scenario() -> None:
+        unloadable = bench.submit(2, model="too-big")
+        worker = bench.worker(lambda _spec: UnloadableEngine())
+        with monkeypatch.context() as patched:
+            patched.setattr(os, "fdatasync", full)
+            await bench.turns(worker, until=lambda: len(bench.loads) == 2)
+        began = bench.now
+        await bench.finish(worker, unloadable)
+        assert (bench.status(unloadable), bench.batch(unloadable).in_progress_at) == (
+            BatchStatus.FAILED,
+            None,
+        )
+        assert bench.now - began < 60
+
+    run(scenario())
+
+
+def test_a_batch_that_could_not_be_expired_before_the_clock_was_set_right_is_worked_on(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scenario() -> None:
+        batch_id = bench.submit(2, completion_window="24h")
+        worker = bench.worker()
+        bench.now += 2 * DAY
+        with monkeypatch.context() as patched:
+            patched.setattr(os, "fdatasync", full)
+            await bench.turns(worker, until=lambda: worker.runs.trouble is not None)
+        bench.now -= 2 * DAY
+        await bench.finish(worker, batch_id)
+        assert bench.status(batch_id) is BatchStatus.COMPLETED
+
+    run(scenario())
+
+
+def test_a_disk_that_refuses_the_files_of_an_expired_batch_does_not_complete_it(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every line has an end by then, though none was answered."""
+
+    async def scenario() -> None:
+        batch_id = bench.submit(2, completion_window="24h")
+        worker = bench.worker(lambda _spec: HeldEngine())
+        await bench.turns(worker, until=lambda: bench.status(batch_id) is BatchStatus.IN_PROGRESS)
+        bench.now += DAY
+        with monkeypatch.context() as patched:
+            patched.setattr("batch_app.processing.finish.publish_stream", full)
+            for _ in range(5):
+                await bench.turn(worker)
+            assert worker.runs.trouble is not None
+        await bench.finish(worker, batch_id)
+        assert bench.status(batch_id) is BatchStatus.EXPIRED
 
     run(scenario())
 
