@@ -64,16 +64,16 @@ GUARDS = [
         "claim_epoch=batches.c.claim_epoch,",
     ),
     Guard(
-        "no batch starts past its window",
-        "store/claims.py",
-        "        or_(batches.c.expires_at.is_(None), batches.c.expires_at > now),\n",
-        "",
+        "what is claimed to be ended does not begin",
+        "processing/loop.py",
+        ", only_to_end=True)",
+        ")",
     ),
     Guard(
-        "a claim makes running lines pending",
+        "a line given back with its batch is pending again",
         "store/claims.py",
-        "        return_running_lines(connection, requests.c.batch_id == batch_id)\n",
-        "",
+        "            return_running_lines(connection, requests.c.batch_id == claim.batch_id)\n",
+        "            pass\n",
     ),
     Guard(
         "lines of a lost worker are pending again",
@@ -224,6 +224,18 @@ GUARDS = [
         "processing/runs.py",
         "            if row is not None and (row.worker_id, row.claim_epoch) == (self._worker_id, run.claim.epoch):",
         "            if row is not None:",
+    ),
+    Guard(
+        "what is cut short is not completed",
+        "processing/runs.py",
+        "if run.is_cut_short or not",
+        "if not",
+    ),
+    Guard(
+        "what was cut short for a reason that is gone is given back",
+        "processing/loop.py",
+        "run is not None and run.is_cut_short:",
+        "False:",
     ),
     Guard(
         "an expired batch ends",

@@ -11,13 +11,15 @@ import socket
 import threading
 from collections.abc import Callable
 from contextlib import nullcontext, suppress
+from functools import cache
+from pathlib import Path
 from typing import Any, Literal, cast
 from unittest.mock import patch
 
 import orjson
 import psutil
 from pysqlite3 import dbapi2
-from sqlalchemy import Connection, event
+from sqlalchemy import Connection, create_engine, event
 from sqlalchemy.exc import OperationalError
 
 from batch_app import database as database_module
@@ -31,6 +33,7 @@ from batch_app.processing.heartbeat import Heartbeat
 from batch_app.processing.loop import Worker
 from batch_app.settings import Settings
 from batch_app.store import workers
+from batch_app.store.claims import Claim
 
 Trouble = Literal["database", "disk"]
 MODELS = Models([], allow_unlisted=True)
@@ -44,6 +47,21 @@ class KilledError(BaseException):
 
 def killed() -> None:
     raise KilledError
+
+
+@cache
+def _statements() -> tuple[Any, Any]:
+    engine = create_engine("sqlite://", module=dbapi2)
+    engine.connect().close()  # the dialect asks what SQLite this is
+    engine.dispose()
+    return engine.dialect, engine._compiled_cache
+
+
+def open_database(path: Path) -> Database:
+    """What SQLAlchemy makes of a statement is the same in each process, and half of a history's work: made once."""
+    database = Database(path)
+    database.engine.dialect, database.engine._compiled_cache = _statements()
+    return database
 
 
 class Moments:
@@ -144,7 +162,7 @@ class Incarnation:
         self.id = ids.new_worker_id()
         self.is_free = is_free
         self.is_dead = False
-        self.database = Database(settings.database_path)
+        self.database = open_database(settings.database_path)
         self.moments = Moments(self.database)
         self.engine: ScriptedEngine | None = None
         self._turn: asyncio.Task[None] | None = None
@@ -182,6 +200,11 @@ class Incarnation:
         self.is_free = True
         if self.engine is not None:
             self.engine.set_free()
+
+    @property
+    def claims(self) -> list[Claim]:
+        """What it works on."""
+        return [run.claim for run in self.worker.runs]
 
     async def turn(self, now: float, *, let_go: int = 0) -> None:
         """One turn, or the rest of the one it was frozen in, and what the engine then answers."""
@@ -264,10 +287,14 @@ class Incarnation:
             connection.exec_driver_sql(gone, (self.id,))
         self._close()
 
-    async def stop(self, now: float) -> None:
-        """SIGTERM without grace."""
+    async def give_back(self) -> None:
+        """All that it has, as before another model is loaded."""
         for run in self.worker.runs:
             await self.worker.runs.release(run)
+
+    async def stop(self, now: float) -> None:
+        """SIGTERM without grace."""
+        await self.give_back()
         await self.worker.room.close()
         workers.stop_worker(self.database, worker_id=self.id, now=now)
         self.is_dead = True

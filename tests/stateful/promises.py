@@ -216,6 +216,7 @@ class Promises:
         for lines in view.lines.values():
             for line in lines:
                 assert line["attempts"] <= self.settings.max_attempts, line
+                assert line["engine_deaths"] <= self.settings.max_engine_deaths, f"never alone: {line}"
 
     def at_rest(self) -> None:
         """After a sweep: every batch has ended, every custom_id stands in one of its files exactly once, and nothing

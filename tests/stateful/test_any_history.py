@@ -1,26 +1,32 @@
 """Whatever clients, workers, crashes and clocks do, in any order, the promises of `promises.py` hold.
 
-Each step is a rule below; hypothesis makes up the histories. `make test` runs the same bounded set each time; a long
-and ever different run, with shrinking: `python -m pytest tests/stateful --hypothesis-profile=long`.
+Each step is a rule below; hypothesis makes up the histories. `make test` runs the same bounded set each time; ever
+different ones, with shrinking, as many as asked: `python -m tests.stateful --steps 10000`.
 """
 
 from collections.abc import Callable
 
 import pytest
-from hypothesis import event
+from hypothesis import HealthCheck, Phase, event
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from batch_app.api import housekeeping
 from batch_app.api.errors import ApiError
+from batch_app.database import Database
 from batch_app.errors import (
     BatchNotCancellableError,
+    ClaimLostError,
     FileInUseError,
     FileMissingError,
     QueueFullError,
 )
-from batch_app.store import batches
+from batch_app.states import FINAL_BATCH_STATES
+from batch_app.store import batches, claims
+from batch_app.store.claims import Claim
+from tests.deeds import DEEDS, Deed, bury, postpone, record
+from tests.factories import everything, ledger
 from tests.stateful.incarnation import BROKEN_MODEL, Incarnation, KilledError, Trouble, killed
 from tests.stateful.promises import Promises
 from tests.stateful.world import World
@@ -56,6 +62,14 @@ answers = st.sampled_from([0, 1, 2, 100])
 REUSE: list[dict[str, bool]] = [{}, {"deduplicate": True}, {"use_cache": True, "deduplicate": True}]
 
 
+def _must_fail(deed: Deed, database: Database, claim: Claim) -> None:
+    try:
+        deed(database, claim)
+    except ClaimLostError:
+        return
+    raise AssertionError(f"late, and went through: {deed.__name__}")
+
+
 class AnyHistory(RuleBasedStateMachine):
     """No rule has a precondition: which batch has ended and who stands still may depend on the machine's pace, and
     hypothesis wants to find the same choice of rules when it comes by again."""
@@ -86,9 +100,11 @@ class AnyHistory(RuleBasedStateMachine):
             if error.body["error"]["code"] != "input_file_deleted":
                 raise
 
-    @initialize(said=texts)
-    def begin(self, said: list[str]) -> None:
-        """Histories in which nothing is there to work, or nothing to work on, need not be long."""
+    @initialize(said=texts, with_the_living=st.booleans(), set_back=st.booleans())
+    def begin(self, *, said: list[str], with_the_living: bool, set_back: bool) -> None:
+        """Histories in which nothing is there to work, or nothing to work on, need not be long. How they come to rest
+        is chosen here, too."""
+        self.rest = {"with_the_living": with_the_living, "set_back": set_back}
         self.world.start_worker(elsewhere=False)
         self.world.submit(said, model="tiny")
 
@@ -125,8 +141,11 @@ class AnyHistory(RuleBasedStateMachine):
 
     @rule(at=places)
     def cancel(self, at: int) -> None:
+        self._cancel(self._batch(at))
+
+    def _cancel(self, batch_id: str) -> None:
         try:
-            batches.request_cancel(self.world.api.database, batch_id=self._batch(at), now=self.world.now)
+            batches.request_cancel(self.world.api.database, batch_id=batch_id, now=self.world.now)
         except BatchNotCancellableError:
             event("too late to cancel")
 
@@ -187,7 +206,7 @@ class AnyHistory(RuleBasedStateMachine):
         for worker in self.world.living * 3:
             self.world.now += 1
             worker.beat(self.world.now)
-            self.world.run(worker.turn(self.world.now, let_go=100))
+            self.world.take_turn(worker, let_go=100)
 
     @rule(at=places, moment=moments)
     def freeze_in_a_turn(self, at: int, moment: int) -> None:
@@ -223,7 +242,58 @@ class AnyHistory(RuleBasedStateMachine):
     def _others_work(self, but: Incarnation) -> None:
         for worker in [worker for worker in self.world.living if worker is not but] * 3:
             self.world.now += 1
-            self.world.run(worker.turn(self.world.now, let_go=1))
+            self.world.take_turn(worker, let_go=1)
+
+    @rule(at=places, moment=moments, its_window_ends=st.booleans())
+    def cancel_in_the_turn_that_ends_it(self, *, at: int, moment: int, its_window_ends: bool) -> None:
+        """Everything is answered, or the window is over, also of one that nobody has begun."""
+        worker = self._worker(at)
+        if worker.is_frozen:
+            return
+        for _ in range(3):
+            self.world.take_turn(worker, let_go=100)
+        if its_window_ends:
+            self._order(lambda: self.world.submit(["a"], model="tiny", completion_window="1h"))
+            self.world.now += 3600
+        self.world.run(worker.turn_and_freeze(self.world.now, moment=moment))
+        for batch in batches.list_open_batches(self.world.api.database):
+            if batch.worker_id == worker.id:
+                self._cancel(batch.id)
+        self.world.run(worker.turn(self.world.now))
+
+    @rule(at=places, renewed=st.booleans())
+    def a_late_worker_tries_everything(self, *, at: int, renewed: bool) -> None:
+        """With a claim that is over, whoever has the batch now: another, nobody, or the same worker anew. It also
+        claims what others have claimed or ended since it looked."""
+        database, worker = self.world.api.database, self._worker(at)
+        if renewed and not worker.is_frozen:
+            self.world.run(worker.give_back())
+            self.world.take_turn(worker, let_go=0)
+        before = everything(database)
+        if over := self.world.claims(held=False):
+            late = over[at % len(over)]
+            for deed in DEEDS:
+                _must_fail(deed, database, late)
+            claims.release_claim(database, claim=late)
+        for batch in batches.list_batches(database, limit=100):
+            if batch.worker_id is not None or batch.status in FINAL_BATCH_STATES:
+                claim = claims.claim_batch(
+                    database, batch_id=batch.id, worker_id=worker.id, now=self.world.now
+                )
+                assert claim is None, "claimed, though another has it or it has ended"
+        assert everything(database) == before, "a late worker has changed something"
+
+    @rule()
+    def an_answer_comes_for_a_line_that_does_not_run(self) -> None:
+        """Any more, or yet: whatever the worker's mistake, the ledger keeps what it has."""
+        database = self.world.api.database
+        before = everything(database)
+        for claim in self.world.claims(held=True):
+            batch = batches.get_batch(database, batch_id=claim.batch_id)
+            if ledger(database, batch, "status")[0] != "running":
+                for deed in (record, postpone, bury):
+                    _must_fail(deed, database, claim)
+        assert everything(database) == before, "a line that does not run has changed"
 
     @rule(at=places, moment=deaths)
     def die_in_a_turn(self, at: int, moment: int) -> None:
@@ -252,7 +322,7 @@ class AnyHistory(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         try:
-            self.world.come_to_rest(with_the_living=len(self.world.texts) % 2 == 0)
+            self.world.come_to_rest(**self.rest)
             self.world.sweep()
             self.promises.at_rest()
         finally:
@@ -260,8 +330,13 @@ class AnyHistory(RuleBasedStateMachine):
             self.world.close()
 
 
-TestAnyHistory = AnyHistory.TestCase
-TestAnyHistory.settings = hypothesis_settings.get_profile(
-    "long" if hypothesis_settings.get_current_profile_name() == "long" else "bounded"
+# The same histories each time, so that a failure is about the change at hand; it is shown as it was found, at once.
+# Each run of `python -m tests.stateful` makes up others, and shrinks what it finds to the steps that matter.
+ANY = hypothesis_settings(
+    deadline=None, database=None, suppress_health_check=list(HealthCheck), report_multiple_bugs=False
 )
-TestAnyHistory.pytestmark = [pytest.mark.timeout(3600)]
+TestAnyHistory = AnyHistory.TestCase
+TestAnyHistory.settings = hypothesis_settings(
+    ANY, max_examples=60, stateful_step_count=30, derandomize=True, phases=[Phase.generate]
+)
+TestAnyHistory.pytestmark = [pytest.mark.timeout(600)]

@@ -6,15 +6,18 @@ the audit: triggers that note every move between states, so that none goes unsee
 
 import asyncio
 import io
+import logging
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 from batch_app.api import batches as batch_routes
 from batch_app.api import housekeeping
@@ -22,12 +25,13 @@ from batch_app.api.context import Context
 from batch_app.api.submission import Order, Submissions
 from batch_app.database import Database
 from batch_app.migrate import migrate
-from batch_app.processing import recover
+from batch_app.processing import heartbeat, recover
 from batch_app.reading.index import Indexes
 from batch_app.settings import Settings
 from batch_app.store import batches, files, progress, workers
+from batch_app.store.claims import Claim
 from tests.lines import chat_line, jsonl
-from tests.stateful.incarnation import MODELS, Incarnation, Moments
+from tests.stateful.incarnation import MODELS, Incarnation, Moments, open_database
 
 _AUDIT = """
 CREATE TABLE moves (id INTEGER PRIMARY KEY, what TEXT, batch_id TEXT, line INTEGER, old TEXT, new TEXT);
@@ -46,7 +50,26 @@ CREATE TRIGGER line_moved AFTER UPDATE ON requests WHEN old.status <> new.status
     VALUES ('line', new.batch_id, new.line, old.status, new.status); END;
 """
 _MEMORY = Path("/dev/shm")  # no test of power cuts: nothing here needs to wait for a disk
-_TURNS_TO_REST = 600
+_TURNS_TO_REST = 200
+_SECONDS_OF_A_TURN = (
+    5  # at rest; a device that fails is started again after a minute, a lost worker found after one
+)
+_AN_HOUR_AND_MORE = 3601
+
+
+@contextmanager
+def quick_and_quiet() -> Iterator[None]:
+    """Looking through the machine's processes takes longer than a turn, and there are none to find. A failure is told
+    by its steps; thousands of log lines of other histories would bury them."""
+    log = logging.getLogger("batch_app")
+    level = log.level
+    with (
+        patch.object(heartbeat, "resident_bytes", lambda _pid: 0),
+        patch.multiple(recover, kill_until_gone=lambda _worker_id: None, marked=list),
+    ):
+        log.setLevel("CRITICAL")
+        yield
+        log.setLevel(level)
 
 
 @cache
@@ -92,7 +115,7 @@ class World:
         self.start_api()
 
     def start_api(self) -> None:
-        database = Database(self.settings.database_path)
+        database = open_database(self.settings.database_path)
         submissions = Submissions(database, self.settings, MODELS, lambda **_: None)
         self.api = Context(self.settings, database, MODELS, submissions, Indexes(database, self.settings))
         self.api_moments = Moments(database)
@@ -154,7 +177,7 @@ class World:
 
     def delete_behind_the_api(self, file_id: str) -> None:
         """Another thread of it, or another process."""
-        database = Database(self.settings.database_path)
+        database = open_database(self.settings.database_path)
         files.delete_file(database, file_id=file_id, now=self.now)
         database.close()
 
@@ -174,13 +197,27 @@ class World:
         return worker
 
     def take_turn(self, worker: Incarnation, *, let_go: int) -> None:
-        """Whatever it finds, a worker in the middle of its turn does not give itself up."""
+        """Whatever it finds, a worker does not give itself up, and in a turn of its own lets go of what is not its."""
         was_frozen, was_alive = worker.is_frozen, self._is_thought_alive(worker)
         self.run(worker.turn(self.now, let_go=let_go))
-        assert was_frozen or self._is_thought_alive(worker) == was_alive
+        if not was_frozen:
+            assert self._is_thought_alive(worker) == was_alive
+            for claim in worker.claims:
+                batch = batches.get_batch(self.api.database, batch_id=claim.batch_id)
+                assert (batch.worker_id, batch.claim_epoch) == (worker.id, claim.epoch), "works for nothing"
 
     def _is_thought_alive(self, worker: Incarnation) -> bool:
         return worker.id in {row.id for row in workers.living_workers(self.api.database)}
+
+    def claims(self, *, held: bool) -> list[Claim]:
+        """Those that a worker has, or those that are over: renewed ones first, then those of unfinished batches."""
+        query = """
+            SELECT batch_id, new, moves.line FROM moves JOIN batches ON batches.id = batch_id
+            WHERE what = 'claim' AND (worker_id IS new AND claim_epoch = moves.line) = ?
+            ORDER BY worker_id IS new DESC, completed_requests IS NULL DESC, moves.id DESC"""
+        with self.api.database.read() as connection:
+            rows = connection.exec_driver_sql(query, (held,)).all()
+        return [Claim(*row, output_end=0, error_end=0) for row in rows]
 
     def let_die(self, worker: Incarnation, death: Callable[[], Coroutine[Any, Any, None]]) -> None:
         self.living.remove(worker)
@@ -193,8 +230,9 @@ class World:
         open_ones = self.open_batches()
         return [batch_id for batch_id in self.texts if batch_id not in open_ones]
 
-    def come_to_rest(self, *, with_the_living: bool) -> None:
-        """No more faults: every open batch must end. Either whoever lives goes on, or all die and one starts."""
+    def come_to_rest(self, *, with_the_living: bool, set_back: bool) -> None:
+        """No more faults: every open batch must end. Either whoever lives goes on, or all die and one starts; the
+        clock may be set back once more when they have begun."""
         for worker in [] if with_the_living else list(self.living):
             self.let_die(worker, worker.die)
         for worker in self.living:
@@ -202,13 +240,16 @@ class World:
         if not self.living:
             self.start_worker(elsewhere=False, is_free=True)
         self._let_silence_count()
-        for _ in range(_TURNS_TO_REST):
+        for turn in range(_TURNS_TO_REST):
             if not self.open_batches():
                 return
-            self.now += 1
+            if set_back and turn == 2:
+                self.now -= _AN_HOUR_AND_MORE
+                self._let_silence_count()
+            self.now += _SECONDS_OF_A_TURN
             for worker in self.living:
                 worker.beat(self.now)
-                self.run(worker.turn(self.now, let_go=100))
+                self.take_turn(worker, let_go=100)
         rows = batches.list_open_batches(self.api.database)
         raise AssertionError(f"still open after {_TURNS_TO_REST} turns without a fault: {rows}")
 

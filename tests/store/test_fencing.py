@@ -1,16 +1,13 @@
 """A worker that was paused past its lease wakes up: whatever it tries, it fails and changes nothing."""
 
-from collections.abc import Callable
-
 import pytest
 
 from batch_app.database import Database
 from batch_app.errors import ClaimLostError
-from batch_app.files import Place
 from batch_app.states import BatchStatus
 from batch_app.store import batches, claims, requests
 from batch_app.store.claims import Claim
-from batch_app.store.requests import Postponement
+from tests.deeds import DEEDS, Deed
 from tests.factories import (
     NOW,
     accept,
@@ -20,75 +17,9 @@ from tests.factories import (
     everything,
     ledger,
     lose,
-    new_file,
-    outcome,
     start_worker,
     take,
 )
-
-Deed = Callable[[Database, Claim], object]
-
-
-def record(database: Database, late: Claim) -> None:
-    requests.record(database, claim=late, outcomes=[(outcome(1), Place("output", 0, 10))], now=NOW)
-
-
-def record_nothing(database: Database, late: Claim) -> None:
-    requests.record(database, claim=late, outcomes=[], now=NOW)
-
-
-def postpone(database: Database, late: Claim) -> None:
-    later = [Postponement(1, attempts=1, retry_at=NOW)]
-    requests.record(database, claim=late, outcomes=[], postponements=later, now=NOW)
-
-
-def bury(database: Database, late: Claim) -> None:
-    ended = [(outcome(1, dead_letter="why", error_code="e"), Place("output", 0, 10))]
-    requests.record(database, claim=late, outcomes=ended, now=NOW)
-
-
-def take_suspect(database: Database, late: Claim) -> None:
-    requests.take_suspect(database, claim=late, from_engine_deaths=0)
-
-
-def take_remaining(database: Database, late: Claim) -> None:
-    requests.take_remaining(database, claim=late, limit=10)
-
-
-def return_running(database: Database, late: Claim) -> None:
-    requests.return_running(database, claim=late)
-
-
-def return_lines(database: Database, late: Claim) -> None:
-    requests.return_lines(database, claim=late, lines=[1], after_engine_death=True)
-
-
-def forget_answers(database: Database, late: Claim) -> None:
-    requests.forget_answers(database, claim=late, kind="output", from_offset=0)
-
-
-def begin_finalizing(database: Database, late: Claim) -> None:
-    claims.begin_finalizing(database, claim=late, now=NOW)
-
-
-def publish(database: Database, late: Claim) -> None:
-    end(database, late, BatchStatus.FAILED, output=new_file(purpose="batch_output"))
-
-
-DEEDS: list[Deed] = [
-    take,
-    take_suspect,
-    take_remaining,
-    record,
-    record_nothing,
-    postpone,
-    bury,
-    return_running,
-    return_lines,
-    forget_answers,
-    begin_finalizing,
-    publish,
-]
 
 
 @pytest.fixture(params=DEEDS, ids=[deed.__name__ for deed in DEEDS])
