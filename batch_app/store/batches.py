@@ -22,7 +22,7 @@ from batch_app.store.files import NewFile, insert_file, require_file
 from batch_app.store.idempotency import row_with_key
 from batch_app.store.webhooks import note_end
 
-_ENTERED_AT_ONCE = 1000
+_ENTERED_AT_ONCE = 250
 UNANSWERED = (RequestStatus.PENDING, RequestStatus.RUNNING)
 
 
