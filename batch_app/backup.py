@@ -213,7 +213,7 @@ def _copy_logs(copy: Database, folder: Path, settings: Settings) -> set[str]:
     shutil.rmtree(folder / "work", ignore_errors=True)
     for batch in batches.list_open_batches(copy):
         for kind in KINDS:
-            _lines, end = progress.committed_end(copy, batch_id=batch.id, kind=kind)
+            end = progress.committed(copy, batch_id=batch.id, kind=kind).end
             if end == 0:
                 continue
             final = folder / "work" / batch.id / f"{kind}-000001-0.jsonl"

@@ -99,7 +99,7 @@ def answer(
 ) -> None:
     """Record an end for running lines; keyword arguments are fields of Outcome."""
     kind: AnswerKind = "output" if status is RequestStatus.COMPLETED else "error"
-    end = progress.committed_end(database, batch_id=held.batch_id, kind=kind)[1]
+    end = progress.committed(database, batch_id=held.batch_id, kind=kind).end
     ended = [
         (outcome(line, status=status, **fields), Place(kind, end + at * ANSWER_BYTES, ANSWER_BYTES))
         for at, line in enumerate(lines)

@@ -13,6 +13,7 @@ from batch_app.files import AnswerKind, read_range, read_stream
 from batch_app.states import FINAL_BATCH_STATES
 from batch_app.store import batches, files, progress
 from batch_app.store.batches import Batch
+from batch_app.store.progress import Committed
 
 _MEDIA_TYPE = "application/octet-stream"
 
@@ -32,8 +33,8 @@ def published_file(context: Context, request: Request, file_id: str, *, offset: 
     etag = f'"{file.sha256}"'
     headers = {"etag": etag}
     if batch is not None:
-        lines, _end = progress.committed_end(context.database, batch_id=batch.id, kind=kind)
-        headers["x-last-line"] = str(lines)
+        part = progress.committed(context.database, batch_id=batch.id, kind=kind)
+        headers["x-last-line"] = str(part.lines)
     known = request.headers.get("if-none-match", "")
     if etag in known or known.strip() == "*":
         return Response(status_code=304, headers=headers)
@@ -66,29 +67,26 @@ def answers(context: Context, request: Request, batch: Batch, *, offset: int) ->
 
 
 def _stream(context: Context, batch: Batch, kind: AnswerKind, offset: int) -> StreamingResponse:
-    lines, end = progress.committed_end(context.database, batch_id=batch.id, kind=kind)
-    start = 0
-    if offset:
-        offset, start = progress.committed_end(context.database, batch_id=batch.id, kind=kind, lines=offset)
+    part = progress.committed(context.database, batch_id=batch.id, kind=kind, skip=offset)
     headers = {
-        "content-length": str(end - start),
+        "content-length": str(part.end - part.start),
         "content-disposition": f'attachment; filename="{batch.id}_{kind}.jsonl"',
-        "x-last-line": str(lines),
+        "x-last-line": str(part.lines),
     }
     if batch.status not in FINAL_BATCH_STATES:
         headers["x-incomplete"] = "true"
-    pieces = _pieces(context, batch, kind, start, end)
+    pieces = _pieces(context, batch, kind, part)
     # The first piece is read before the answer begins: a batch that ends meanwhile is noticed in time.
     first = next(pieces, b"")
     return StreamingResponse(chain([first], pieces), media_type=_MEDIA_TYPE, headers=headers)
 
 
-def _pieces(context: Context, batch: Batch, kind: AnswerKind, start: int, end: int) -> Iterator[bytes]:
+def _pieces(context: Context, batch: Batch, kind: AnswerKind, part: Committed) -> Iterator[bytes]:
     """The same bytes from the logs, or from the published file that they have become."""
-    if start >= end:
+    if part.start == part.end:
         return iter(())
     file_id = batch.output_file_id if kind == "output" else batch.error_file_id
     if file_id is not None:
         file = files.get_file(context.database, file_id=file_id)
-        return read_range(context.settings.data_dir / file.path, start, end - start)
-    return read_stream(context.settings.work_dir / batch.id, kind, start, end)
+        return read_range(context.settings.data_dir / file.path, part.start, part.end - part.start)
+    return read_stream(context.settings.work_dir / batch.id, kind, part.start, part.end)

@@ -92,7 +92,7 @@ def _publish(database: Database, settings: Settings, run: Run, verdict: Verdict,
 def _publish_kind(
     database: Database, settings: Settings, run: Run, kind: AnswerKind, *, now: float
 ) -> NewFile | None:
-    _lines, end = progress.committed_end(database, batch_id=run.id, kind=kind)
+    end = progress.committed(database, batch_id=run.id, kind=kind).end
     if end == 0:
         return None
     # Every try of this claim makes the same file anew: a database that refuses must not fill the disk with copies.

@@ -121,19 +121,26 @@ def totals_since(database: Database, *, since: float) -> Totals:
     return Totals(by_status.get("completed", 0), by_status.get("failed", 0), dead)
 
 
-def committed_end(
-    database: Database, *, batch_id: str, kind: AnswerKind, lines: int | None = None
-) -> tuple[int, int]:
-    """(lines, byte offset) where a batch's answer stream ends, or where its first `lines` lines end."""
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """How far an answer stream of a batch is committed: so many lines, up to the byte `end`. `start` is the byte behind
+    the lines that were to be skipped, never behind `end`."""
+
+    lines: int
+    start: int
+    end: int
+
+
+def committed(database: Database, *, batch_id: str, kind: AnswerKind, skip: int = 0) -> Committed:
+    """Of one moment, while answers keep coming."""
     of_kind = and_(requests.c.batch_id == batch_id, requests.c.answer_kind == kind)
+    line_end = (requests.c.answer_offset + requests.c.answer_length).label("line_end")
+    skipped = select(line_end).where(of_kind).order_by(requests.c.answer_offset).limit(skip).subquery()
     with database.read() as connection:
-        if lines is None:
-            count = connection.execute(select(func.count()).select_from(requests).where(of_kind)).scalar_one()
-            return count, stream_end(connection, batch_id, kind)
-        end = (requests.c.answer_offset + requests.c.answer_length).label("end")
-        first = select(end).where(of_kind).order_by(requests.c.answer_offset).limit(lines).subquery()
-        row = connection.execute(select(func.count(), func.max(first.c.end))).one()
-    return row[0], row[1] or 0
+        lines = connection.execute(select(func.count()).select_from(requests).where(of_kind)).scalar_one()
+        end = stream_end(connection, batch_id, kind)
+        start = connection.execute(select(func.max(skipped.c.line_end))).scalar_one() if skip else 0
+    return Committed(lines, start or 0, end)
 
 
 @dataclass(frozen=True, slots=True)

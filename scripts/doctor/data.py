@@ -99,7 +99,7 @@ def named_files(database: Database, settings: Settings) -> Iterator[Finding]:
         yield ok("files", f"{len(present)}, {size(sum(file.bytes for file in present))}")
     for batch in batches.list_open_batches(database):
         for kind in KINDS:
-            _lines, end = progress.committed_end(database, batch_id=batch.id, kind=kind)
+            end = progress.committed(database, batch_id=batch.id, kind=kind).end
             try:
                 for _piece in read_stream(settings.work_dir / batch.id, kind, 0, end):
                     pass

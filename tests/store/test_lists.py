@@ -1,8 +1,10 @@
 """What is listed, in which order, and page by page: batches, ledger rows, dead letters, errors."""
 
+from functools import partial
 from typing import Any
 
 import pytest
+from sqlalchemy import event
 
 from batch_app.database import Database
 from batch_app.errors import BatchNotFoundError, FileMissingError
@@ -10,7 +12,7 @@ from batch_app.states import BatchStatus, RequestStatus
 from batch_app.store import batches, files, progress
 from batch_app.store.batches import Batch
 from batch_app.store.files import FileFacts
-from batch_app.store.progress import ErrorGroup, RowFilter
+from batch_app.store.progress import Committed, ErrorGroup, RowFilter
 from tests.factories import ANSWER_BYTES, NOW, accept, answer, claim, complete, take
 
 FAILED = RequestStatus.FAILED
@@ -117,15 +119,36 @@ def test_a_retry_takes_the_lines_that_ended_without_an_answer(database: Database
     ]
 
 
-def test_the_committed_end_is_where_the_last_recorded_answer_ends(database: Database) -> None:
+def test_what_is_committed_ends_with_the_last_recorded_answer(database: Database) -> None:
     batch = troubled(database)
 
-    def end(kind: Any, lines: int | None = None) -> tuple[int, int]:
-        return progress.committed_end(database, batch_id=batch.id, kind=kind, lines=lines)
+    def part(kind: Any, skip: int = 0) -> Committed:
+        return progress.committed(database, batch_id=batch.id, kind=kind, skip=skip)
 
-    assert (end("output"), end("error")) == ((2, 2 * ANSWER_BYTES), (3, 3 * ANSWER_BYTES))
-    assert [end("output", lines) for lines in (0, 1, 2, 9)] == [(0, 0), (1, 10), (2, 20), (2, 20)]
-    assert progress.committed_end(database, batch_id="batch_nobody", kind="output") == (0, 0)
+    assert part("output") == Committed(2, 0, 2 * ANSWER_BYTES)
+    assert part("error") == Committed(3, 0, 3 * ANSWER_BYTES)
+    assert [part("output", skip).start for skip in (0, 1, 2, 9)] == [0, 10, 20, 20]
+    assert progress.committed(database, batch_id="batch_nobody", kind="output") == Committed(0, 0, 0)
+
+
+def test_what_is_committed_is_of_one_moment_while_answers_come(database: Database) -> None:
+    """An answer recorded between the questions would begin the part that is asked for behind its end."""
+    batch = accept(database, lines=6)
+    held = claim(database, batch)
+    take(database, held)
+    answer(database, held, 1, 2)
+    recording = iter([partial(answer, Database(database.path), held, 3, 4, 5)])
+
+    def record_more(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        if statement.startswith("SELECT"):
+            for record in recording:
+                record()
+
+    event.listen(database.engine, "after_cursor_execute", record_more)
+    for skip, start in ((3, 2), (3, 3)):
+        part = progress.committed(database, batch_id=batch.id, kind="output", skip=skip)
+        assert part.start == start * ANSWER_BYTES
+        assert part.start <= part.end == part.lines * ANSWER_BYTES
 
 
 def test_files_are_found_by_their_ids(database: Database) -> None:
