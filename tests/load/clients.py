@@ -1,11 +1,13 @@
 """Clients that do at random what clients do, against real processes, and note whatever should not be."""
 
 import random
+import socket
 import threading
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import requests
@@ -42,6 +44,18 @@ class StuckReader:
 
     def close(self) -> None:
         self._connection.close()
+
+
+@contextmanager
+def stuck_download(system: System, path: str) -> Iterator[None]:
+    """A client that reads how its answer begins and no more."""
+    with socket.socket() as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        client.settimeout(30)
+        client.connect(("127.0.0.1", system.api_port))
+        client.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+        assert client.recv(100).startswith(b"HTTP/1.1 200")
+        yield
 
 
 class Clients:
@@ -173,4 +187,6 @@ class Clients:
         told = self._system.log.read_text(errors="replace")
         for word in ("database is locked", "Traceback"):
             if word in told:
-                self.report.wrong.append(f"the log has {told.count(word)} times {word!r}")
+                where = told.index(word)
+                excerpt = told[max(where - 300, 0) : where + 9000]
+                self.report.wrong.append(f"the log has {told.count(word)} times {word!r}: …{excerpt}…")

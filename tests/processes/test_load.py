@@ -1,14 +1,12 @@
 """Many clients at once, some of them stuck: nobody is turned away with an error, and nothing is held up for them."""
 
-import socket
-from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing
 
 import pytest
 from pysqlite3 import dbapi2
 
 from tests.lines import chat_lines, jsonl
-from tests.load.clients import Clients, StuckReader
+from tests.load.clients import Clients, StuckReader, stuck_download
 from tests.load.memory import growth
 from tests.processes.system import System
 from tests.waiting import wait_until
@@ -43,18 +41,6 @@ def test_clients_that_stop_reading_a_download_hold_nothing_up(system: System) ->
         wait_until(lambda: system.answered(batch_id) > before, what="more answers")
         assert system.get(f"/v1/batches/{batch_id}/answers")["total"] > before
         wait_until(lambda: is_written_back(system), what="the log to be written into the database")
-
-
-@contextmanager
-def stuck_download(system: System, path: str) -> Iterator[None]:
-    """A client that reads how its answer begins and no more."""
-    with socket.socket() as client:
-        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        client.settimeout(30)
-        client.connect(("127.0.0.1", system.api_port))
-        client.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
-        assert client.recv(100).startswith(b"HTTP/1.1 200")
-        yield
 
 
 def is_written_back(system: System) -> bool:

@@ -1,8 +1,8 @@
 """P7: how soon the next batch of the loaded model begins, and what a system with nothing to do takes.
 
 A batch of one request for one token, five times: "accepted" to "completed" is more than the time to the first token.
-Then nothing is asked for a while; the CPU time of API, worker and engine is counted once vLLM has come to rest: on a CPU
-its processes look for the next step in a loop for a second after the last.
+Then nothing is asked for a while; the CPU time of API, worker and engine is counted once vLLM has come to rest: on a
+CPU its processes look for the next step in a loop for a second after the last.
 """
 
 import time
