@@ -93,7 +93,7 @@ class Settings(BaseSettings):
         90,
         ge=0,
         le=100,
-        description="of the machine's, held by the worker, before its engine is replaced; 0: never",
+        description="of the machine's or container's, held by the worker, before its engine is replaced; 0: never",
     )
     grace_seconds: float = Field(30, ge=0, description="for lines in flight after SIGTERM")
 

@@ -14,7 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from batch_app.database import Database
 from batch_app.gpu import GpuSnapshot, read_gpu
 from batch_app.machine_trouble import in_words
-from batch_app.processing.machine import resident_bytes
+from batch_app.processing.memory import resident_bytes
 from batch_app.store import batches, workers
 from batch_app.store.workers import Sample, WorkerReport
 

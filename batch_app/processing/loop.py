@@ -21,7 +21,8 @@ from batch_app.processing.engine_room import EngineRoom, RoomState
 from batch_app.processing.feed import Feeder
 from batch_app.processing.finish import Verdict
 from batch_app.processing.heartbeat import Heartbeat, Status
-from batch_app.processing.machine import Machine, memory_limit
+from batch_app.processing.machine import Machine
+from batch_app.processing.memory import memory_limit
 from batch_app.processing.report import status_of
 from batch_app.processing.runs import Runs
 from batch_app.processing.schedule import choose_model

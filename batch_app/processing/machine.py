@@ -5,8 +5,6 @@ Pure: told the time and the readings. One missing reading changes nothing, a min
 
 import logging
 
-import psutil
-
 from batch_app.gpu import GpuSnapshot
 
 log = logging.getLogger(__name__)
@@ -77,25 +75,3 @@ class Machine:
                 "BATCH_MAX_MEMORY_PERCENT: the engine is replaced between requests, at most every 10 minutes."
             )
         return None
-
-
-def memory_limit(percent: float) -> int | None:
-    """Bytes that a share of this machine's memory is; None for no limit."""
-    return int(psutil.virtual_memory().total * percent / 100) if percent else None
-
-
-def resident_bytes(pid: int) -> int:
-    """The memory that a process and all it has started hold. What they share counts for each."""
-    try:
-        process = psutil.Process(pid)
-        family = [process, *process.children(recursive=True)]
-    except psutil.Error:
-        return 0
-    return sum(_resident(member) for member in family)
-
-
-def _resident(process: psutil.Process) -> int:
-    try:
-        return int(process.memory_info().rss)
-    except psutil.Error:
-        return 0
