@@ -12,10 +12,12 @@ from batch_app.database import Database, metadata
 from batch_app.files import AnswerKind, Place
 from batch_app.intake import InputLine
 from batch_app.states import BatchStatus, RequestStatus
-from batch_app.store import batches, claims, progress, requests, workers
-from batch_app.store.batches import Batch, NewBatch, QueueLimits
+from batch_app.store import accepting, batches, claims, progress, requests, workers
+from batch_app.store.accepting import NewBatch
+from batch_app.store.batches import Batch
 from batch_app.store.claims import Claim
 from batch_app.store.files import NewFile
+from batch_app.store.queueing import QueueLimits
 from batch_app.store.requests import Outcome, Postponement, TakenLine
 
 NOW = 1_700_000_000.0
@@ -54,7 +56,7 @@ def accept(
     batch = new_batch(**fields)
     file = new_file(id=batch.input_file_id)
     accepted = input_lines(lines)
-    return batches.accept_batch(database, batch=batch, file=file, lines=accepted, limits=limits, now=now)
+    return accepting.accept_batch(database, batch=batch, file=file, lines=accepted, limits=limits, now=now)
 
 
 def start_worker(database: Database, *, now: float = NOW, **fields: Any) -> str:

@@ -20,8 +20,8 @@ from batch_app.api.wire_health import (
 from batch_app.gpu import GpuSnapshot
 from batch_app.migrate import current_revision
 from batch_app.settings import Settings
-from batch_app.store import batches, progress, space, workers
-from batch_app.store.batches import QueueState
+from batch_app.store import progress, queueing, space, workers
+from batch_app.store.queueing import QueueState
 from batch_app.store.workers import Worker
 
 _DAY_SECONDS = 24 * 3600
@@ -34,7 +34,7 @@ def health(context: Context) -> Health:
     now = time.time()
     worker = _worker(workers.latest_worker(context.database), context.settings, now)
     snapshot, gpu_refusal = context.submissions.gpu()
-    queue = _queue(batches.queue_state(context.database), context.settings, gpu_refusal, now)
+    queue = _queue(queueing.queue_state(context.database), context.settings, gpu_refusal, now)
     disk = _disk(context.settings)
     problems = list(_problems(worker, disk, gpu_refusal))
     return Health(

@@ -26,9 +26,11 @@ from batch_app.models import Models
 from batch_app.plan import LineOrder, arrange
 from batch_app.settings import Settings
 from batch_app.states import Dialect
-from batch_app.store import batches, files, workers
-from batch_app.store.batches import Batch, NewBatch, QueueLimits
+from batch_app.store import accepting, files, queueing, workers
+from batch_app.store.accepting import NewBatch
+from batch_app.store.batches import Batch
 from batch_app.store.files import NewFile, StoredFile
+from batch_app.store.queueing import QueueLimits
 
 GpuReader = Callable[..., GpuSnapshot | None]
 
@@ -78,7 +80,7 @@ class Submissions:
 
     def require_room(self) -> None:
         """Refuse before the upload what could only be refused after it. Raises QueueFullError."""
-        batches.require_room(self._database, limits=self.limits)
+        queueing.require_room(self._database, limits=self.limits)
 
     def accept(self, source: BinaryIO, order: Order, *, now: float) -> Batch:
         """Scan, store and accept. Raises ApiError or a cause; then nothing is stored."""
@@ -124,7 +126,7 @@ class Submissions:
         clients expect. Raises ApiError for what is wrong with the order, and causes."""
         self._check_order(order)
         digest = _digest_of_order(order, endpoint, file_id)
-        if earlier := batches.batch_with_key(
+        if earlier := accepting.batch_with_key(
             self._database, key=order.idempotency_key, request_digest=digest, now=now
         ):
             return earlier  # whatever has become of the file since
@@ -148,7 +150,7 @@ class Submissions:
         self, order: Order, file_id: str, endpoint: str, model: str, problems: list[LineError], now: float
     ) -> Batch:
         new = self._new_batch(order, model, model, endpoint, file_id, digest_of=file_id, now=now)
-        return batches.create_failed_batch(self._database, batch=new, errors=problems, now=now)
+        return accepting.create_failed_batch(self._database, batch=new, errors=problems, now=now)
 
     def _size_problem(self, found: Scan) -> LineError | None:
         """What is wrong with the number of requests, whatever the lines say."""
@@ -235,7 +237,7 @@ class Submissions:
         assert found.endpoint is not None
         content = file.id if is_stored else file.sha256
         new = self._new_batch(order, model, spec.name, found.endpoint, file.id, digest_of=content, now=now)
-        return batches.accept_batch(
+        return accepting.accept_batch(
             self._database,
             batch=new,
             file=None if is_stored else file,

@@ -15,7 +15,7 @@ from batch_app.database import Database
 from batch_app.gpu import GpuSnapshot, read_gpu
 from batch_app.machine_trouble import in_words
 from batch_app.processing.memory import resident_bytes
-from batch_app.store import batches, workers
+from batch_app.store import queueing, workers
 from batch_app.store.workers import Sample, WorkerReport
 
 log = logging.getLogger(__name__)
@@ -95,7 +95,7 @@ class Heartbeat(threading.Thread):
         gpu = self.gpu
         sample = Sample(
             at=now,
-            queued_requests=batches.queue_state(self._database).queued_requests,
+            queued_requests=queueing.queue_state(self._database).queued_requests,
             requests_in_flight=report.requests_in_flight,
             tokens_per_second=report.tokens_per_second,
             requests_per_second=requests_per_second,

@@ -1,29 +1,34 @@
-"""Batches: accepting, reading, cancelling. Claims and ends of batches are in `store.claims`."""
+"""Batches: reading and cancelling them. How they come in is in `store.accepting`, claims and ends in `store.claims`."""
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, func, or_, select, update
 
-from batch_app.database import Database, batches, dead_letters, events, requests
+from batch_app.database import Database, batches, events
 from batch_app.errors import (
     BatchNotCancellableError,
     BatchNotFoundError,
-    QueueFullError,
 )
-from batch_app.intake import InputLine
-from batch_app.jsonl import LineError
 from batch_app.plan import LineOrder
 from batch_app.states import ACTIVE_BATCH_STATES, BatchStatus, Dialect, RequestStatus
 from batch_app.store.engine_use import EngineUse
-from batch_app.store.files import NewFile, insert_file, require_file
-from batch_app.store.idempotency import row_with_key
-from batch_app.store.webhooks import note_end
 
-_ENTERED_AT_ONCE = 250
 UNANSWERED = (RequestStatus.PENDING, RequestStatus.RUNNING)
+FROZEN_COLUMNS = (
+    "completed_requests",
+    "failed_requests",
+    "cancelled_requests",
+    "expired_requests",
+    "input_tokens",
+    "cached_tokens",
+    "output_tokens",
+    "reasoning_tokens",
+    "deduplicated_requests",
+    "from_cache_requests",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,207 +91,14 @@ def batch_from_row(row: Any) -> Batch:
     return Batch(**values)
 
 
-@dataclass(frozen=True, slots=True)
-class NewBatch:
-    """A batch to be accepted. `request_digest` identifies the request behind an Idempotency-Key."""
-
-    id: str
-    dialect: Dialect
-    model: str
-    served_model: str
-    endpoint: str
-    input_file_id: str
-    priority: int = 0
-    line_order: LineOrder = "submission"
-    deduplicate: bool = False
-    use_cache: bool = False
-    completion_window: str | None = None
-    expires_at: float | None = None
-    output_expires_after_seconds: int | None = None
-    metadata: dict[str, str] | None = None
-    parent_batch_id: str | None = None
-    idempotency_key: str | None = None
-    request_digest: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class QueueLimits:
-    """How many batches may be active and how many of their lines unanswered, all batches together."""
-
-    max_active_batches: int
-    max_queued_requests: int
-
-
-def accept_batch(
-    database: Database,
-    *,
-    batch: NewBatch,
-    file: NewFile | None,
-    lines: Sequence[InputLine],
-    ranks: Mapping[int, int] | None = None,
-    limits: QueueLimits,
-    now: float,
-) -> Batch:
-    """Insert the file, the batch and its ledger, or nothing. `file` is None when it is stored already. `ranks`
-    gives each line its place in the order of work; without it that is the order of the file.
-
-    Limits and the Idempotency-Key are decided inside the transaction, so any number of senders at once
-    keep to them. A known key with the same digest gives the batch it made; compare ids to tell.
-    Raises QueueFullError, IdempotencyKeyReusedError, FileMissingError.
-    """
-    with database.write("accept") as connection:
-        if earlier := _with_key(connection, batch.idempotency_key, batch.request_digest, now):
-            return earlier
-        _check_room(connection, limits, len(lines))
-        if file is not None:
-            insert_file(connection, file, now)
-        else:
-            require_file(connection, batch.input_file_id)
-        connection.execute(
-            insert(batches).values(
-                **_columns_of(batch),
-                status=BatchStatus.QUEUED,
-                total_requests=len(lines),
-                created_at=now,
-                claim_epoch=0,
-            )
-        )
-        _enter_lines(connection, batch.id, lines, ranks)
-        if batch.parent_batch_id is not None:
-            _mark_retried(connection, batch)
-        return _get(connection, batch.id)
-
-
-def require_room(database: Database, *, limits: QueueLimits) -> None:
-    """Whether the smallest batch would be accepted now. Raises QueueFullError."""
-    with database.read() as connection:
-        _check_room(connection, limits, 1)
-
-
-def _enter_lines(
-    connection: Connection, batch_id: str, lines: Sequence[InputLine], ranks: Mapping[int, int] | None
-) -> None:
-    """A part at a time: the rows of 50,000 lines at once would take 50 MB, and keep other threads waiting."""
-    rank = ranks or {line.line: line.line for line in lines}
-    for start in range(0, len(lines), _ENTERED_AT_ONCE):
-        part = lines[start : start + _ENTERED_AT_ONCE]
-        connection.execute(insert(requests), [_ledger_row(batch_id, line, rank[line.line]) for line in part])
-
-
-def _ledger_row(batch_id: str, line: InputLine, rank: int) -> dict[str, Any]:
-    return {
-        "batch_id": batch_id,
-        "line": line.line,
-        "custom_id": line.custom_id,
-        "rank": rank,
-        "copy_of": line.copy_of,
-        "status": "pending",
-        "input_offset": line.offset,
-        "input_length": line.length,
-    }
-
-
-def batch_with_key(database: Database, *, key: str | None, request_digest: str, now: float) -> Batch | None:
-    """The batch that the same request made earlier. Raises IdempotencyKeyReusedError."""
-    if key is None:
-        return None
-    with database.write() as connection:
-        return _with_key(connection, key, request_digest, now)
-
-
-def _with_key(
-    connection: Connection, key: str | None, request_digest: str | None, now: float
-) -> Batch | None:
-    row = row_with_key(connection, batches, key=key, digest=request_digest, now=now)
-    return _get(connection, row.id) if row is not None else None
-
-
-def _check_room(connection: Connection, limits: QueueLimits, lines: int) -> None:
-    active, queued = _queue_sizes(connection)
-    if active >= limits.max_active_batches:
-        raise QueueFullError(
-            f"{active} batches are active, {limits.max_active_batches} may be: wait until one ends, or cancel one."
-        )
-    if queued + lines > limits.max_queued_requests:
-        raise QueueFullError(
-            f"{queued} requests are queued and this batch has {lines}; {limits.max_queued_requests} may be "
-            "queued: wait for room, or submit a smaller batch."
-        )
-
-
-def _queue_sizes(connection: Connection) -> tuple[int, int]:
-    active = batches.c.status.in_(ACTIVE_BATCH_STATES)
-    unanswered = (
-        select(func.count())
-        .select_from(batches.join(requests, requests.c.batch_id == batches.c.id))
-        .where(active, requests.c.status.in_(UNANSWERED))
-    )
-    count = select(func.count()).select_from(batches).where(active)
-    return connection.execute(count).scalar_one(), connection.execute(unanswered).scalar_one()
-
-
-def _mark_retried(connection: Connection, batch: NewBatch) -> None:
-    letters = update(dead_letters).where(
-        dead_letters.c.batch_id == batch.parent_batch_id, dead_letters.c.retried_by_batch_id.is_(None)
-    )
-    connection.execute(letters.values(retried_by_batch_id=batch.id))
-
-
-FROZEN_COLUMNS = (
-    "completed_requests",
-    "failed_requests",
-    "cancelled_requests",
-    "expired_requests",
-    "input_tokens",
-    "cached_tokens",
-    "output_tokens",
-    "reasoning_tokens",
-    "deduplicated_requests",
-    "from_cache_requests",
-)
-
-
-def create_failed_batch(
-    database: Database, *, batch: NewBatch, errors: Sequence[LineError], now: float
-) -> Batch:
-    """A batch that fails before it begins: OpenAI's clients learn of a bad input file this way.
-
-    Raises IdempotencyKeyReusedError; a known key with the same digest gives the batch it made.
-    """
-    listed = [
-        {"code": e.code, "message": e.message, "param": e.param, "line": e.line or None} for e in errors
-    ]
-    with database.write("fail") as connection:
-        if earlier := _with_key(connection, batch.idempotency_key, batch.request_digest, now):
-            return earlier
-        connection.execute(
-            insert(batches).values(
-                **_columns_of(batch),
-                **dict.fromkeys(FROZEN_COLUMNS, 0),
-                status=BatchStatus.FAILED,
-                total_requests=0,
-                created_at=now,
-                failed_at=now,
-                claim_epoch=0,
-                errors=json.dumps(listed),
-            )
-        )
-        note_end(connection, batch_id=batch.id, status=BatchStatus.FAILED, now=now)
-        return _get(connection, batch.id)
-
-
-def _columns_of(batch: NewBatch) -> dict[str, Any]:
-    columns = {name: getattr(batch, name) for name in NewBatch.__dataclass_fields__}
-    return {**columns, "metadata": json.dumps(batch.metadata) if batch.metadata is not None else None}
-
-
 def get_batch(database: Database, *, batch_id: str) -> Batch:
     """Raises BatchNotFoundError."""
     with database.read() as connection:
-        return _get(connection, batch_id)
+        return read_batch(connection, batch_id)
 
 
-def _get(connection: Connection, batch_id: str) -> Batch:
+def read_batch(connection: Connection, batch_id: str) -> Batch:
+    """Within a transaction of the caller's. Raises BatchNotFoundError."""
     row = connection.execute(select(*_COLUMNS).where(batches.c.id == batch_id)).one_or_none()
     if row is None:
         raise BatchNotFoundError(batch_id)
@@ -318,7 +130,7 @@ def list_batches(
         query = query.where(batches.c.status.in_(statuses))
     with database.read() as connection:
         if after is not None:
-            query = query.where(_older_than(_get(connection, after)))
+            query = query.where(_older_than(read_batch(connection, after)))
         return [batch_from_row(row) for row in connection.execute(query)]
 
 
@@ -367,25 +179,9 @@ def request_cancel(database: Database, *, batch_id: str, now: float) -> Batch:
     )
     with database.write("cancel") as connection:
         moved = connection.execute(cancel).rowcount
-        batch = _get(connection, batch_id)
+        batch = read_batch(connection, batch_id)
     if not moved and batch.status not in (BatchStatus.CANCELLING, BatchStatus.CANCELLED):
         raise BatchNotCancellableError(
             f"Batch '{batch_id}' is {batch.status}; it can no longer be cancelled."
         )
     return batch
-
-
-@dataclass(frozen=True, slots=True)
-class QueueState:
-    """`oldest_created_at` is when the batch that has waited longest was submitted; None when none waits."""
-
-    active_batches: int
-    queued_requests: int
-    oldest_created_at: float | None
-
-
-def queue_state(database: Database) -> QueueState:
-    oldest = select(func.min(batches.c.created_at)).where(batches.c.status == BatchStatus.QUEUED)
-    with database.read() as connection:
-        active, queued = _queue_sizes(connection)
-        return QueueState(active, queued, connection.execute(oldest).scalar_one())

@@ -131,19 +131,19 @@ GUARDS = [
     ),
     Guard(
         "a retry marks the dead letters",
-        "store/batches.py",
+        "store/accepting.py",
         "            _mark_retried(connection, batch)\n",
         "            pass\n",
     ),
     Guard(
         "no more batches than may be active",
-        "store/batches.py",
+        "store/queueing.py",
         "    if active >= limits.max_active_batches:",
         "    if False:",
     ),
     Guard(
         "a batch's input is there when it is accepted",
-        "store/batches.py",
+        "store/accepting.py",
         "            require_file(connection, batch.input_file_id)\n",
         "            pass\n",
     ),

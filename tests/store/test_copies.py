@@ -6,7 +6,7 @@ from sqlalchemy import event
 
 from batch_app.database import Database
 from batch_app.intake import InputLine
-from batch_app.store import batches, requests
+from batch_app.store import accepting, requests
 from batch_app.store.claims import Claim
 from tests.factories import NOW, ROOM, answer, claim, new_batch, new_file, take
 
@@ -19,7 +19,7 @@ LINES = [
 def held(database: Database) -> Claim:
     batch = new_batch(deduplicate=True)
     file = new_file(id=batch.input_file_id)
-    accepted = batches.accept_batch(database, batch=batch, file=file, lines=LINES, limits=ROOM, now=NOW)
+    accepted = accepting.accept_batch(database, batch=batch, file=file, lines=LINES, limits=ROOM, now=NOW)
     return claim(database, accepted)
 
 
