@@ -5,6 +5,7 @@ import os
 import shutil
 import signal
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -18,6 +19,8 @@ from tests.layers import LAYERS
 from tests.processes.forked import ForkedSystem, Nursery
 from tests.processes.system import System
 
+_SESSION = pytest.StashKey[pytest.Session]()
+
 
 def pytest_configure() -> None:
     """Whoever starts a run in the background may have it ignore these, and every process of a test would too. What a
@@ -25,6 +28,20 @@ def pytest_configure() -> None:
     for number in (signal.SIGINT, signal.SIGHUP):
         if signal.getsignal(number) is signal.SIG_IGN:
             signal.signal(number, lambda *_: None)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    session.config.stash[_SESSION] = session
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """A thread that a test left behind, one that ran out of time, say, would keep this process from ending for ever."""
+    main = threading.main_thread()
+    left = [thread.name for thread in threading.enumerate() if thread is not main and not thread.daemon]
+    if left and _SESSION in config.stash:
+        print(f"left behind by a test: {', '.join(left)}", flush=True)
+        os._exit(int(config.stash[_SESSION].exitstatus))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
