@@ -21,6 +21,7 @@ from batch_app.api.reading import (
     answer_row,
     distribution_object,
     field_object,
+    request_of,
 )
 from batch_app.api.wire_reading import (
     Agreement,
@@ -40,7 +41,7 @@ from batch_app.reading.comparisons import Comparison, Only
 from batch_app.reading.joins import MOST_BATCHES
 from batch_app.reading.questions import Having, Question
 from batch_app.reading.tables import Table
-from batch_app.store import files
+from batch_app.store import files, progress
 from batch_app.store.batches import Batch
 
 router = APIRouter(prefix="/v1/compare", tags=["reading"])
@@ -87,23 +88,41 @@ JoinedColumns = Annotated[
 
 
 @router.get("", responses=failures(400, 404))
-def compare(context: Ctx, batch_ids: Compared, field: FieldPath = None, bins: Bins = 20) -> ComparisonObject:
+def compare(
+    *,
+    context: Ctx,
+    batch_ids: Compared,
+    field: FieldPath = None,
+    likely: Annotated[bool, Query(description="without such a field, `likely_field` is looked at")] = False,
+    setup: Annotated[bool, Query(description="with `first_requests`")] = False,
+    bins: Bins = 20,
+) -> ComparisonObject:
     """Two to four batches, joined by custom_id: what matches, what is the same, and how a field differs."""
     complete = _refreshed(context, batch_ids)
     others = list(enumerate(batch_ids))[1:]
     with context.indexes.reading(*batch_ids) as index:
         comparison = Comparison(index, len(batch_ids))
+        fields = comparison.fields()
+        if likely and field not in {one.path for one in fields}:
+            field = comparison.likely_field()
         return ComparisonObject(
             batch_ids=batch_ids,
             sides=[_side(batch_id, comparison, n) for n, batch_id in others],
-            fields=[field_object(one) for one in comparison.fields()],
+            fields=[field_object(one) for one in fields],
+            likely_field=comparison.likely_field(),
             field=field,
             changes=[_change(batch_id, comparison, n, field, bins) for n, batch_id in others]
             if field
             else [],
             indexed=comparison.count("all"),
             complete=complete,
+            first_requests=[_first_request(context, batch_id) for batch_id in batch_ids] if setup else None,
         )
+
+
+def _first_request(context: Context, batch_id: str) -> dict[str, Any] | None:
+    row = progress.get_row(context.database, batch_id=batch_id, line=1)
+    return request_of(context, find_batch(context, batch_id), row) if row else None
 
 
 def _side(batch_id: str, comparison: Comparison, number: int) -> SideSummary:

@@ -18,6 +18,7 @@ from batch_app.api.wire_reading import (
     AnswerRow,
     AnswerTable,
     BinObject,
+    DistributionList,
     DistributionObject,
     FieldList,
     FieldObject,
@@ -146,6 +147,23 @@ def get_distribution(
         return distribution_object(column, Table(index).distribution(column, asked, bins=bins))
 
 
+@router.get("/batches/{batch_id}/distributions", responses=failures(400, 404))
+def list_distributions(
+    batch_id: BatchId,
+    context: Ctx,
+    asked: Asked,
+    columns: Annotated[list[str], Query(alias="column", min_length=1, max_length=20)],
+    bins: Bins = 20,
+) -> DistributionList:
+    """The same of several columns, each without the filters on itself: what else it could be filtered by."""
+    find_batch(context, batch_id)
+    context.indexes.refresh(batch_id, seconds=REFRESH_SECONDS)
+    with context.indexes.reading(batch_id) as index:
+        table = Table(index)
+        found = [(one, table.distribution(one, asked.without(one), bins=bins)) for one in columns]
+        return DistributionList(data=[distribution_object(column, one) for column, one in found])
+
+
 def distribution_object(column: str, found: Distribution) -> DistributionObject:
     return DistributionObject(
         column=column,
@@ -189,7 +207,7 @@ def get_answer(batch_id: BatchId, context: Ctx, line: Annotated[int, Path(ge=1, 
     answer = _answer(context, batch_id, found.answer)
     return AnswerDetail(
         **found.facts,
-        request=_request(context, batch, found.input_offset, found.input_length),
+        request=request_of(context, batch, found),
         response=answer,
         text=answer_text(answer) if answer is not None else None,
         previous=found.previous,
@@ -197,14 +215,14 @@ def get_answer(batch_id: BatchId, context: Ctx, line: Annotated[int, Path(ge=1, 
     )
 
 
-def _request(context: Context, batch: Batch, offset: int, length: int) -> dict[str, Any] | None:
+def request_of(context: Context, batch: Batch, row: progress.LedgerRow) -> dict[str, Any] | None:
+    """The line of the input file; None when the file is gone."""
     try:
         file = files.get_file(context.database, file_id=batch.input_file_id)
     except FileMissingError:
         return None
-    found: dict[str, Any] = orjson.loads(
-        b"".join(read_range(context.settings.data_dir / file.path, offset, length))
-    )
+    path = context.settings.data_dir / file.path
+    found: dict[str, Any] = orjson.loads(b"".join(read_range(path, row.input_offset, row.input_length)))
     return found
 
 

@@ -109,6 +109,11 @@ class DistributionObject(WireObject):
     bins: list[BinObject]
 
 
+class DistributionList(WireObject):
+    object: Literal["list"] = "list"
+    data: list[DistributionObject]
+
+
 class SideSummary(WireObject):
     """One batch beside the baseline."""
 
@@ -145,8 +150,12 @@ class ComparisonObject(Indexed):
     batch_ids: list[str]
     sides: list[SideSummary]
     fields: list[FieldObject] = Field(description="that the answers of every batch have")
+    likely_field: str | None = Field(description="the one of these to look at first")
     field: str | None
     changes: list[SideChange]
+    first_requests: list[dict[str, Any] | None] | None = Field(
+        description="when asked for: line 1 of each batch's input, null when its file is gone"
+    )
 
 
 class ComparedAnswer(WireObject):

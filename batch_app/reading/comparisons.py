@@ -1,5 +1,6 @@
 """Two to four batches side by side, joined by custom_id in SQL. The first is the baseline."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
@@ -16,6 +17,10 @@ from batch_app.reading.tables import Bin, histogram
 Only = Literal["all", "different", "same", "unmatched", "flipped"]
 _MOST_VALUES: Final = 12
 _SIDE: Final = ("line", "status", "error_code", "finish_reason", "output_tokens", "seconds", "text")
+_TELLING: Final = re.compile(
+    "verdict|decision|recommendation|label|category|class|result|status|sentiment|answer|grade|pass(ed)?",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +59,13 @@ class Comparison:
         """Those that every batch has, the most frequent first."""
         first, *others = self._fields
         return [one for path, one in first.items() if all(path in fields for fields in others)]
+
+    def likely_field(self) -> str | None:
+        """The one that a person most likely looks at first: a verdict, else a number, else the most frequent."""
+        fields = self.fields()
+        telling = [one for one in fields if _TELLING.fullmatch(one.path)]
+        likely = telling or [one for one in fields if one.is_number] or fields
+        return likely[0].path if likely else None
 
     def summary(self, other: int) -> Summary:
         row = self._run(

@@ -7,7 +7,7 @@ in the first batch that has the custom_id. Every value is bound; JSON paths come
 import re
 from collections.abc import Collection, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
 
 from pysqlite3 import dbapi2
@@ -55,6 +55,16 @@ class Question:
     sort: str = "line"
     descending: bool = False
     having: Having = "all"
+
+    def without(self, column: str) -> "Question":
+        """The same, but for what it says about this column of one batch."""
+        return replace(
+            self,
+            custom_id_prefix=None if column == "custom_id" else self.custom_id_prefix,
+            status=None if column == "status" else self.status,
+            error_code=None if column == "error_code" else self.error_code,
+            conditions=[one for one in self.conditions if one.column != column],
+        )
 
 
 class Asker:

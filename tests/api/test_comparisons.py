@@ -55,6 +55,34 @@ def test_a_summary_says_what_matches_and_what_is_the_same(api: Api, ids: list[st
     ]
 
 
+def test_the_field_looked_at_first_is_a_verdict_else_a_number_else_the_most_frequent(api: Api) -> None:
+    for texts, likely in (
+        (['{"why": "x", "score": 1, "Verdict": "yes"}'], "Verdict"),
+        (['{"why": "x", "score": 1}'], "score"),
+        (['{"why": "x", "how": "y"}', '{"how": "y"}'], "how"),
+        (["no JSON"], None),
+    ):
+        lines = [chat_line(str(number), text) for number, text in enumerate(texts)]
+        ids = [api.finished(lines) for _ in range(2)]
+        found = compared(api, ids, likely=True)
+        assert (found["likely_field"], found["field"]) == (likely, likely)
+        assert len(found["changes"]) == (1 if likely else 0)
+        assert compared(api, ids)["field"] is None
+
+
+def test_a_field_that_not_all_have_gives_way_to_the_likely_one_when_asked(api: Api, ids: list[str]) -> None:
+    assert compared(api, ids[:2], field="nothing", likely=True) == compared(api, ids[:2], field="verdict")
+    assert compared(api, ids[:2], field="score", likely=True)["field"] == "score"
+    error_of(api.get("/v1/compare", params={"batch": ids[:2], "field": "nothing"}), 400)
+
+
+def test_the_first_requests_tell_what_was_set_up_differently(api: Api, ids: list[str]) -> None:
+    first, second = compared(api, ids[:2], setup=True)["first_requests"]
+    assert first == api.get(f"/v1/batches/{ids[0]}/answers/1").json()["request"]
+    assert second["custom_id"] == "a"
+    assert compared(api, ids[:2])["first_requests"] is None
+
+
 def test_a_number_has_means_and_a_histogram_of_its_changes(api: Api, ids: list[str]) -> None:
     [change] = compared(api, ids[:2], field="score", bins=3)["changes"]
     assert (change["both"], change["equal"]) == (4, 2)

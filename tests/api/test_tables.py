@@ -162,6 +162,25 @@ def test_a_column_of_words_has_its_most_frequent_values(api: Api, batch_id: str)
     assert (found["present"], found["distinct"], found["bins"]) == (4, 3, [])
 
 
+def test_of_several_columns_each_is_counted_without_the_filters_on_itself(api: Api, batch_id: str) -> None:
+    path = f"/v1/batches/{batch_id}"
+    asked = {"where": ["verdict:eq:hire", "score:ge:8"], "status": "completed", "bins": 3}
+    columns = ["status", "verdict", "score"]
+    found = api.get(f"{path}/distributions", params={**asked, "column": columns}).json()
+    assert [one["column"] for one in found["data"]] == columns
+    others = (
+        {"where": ["verdict:eq:hire", "score:ge:8"]},
+        {"where": ["score:ge:8"], "status": "completed"},
+        {"where": ["verdict:eq:hire"], "status": "completed"},
+    )
+    for one, other in zip(found["data"], others, strict=True):
+        params = {**other, "column": one["column"], "bins": 3}
+        assert one == api.get(f"{path}/distribution", params=params).json()
+    assert found["data"][2]["present"] == 2
+    error_of(api.get(f"{path}/distributions", params={"column": ["score", "nothing"]}), 400)
+    error_of(api.get(f"{path}/distributions"), 400)
+
+
 def test_a_csv_has_exactly_the_rows_that_match_and_runs_nothing(api: Api, batch_id: str) -> None:
     params = {"where": "score:lt:8", "columns": ["score", "verdict", "reasons[0]"], "sort": "-score"}
     answer = api.get(f"/v1/batches/{batch_id}/export", params=params)

@@ -29,7 +29,7 @@ def with_ids(api: Api) -> list[tuple[str, str]]:
 
 def filled(path: str, odd: str) -> str:
     given = path.replace("{batch_id}", odd).replace("{file_id}", odd).replace("{line}", "1")
-    return f"{given}?column=line" if given.endswith("/distribution") else given
+    return f"{given}?column=line" if "/distribution" in given else given
 
 
 def raw_call(api: Api, method: str, path: str) -> httpx.Response:
