@@ -211,6 +211,7 @@ def test_a_failed_answer_is_said_to_have_failed(shared: System, open_page: Open,
     request = _request(page, "fails")
     expect(request.locator(".state.bad").first).to_be_visible()
     expect(request).to_contain_text("fine now")
+    expect(request.locator("ins, del")).to_have_count(0)  # an error's words are no other wording of an answer
 
 
 def test_while_answers_are_indexed_the_page_says_so_and_asks_again(

@@ -63,9 +63,9 @@ FIRST_VISITS = {
     "/dashboard.html": 20,
     "/submit_batch.html": 20,
     "/index.html": 20,
-    "/index.html?batch={first}": 29,
+    "/index.html?batch={first}": 20,
     "/table_view.html?batch={first}": 30,
-    "/compare_results.html?batch={first}&batch={second}": 29,
+    "/compare_results.html?batch={first}&batch={second}": 20,
 }
 VIEWS = [
     "/dashboard.html",

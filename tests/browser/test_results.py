@@ -203,7 +203,7 @@ def test_a_filter_taken_back_before_its_counts_came(shared: System, open_page: O
     page = open_page(f"/index.html?batch={rich}")
     failed = page.get_by_role("list", name="Status").get_by_role("button", name="failed")
     expect(failed).to_contain_text("1")
-    page.route("**/distribution?**", _no_answer_yet)
+    page.route("**/distributions?**", _no_answer_yet)
     failed.click()
     expect(page.locator("#requests tbody tr")).to_have_count(1)
     failed.click()

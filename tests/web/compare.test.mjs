@@ -3,10 +3,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { agreementTable, bars, frequentChanges, signed, toneOf, trimmed } from "../../web/static/js/compare_numbers.js";
-import { likelyField, question, readPlace, writePlace } from "../../web/static/js/compare_place.js";
-import { settings, systemPrompt } from "../../web/static/js/compare_setup.js";
-import { differingFields, excerpts, linesOf, merged, sideOf } from "../../web/static/js/compare_texts.js";
+import {
+  agreementTable, bars, differingFields, excerpts, frequentChanges, linesOf, merged, sideOf, signed, toneOf, trimmed,
+} from "../../web/static/js/compare_differences.js";
+import { question, readPlace, writePlace } from "../../web/static/js/compare_place.js";
+import { settings, systemPrompt } from "../../web/static/js/compare_sides.js";
 
 /** @param {string | null} text @param {any} [more] @returns {any} */
 function answer(text, more = {}) {
@@ -30,14 +31,6 @@ test("an address holds all that is shown, and nonsense in it is left out", () =>
   const odd = readPlace("?batch=a&batch=a&batch=&batch=b&batch=c&batch=d&batch=e&only=x&sort=y&offset=-3");
   assert.deepEqual([odd.batches, odd.only, odd.sort, odd.offset], [["a", "b", "c", "d"], "different", "line", 0]);
   assert.equal(question(["a", "b"], { field: "", only: "all", offset: 0 }), "batch=a&batch=b&only=all&offset=0");
-});
-
-test("a verdict is looked at first, else a number", () => {
-  const field = (/** @type {string} */ path, isNumber = false) => ({ path, answers: 1, is_number: isNumber });
-  assert.equal(likelyField([field("why"), field("score", true), field("Verdict")]), "Verdict");
-  assert.equal(likelyField([field("why"), field("score", true)]), "score");
-  assert.equal(likelyField([field("why")]), "why");
-  assert.equal(likelyField([]), "");
 });
 
 test("changes have a sign and no digits that say nothing", () => {

@@ -58,3 +58,7 @@ test("places in a queue and counts read as words", () => {
   each(format.plural, [[[1, "request"], "1 request"], [[2000, "request"], "2,000 requests"], [[0, "batch", "batches"], "0 batches"]]);
   each(format.shortModel, [[["google/gemma-3-4b-it"], "gemma-3-4b-it"], [["/models/x/"], "x"], [[null], "–"]]);
 });
+
+test("latencies have two or three digits", () => {
+  assert.deepEqual([0, 0.0000461, 0.00812, 0.0421, 0.5, 12.34, 300].map(format.secondsText), ["0 ms", "0.046 ms", "8.1 ms", "42 ms", "0.50 s", "12.3 s", "5 min"]);
+});

@@ -3,10 +3,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { barsOf, isChosen, middleOf } from "../../web/static/js/facet_bars.js";
-import { nextSort } from "../../web/static/js/request_table.js";
+import { barsOf, isChosen, middleOf } from "../../web/static/js/facets.js";
 import {
-  addressOf, answersQuery, chipsOf, filterQuery, ledgerQuery, placeOf, sourceOf, valueOf, withConditions, withoutColumn, withValue,
+  addressOf, answersQuery, chipsOf, filterQuery, hitIn, ledgerQuery, nextSort, placeOf, sourceOf, valueOf, withConditions, withoutColumn, withValue,
 } from "../../web/static/js/results_place.js";
 
 const NOWHERE = placeOf("");
@@ -83,4 +82,10 @@ test("a heading sorts its way, the other way, and no more", () => {
   assert.equal(nextSort("-seconds", "-seconds"), "seconds");
   assert.equal(nextSort("seconds", "-seconds"), "line");
   assert.equal(nextSort("line", "line"), "-line");
+});
+
+test("a hit is shown with what stands around it", () => {
+  assert.deepEqual(hitIn("Good Morning", "morning"), ["Good ", "Morning", ""]);
+  assert.deepEqual(hitIn("Good", "bad"), ["Good", "", ""]);
+  assert.deepEqual(hitIn(`${"x".repeat(300)}hit`, "hit", 3), ["…xxx", "hit", ""]);
 });

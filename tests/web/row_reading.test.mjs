@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { choicesOf, errorOf, hitIn, promptOf, secondsText, settingsOf } from "../../web/static/js/row_reading.js";
+import { choicesOf, errorOf, promptOf, settingsOf } from "../../web/static/js/row_reading.js";
 
 const ask = (body) => promptOf({ body });
 
@@ -53,14 +53,4 @@ test("an error is found at either place", () => {
   assert.deepEqual(errorOf({ error: { code: "expired", message: "late" } }), { code: "expired", message: "late" });
   assert.deepEqual(errorOf({ error: null, response: { body: { error: { type: "BadRequestError", message: "no" } } } }), { code: "BadRequestError", message: "no" });
   assert.equal(errorOf({ response: { body: {} } }), null);
-});
-
-test("a hit is shown with what stands around it", () => {
-  assert.deepEqual(hitIn("Good Morning", "morning"), ["Good ", "Morning", ""]);
-  assert.deepEqual(hitIn("Good", "bad"), ["Good", "", ""]);
-  assert.deepEqual(hitIn(`${"x".repeat(300)}hit`, "hit", 3), ["…xxx", "hit", ""]);
-});
-
-test("latencies have two or three digits", () => {
-  assert.deepEqual([0, 0.0000461, 0.00812, 0.0421, 0.5, 12.34, 300].map(secondsText), ["0 ms", "0.046 ms", "8.1 ms", "42 ms", "0.50 s", "12.3 s", "5 min"]);
 });

@@ -1,4 +1,4 @@
-// Cancel and retry, each asked about first; what came of it is said in a notice.
+// Cancel and retry, each asked about first; what came of it is said in a notice. Fetched when one is wanted.
 
 import { callJson } from "./api.js";
 import { displayName, doneCount, unsuccessfulCount } from "./batches.js";
@@ -9,7 +9,7 @@ import { createNotice, messageOf } from "./page.js";
 
 /** @typedef {import("./wire.js").Batch} Batch */
 
-/** @param {{ changed: () => void }} page @returns {import("./batch_rows.js").Actions} */
+/** @param {{ changed: () => void }} page */
 export function createBatchActions({ changed }) {
   const notice = createNotice({ closable: true });
   /** @type {Set<string>} batches that the API is being asked about */
@@ -30,7 +30,7 @@ export function createBatchActions({ changed }) {
       underWay.delete(batch.id);
     }
   };
-  return { cancel: guarded(cancel), retry: guarded(retry), failed: (error) => notice.say("bad", messageOf(error)) };
+  return { cancel: guarded(cancel), retry: guarded(retry) };
 }
 
 /** @param {Batch} batch */

@@ -48,18 +48,18 @@ export function showProblems({ errors, total, source, message }) {
   const more = total > errors.length && errors.length > 0 ? ` The first ${errors.length} of ${integer(total)}:` : "";
   const said = message ?? (source === "here" ? "Fix these in the file, then choose it again; nothing was sent." : "The API found these; nothing was stored.");
   setText(byId("problems-text"), said + more);
-  byId("problems").replaceChildren(...errors.map(problemItem));
+  byId("problems").replaceChildren(...errors.map((error, index) => problemItem(error, error.line === errors[index - 1]?.line)));
   only("problems-part");
 }
 
-/** @param {FileError} error */
-function problemItem({ line, message, param, code, text }) {
+/** @param {FileError} error @param {boolean} isFurther another one of the line above, whose text is there already */
+function problemItem({ line, message, param, code, text }, isFurther) {
   const where = [param, code].filter(Boolean).join(" · ");
   return el(
     "li",
     {},
     el("span", { class: "at", title: `line ${line}` }, integer(line)),
-    el("div", {}, el("p", { class: "break" }, el("b", { class: "bad-text" }, message), " ", el("span", { class: "muted mono" }, where)), text ? el("pre", { class: "clip" }, text) : null),
+    el("div", {}, el("p", { class: "break" }, el("b", { class: "bad-text" }, message), " ", el("span", { class: "muted mono" }, where)), text && !isFurther ? el("pre", { class: "clip" }, text) : null),
   );
 }
 

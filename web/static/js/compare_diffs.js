@@ -1,6 +1,6 @@
 // Word differences, found in a worker so that the page never waits for one. No answer in time: the texts stay as they are.
 
-/** @typedef {import("./compare_texts.js").Piece} Piece */
+/** @typedef {import("./compare_differences.js").Piece} Piece */
 /** @typedef {{ pieces: (Piece[] | null)[], resolve: (found: (Piece[] | null)[]) => void, timer: ReturnType<typeof setTimeout> }} Waiting */
 
 const WORKER_URL = new URL("./diff_worker.js", import.meta.url).href;

@@ -1,14 +1,16 @@
-// The figures above the rows: how much matches, how the chosen field changed, a table of agreement or a histogram.
+// The figures above the rows: how much matches, which field is looked at and how it changed: agreement or a histogram.
 
-import { agreementTable, bars, direction, frequentChanges, heat, signed, trimmed, word } from "./compare_numbers.js";
-import { el } from "./dom.js";
+import { agreementTable, bars, direction, frequentChanges, heat, signed, trimmed, word } from "./compare_differences.js";
+import { byId, el, setText, show } from "./dom.js";
 import { integer, percent } from "./format.js";
 
 /** @typedef {import("./wire.js").Comparison} Comparison */
 /** @typedef {import("./wire.js").FieldChange} FieldChange */
-/** @typedef {import("./wire.js").Field | undefined} Chosen */
+/** @typedef {import("./wire.js").Field} Field */
+/** @typedef {Field | undefined} Chosen */
 
 const LETTERS = ["A", "B", "C", "D"];
+const SHORT = 22;
 const SVG = "http://www.w3.org/2000/svg";
 
 /** The sign of a batch: A is the baseline.
@@ -17,9 +19,38 @@ export function mark(side) {
   return el("span", { class: `mark mark-${side}`, "aria-hidden": "true" }, LETTERS[side]);
 }
 
+/** The choice of a field, and what is named after it: a tab, the orders.
+ * @param {Field[]} fields @param {Chosen} chosen @param {string} sort */
+export function drawField(fields, chosen, sort) {
+  const signature = JSON.stringify(fields.map(({ path }) => path));
+  const select = byId("field");
+  if (select.dataset.fields !== signature) {
+    select.replaceChildren(...fields.map(({ path, is_number: isNumber }) => el("option", { value: path }, `${path}${isNumber ? "  (number)" : ""}`)));
+    select.dataset.fields = signature;
+  }
+  select.value = chosen?.path ?? "";
+  const short = chosen && (chosen.path.length > SHORT ? `${chosen.path.slice(0, SHORT - 1)}…` : chosen.path);
+  const tab = byId("tab-flipped");
+  show(tab, chosen !== undefined);
+  if (short && tab.firstChild) tab.firstChild.textContent = `${short} ${chosen.is_number ? "changed" : "flipped"}`;
+  show(byId("sort-choice"), chosen?.is_number === true);
+  byId("sort").value = sort;
+  for (const [value, words] of [["-change", "largest rise of"], ["change", "largest fall of"]]) setText(byId("sort").querySelector(`[value="${value}"]`), `${words} ${short}`);
+}
+
+/** @param {Comparison} found @param {Chosen} field @param {string[]} names of the batches */
+export function drawFigures(found, field, names) {
+  const two = found.sides.length === 1;
+  byId("overview").className = `overview ${two ? "two" : "many"}${field ? "" : " plain"}`;
+  byId("cards").className = two ? "vitals" : "card";
+  byId("cards").replaceChildren(...(two ? cards(found, field, found.changes[0]) : [el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Summary of each batch" }, summaryTable(found, field, names))]));
+  show(byId("field-card"), field !== undefined);
+  if (field) byId("figures").replaceChildren(...found.changes.map((change, index) => figure(change, field, index + 1, !two)));
+}
+
 /** Four cards, of two batches.
  * @param {Comparison} found @param {Chosen} field @param {FieldChange | undefined} change @returns {HTMLElement[]} */
-export function cards({ sides: [side] }, field, change) {
+function cards({ sides: [side] }, field, change) {
   const all = side.both + side.only_baseline + side.only_other;
   const same = card("Same answer", percent(side.same, side.both), "", [["same", integer(side.same)], ["different", integer(side.different)]]);
   const tokens = card("Output tokens, mean", trimmed(side.baseline_tokens, 0), `→ ${trimmed(side.other_tokens, 0)}`, [["change", share(side.baseline_tokens, side.other_tokens)]]);
@@ -58,7 +89,7 @@ function share(before, after) {
 
 /** The same figures of three or four batches as a table.
  * @param {Comparison} found @param {Chosen} field @param {string[]} names */
-export function summaryTable({ sides, changes }, field, names) {
+function summaryTable({ sides, changes }, field, names) {
   const heads = ["Batch", "Matched", "Only in baseline", "Only here", "Same answer", ...(field ? [field.is_number ? `${field.path}, mean` : `Same ${field.path}`] : []), "Output tokens, mean"];
   const [first] = changes;
   const baseline = ["–", "–", "–", "–", ...(field ? [field.is_number ? trimmed(first?.baseline_mean) : "–"] : []), trimmed(sides[0].baseline_tokens, 0)];
@@ -73,14 +104,14 @@ export function summaryTable({ sides, changes }, field, names) {
 }
 
 /** How the field of one batch differs from the baseline's.
- * @param {FieldChange} change @param {import("./wire.js").Field} field @param {number} side @param {boolean} isOneOfMany */
-export function figure(change, field, side, isOneOfMany) {
+ * @param {FieldChange} change @param {Field} field @param {number} side @param {boolean} isOneOfMany */
+function figure(change, field, side, isOneOfMany) {
   const title = el("figcaption", {}, isOneOfMany && mark(0), isOneOfMany && mark(side), el("span", {}, figureTitle(change, field)));
   const drawing = change.both === 0 ? null : field.is_number ? histogram(change, field.path) : agreement(change, field.path, side);
   return el("figure", {}, title, drawing);
 }
 
-/** @param {FieldChange} change @param {import("./wire.js").Field} field */
+/** @param {FieldChange} change @param {Field} field */
 function figureTitle({ both, equal }, { path, is_number: isNumber }) {
   if (both === 0) return "No request has the field in both answers.";
   return `${isNumber ? `Change of ${path}` : path}: ${integer(equal)} of ${integer(both)} the same`;
@@ -130,17 +161,17 @@ function histogram(change, path) {
   return svg;
 }
 
-/** @param {import("./compare_numbers.js").Bar} bar */
+/** @param {import("./compare_differences.js").Bar} bar */
 function side({ low, high }) {
   return low <= 0 && high >= 0 && !(low === 0 && high > 0) ? "zero" : high <= 0 ? "fell" : "rose";
 }
 
-/** @param {import("./compare_numbers.js").Bar} bar */
+/** @param {import("./compare_differences.js").Bar} bar */
 function range({ low, high }) {
   return low === high ? plain(low) : `${plain(low)} to ${plain(high)}`;
 }
 
-/** @param {import("./compare_numbers.js").Bar} bar */
+/** @param {import("./compare_differences.js").Bar} bar */
 function tick({ low }) {
   return plain(low);
 }

@@ -4,13 +4,12 @@
 /** @typedef {"line" | "change" | "-change"} Sort */
 /**
  * @typedef {{ batches: string[], field: string, only: Only, sort: Sort, offset: number, open: string }} Place
- * `field` empty: the page chooses one; `open`: the custom_id of the row that is shown in full
+ * `field` empty: the likeliest; `open`: the custom_id of the row that is shown in full
  */
 
 export const MOST_BATCHES = 4;
 const ONLY = ["flipped", "different", "same", "unmatched", "all"];
 const SORTS = ["line", "change", "-change"];
-const TELLING = /^(verdict|decision|recommendation|label|category|class|result|status|sentiment|answer|grade|passed?)$/i;
 
 /** @param {string} search the address's query @returns {Place} */
 export function readPlace(search) {
@@ -41,16 +40,9 @@ export function writePlace({ batches, field, only, sort, offset, open }) {
 }
 
 /** The question for `/v1/compare` and `/v1/compare/rows`.
- * @param {string[]} batches @param {Record<string, string | number>} [more] */
+ * @param {string[]} batches @param {Record<string, string | number | boolean>} [more] */
 export function question(batches, more = {}) {
   const asked = new URLSearchParams(batches.map((id) => ["batch", id]));
   for (const [name, value] of Object.entries(more)) if (value !== "") asked.set(name, String(value));
   return asked.toString();
-}
-
-/** The field a person most likely wants to see first: a verdict, else a number, else the first.
- * @param {import("./wire.js").Field[]} fields */
-export function likelyField(fields) {
-  const telling = fields.find(({ path }) => TELLING.test(path));
-  return (telling ?? fields.find((one) => one.is_number) ?? fields[0])?.path ?? "";
 }

@@ -3,15 +3,13 @@
 import { callJson } from "./api.js";
 import { batchesWithAnswers } from "./batch_picker.js";
 import { displayName, isOpen } from "./batches.js";
-import { cards, figure, summaryTable } from "./compare_figures.js";
-import { createPickers } from "./compare_pickers.js";
-import { likelyField, question, readPlace, writePlace } from "./compare_place.js";
+import { drawField, drawFigures } from "./compare_figures.js";
+import { question, readPlace, writePlace } from "./compare_place.js";
 import { createRows } from "./compare_rows.js";
-import { drawSetup, readSetup, settings } from "./compare_setup.js";
-import { createCopyButton } from "./copy_button.js";
+import { createSides, drawSetup, settings } from "./compare_sides.js";
 import { byId, el, icon, setText, show } from "./dom.js";
 import { integer } from "./format.js";
-import { createNotice, createTabs, messageOf, visit } from "./page.js";
+import { createNotice, createTabs, messageOf, onDemand, visit } from "./page.js";
 
 /** @typedef {import("./wire.js").Comparison} Comparison */
 /** @typedef {import("./wire.js").ComparedRows} ComparedRows */
@@ -34,11 +32,10 @@ const listNotice = createNotice();
 const progress = createNotice();
 const tabs = createTabs(byId("tabs"), TABS, { panel: "panel", choose: (only) => go({ only: /** @type {Place["only"]} */ (only) }) });
 const rows = createRows(byId("table"), { toggle: (id) => go({ offset: place.offset, open: place.open === id ? "" : id }, "replace") });
-const pickers = createPickers({ choose: (ids) => go({ batches: ids }) });
+const sides = createSides({ choose: (ids) => go({ batches: ids }) });
+const fetchCopy = onDemand(() => import("./copy_button.js"));
 let place = readPlace(location.search);
 let loading = new AbortController();
-/** @type {import("./wire.js").Batch[]} */
-let batches = [];
 /** @type {Comparison | null} */
 let overview = null;
 /** @type {ComparedRows | null} */
@@ -61,7 +58,7 @@ function go(to, how = "push") {
 
 async function arrive() {
   place = readPlace(location.search);
-  pickers.draw(batches, place.batches);
+  sides.draw(place.batches);
   loading.abort();
   loading = new AbortController();
   const { signal } = loading;
@@ -97,31 +94,24 @@ async function load(signal) {
     drawStates();
   }
   if (isOther || overview?.complete === false) {
-    [overview] = await Promise.all([ask(place.batches, {}, signal), isOther ? loadSetup(signal) : null]);
+    [overview] = await Promise.all([ask({ field: place.field, likely: true, setup: isOther }, signal), isOther ? sides.read(signal) : null]);
     [loaded, loadedRows] = [key, ""];
+    if (isOther) drawSetup(byId("setup"), settings(sides.compared(), (overview?.first_requests ?? []).map((line) => line?.body ?? null)));
   }
   drawProgress();
   await Promise.all([loadRows(signal), loadFigures(signal)]);
   if (overview?.complete === false) setTimeout(() => void (signal.aborted || arrive()), AGAIN_MS);
 }
 
-/** @param {string[]} ids @param {Record<string, string | number>} more @param {AbortSignal} signal @returns {Promise<Comparison>} */
-function ask(ids, more, signal) {
-  return callJson(`/v1/compare?${question(ids, more)}`, { signal });
+/** @param {Record<string, string | boolean>} more @param {AbortSignal} signal @returns {Promise<Comparison>} */
+function ask(more, signal) {
+  return callJson(`/v1/compare?${question(place.batches, { ...more, bins: BINS })}`, { signal });
 }
 
 /** The field that is looked at: the address's when all batches have it. */
 function field() {
   const fields = overview?.fields ?? [];
-  return fields.find(({ path }) => path === place.field) ?? fields.find(({ path }) => path === likelyField(fields));
-}
-
-/** @param {AbortSignal} signal */
-async function loadSetup(signal) {
-  const { batches: read, first } = await readSetup(place.batches, signal);
-  for (const batch of read) if (!batches.some(({ id }) => id === batch.id)) batches.push(batch);
-  pickers.draw(batches, place.batches);
-  drawSetup(byId("setup"), settings(read, first));
+  return fields.find(({ path }) => path === place.field) ?? fields.find(({ path }) => path === overview?.likely_field);
 }
 
 /** @param {AbortSignal} signal */
@@ -142,64 +132,32 @@ async function loadRows(signal) {
 }
 
 function view() {
-  return { batches: place.batches, names: names(), field: field(), open: place.open };
-}
-
-function names() {
-  return place.batches.map((id) => {
-    const batch = batches.find((one) => one.id === id);
-    return batch ? displayName(batch) : id;
-  });
+  return { batches: place.batches, names: sides.names(), field: field(), open: place.open };
 }
 
 /** @param {AbortSignal} signal */
 async function loadFigures(signal) {
-  const path = field()?.path ?? "";
-  drawField();
-  if (overview === null || (shown === overview && overview.field === (path || null))) return;
-  if (path) {
-    const asked = await ask(place.batches, { field: path, bins: BINS }, signal);
+  const chosen = field();
+  if (overview === null) return;
+  drawField(overview.fields, chosen, place.sort);
+  if (place.field && chosen?.path !== place.field) progress.say("warn", `These batches do not all have the field “${place.field}”.`);
+  if (overview.field !== (chosen?.path ?? null)) {
+    const asked = await ask({ field: chosen?.path ?? "" }, signal);
     overview = { ...asked, complete: asked.complete && overview.complete };
   }
+  if (shown === overview) return;
   shown = overview;
-  drawFigures();
-}
-
-function drawField() {
-  const fields = overview?.fields ?? [];
-  const signature = JSON.stringify(fields.map(({ path }) => path));
-  const select = byId("field");
-  if (select.dataset.fields !== signature) {
-    select.replaceChildren(...fields.map(({ path, is_number: isNumber }) => el("option", { value: path }, `${path}${isNumber ? "  (number)" : ""}`)));
-    select.dataset.fields = signature;
-  }
-  const chosen = field();
-  select.value = chosen?.path ?? "";
-  const short = chosen && (chosen.path.length > 22 ? `${chosen.path.slice(0, 21)}…` : chosen.path);
-  const tab = byId("tab-flipped");
-  show(tab, chosen !== undefined);
-  if (short && tab.firstChild) tab.firstChild.textContent = `${short} ${chosen.is_number ? "changed" : "flipped"}`;
-  show(byId("sort-choice"), chosen?.is_number === true);
-  byId("sort").value = place.sort;
-  for (const [value, words] of [["-change", "largest rise of"], ["change", "largest fall of"]]) setText(byId("sort").querySelector(`[value="${value}"]`), `${words} ${short}`);
-  if (place.field && overview && chosen?.path !== place.field) progress.say("warn", `These batches do not all have the field “${place.field}”.`);
-}
-
-function drawFigures() {
-  if (!overview) return;
-  const chosen = field();
-  const two = overview.sides.length === 1;
-  byId("overview").className = `overview ${two ? "two" : "many"}${chosen ? "" : " plain"}`;
-  byId("cards").className = two ? "vitals" : "card";
-  byId("cards").replaceChildren(...(two ? cards(overview, chosen, overview.changes[0]) : [el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Summary of each batch" }, summaryTable(overview, chosen, names()))]));
-  show(byId("field-card"), chosen !== undefined);
-  if (chosen) byId("figures").replaceChildren(...overview.changes.map((change, index) => figure(change, chosen, index + 1, !two)));
-  const [side] = overview.sides;
-  const [change] = overview.changes;
-  /** @type {Record<string, number>} */
-  const counts = two ? { different: side.different, same: side.same, unmatched: side.only_baseline + side.only_other, ...(change ? { flipped: change.both - change.equal } : {}) } : {};
-  tabs.count({ ...counts, all: overview.indexed, ...(found ? { [place.only]: found.total } : {}) });
+  drawFigures(overview, chosen, sides.names());
+  drawCounts(overview);
   drawStates();
+}
+
+/** @param {Comparison} of */
+function drawCounts({ sides: others, changes: [change], indexed }) {
+  const [side] = others;
+  /** @type {Record<string, number>} */
+  const counts = others.length > 1 ? {} : { different: side.different, same: side.same, unmatched: side.only_baseline + side.only_other, ...(change ? { flipped: change.both - change.equal } : {}) };
+  tabs.count({ ...counts, all: indexed, ...(found ? { [place.only]: found.total } : {}) });
 }
 
 function drawRows() {
@@ -239,7 +197,7 @@ function drawStates() {
 }
 
 function drawProgress() {
-  const open = batches.filter((batch) => place.batches.includes(batch.id) && isOpen(batch)).map(displayName);
+  const open = sides.compared().filter(isOpen).map(displayName);
   if (overview && !overview.complete) progress.say("", `Indexing the answers: ${integer(overview.indexed)} so far. The figures grow until all are in.`);
   else if (open.length > 0) progress.say("", `Still running: ${open.join(", ")}. Compared is what has been answered so far.`);
   else progress.hide();
@@ -253,6 +211,19 @@ async function turn(offset) {
   byId("pairs").scrollIntoView({ block: "start" });
 }
 
+/** The button that copies comes with its first use, and is pressed at once. */
+async function copyFirst() {
+  try {
+    const { createCopyButton } = await fetchCopy();
+    const button = createCopyButton("Copy link", () => location.href, { word: "Copy link", look: "link" });
+    byId("copy").replaceWith(button);
+    button.focus();
+    button.click();
+  } catch (error) {
+    listNotice.say("bad", messageOf(error));
+  }
+}
+
 byId("previous").addEventListener("click", () => turn(place.offset - pageSize()));
 byId("next").addEventListener("click", () => turn(place.offset + pageSize()));
 byId("jump-form").addEventListener("submit", (/** @type {SubmitEvent} */ event) => {
@@ -263,12 +234,13 @@ byId("jump-form").addEventListener("submit", (/** @type {SubmitEvent} */ event) 
 byId("field").addEventListener("change", () => go({ field: byId("field").value, sort: "line" }));
 byId("sort").addEventListener("change", () => go({ sort: byId("sort").value }));
 byId("swap").addEventListener("click", () => go({ batches: [place.batches[1], place.batches[0], ...place.batches.slice(2)] }));
-byId("add").addEventListener("click", () => pickers.add(batches));
-byId("copy").replaceWith(createCopyButton("Copy link", () => location.href, { word: "Copy link", look: "link" }));
+byId("add").addEventListener("click", () => sides.add());
+byId("copy").addEventListener("click", copyFirst);
 again.addEventListener("click", () => void arrive());
 addEventListener("popstate", () => void arrive());
 try {
-  batches = await batchesWithAnswers();
+  const batches = await batchesWithAnswers();
+  sides.list(batches);
   show(byId("empty-action"), batches.length < 2);
 } catch (error) {
   listNotice.say("bad", messageOf(error));

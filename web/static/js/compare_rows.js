@@ -1,17 +1,15 @@
-// The requests side by side: of each what differs, its words marked, and one of them in full when it is opened.
+// The requests side by side: of each what differs, its words marked. What marks words and what an open row has besides
+// are fetched when needed.
 
-import { callJson } from "./api.js";
-import { createDiffs } from "./compare_diffs.js";
+import { ANSWER, direction, excerpts, linesOf, merged, sideOf, signed, toneOf, trimmed, word } from "./compare_differences.js";
 import { mark } from "./compare_figures.js";
-import { direction, signed, toneOf, trimmed, word } from "./compare_numbers.js";
-import { ANSWER, excerpts, linesOf, merged, sideOf } from "./compare_texts.js";
 import { el, icon, setAttribute } from "./dom.js";
 import { integer, plural } from "./format.js";
-import { messageOf } from "./page.js";
+import { messageOf, onDemand } from "./page.js";
 
 /** @typedef {import("./wire.js").ComparedRow} ComparedRow */
-/** @typedef {import("./wire.js").AnswerDetail} AnswerDetail */
-/** @typedef {import("./compare_texts.js").Line} Line */
+/** @typedef {import("./compare_open.js").Opened} Opened */
+/** @typedef {import("./compare_differences.js").Line} Line */
 /** @typedef {{ batches: string[], names: string[], field: import("./wire.js").Field | undefined, open: string }} View */
 /** @typedef {{ pair: [string, string], before: HTMLElement | null, after: HTMLElement, around: { before: boolean, after: boolean }[], most: number }} Job `before` null: removed words are shown beside the added ones */
 
@@ -24,16 +22,17 @@ const SHORT = 28;
 
 /** @param {HTMLTableElement} table @param {{ toggle: (customId: string) => void }} on */
 export function createRows(table, { toggle }) {
-  const diff = createDiffs();
+  const fetchOpen = onDemand(() => import("./compare_open.js"));
+  const fetchDiffs = onDemand(() => import("./compare_diffs.js").then(({ createDiffs }) => createDiffs()));
   /** @type {Map<string, HTMLElement>} */
   let bodies = new Map();
   /** @type {ComparedRow[]} */
   let shown = [];
   let opened = "";
 
-  /** @param {ComparedRow} row @param {View} view @param {(AnswerDetail | null)[]} [details] @param {string} [problem] */
-  function place(row, view, details, problem) {
-    const { node, jobs } = body(row, view, details, problem);
+  /** @param {ComparedRow} row @param {View} view @param {Opened} [open] @param {string} [problem] */
+  function place(row, view, open, problem) {
+    const { node, jobs } = body(row, view, open, problem);
     node.querySelector("button")?.addEventListener("click", () => toggle(row.custom_id));
     const old = bodies.get(row.custom_id);
     const hadFocus = old?.contains(document.activeElement);
@@ -43,8 +42,11 @@ export function createRows(table, { toggle }) {
     return { node, jobs };
   }
 
-  /** @param {Job[]} jobs */
+  /** Marks the words that differ; without what finds them the texts stay as they are.
+   * @param {Job[]} jobs */
   async function compare(jobs) {
+    const diff = jobs.length > 0 ? await fetchDiffs().catch(() => null) : null;
+    if (!diff) return;
     const found = await diff(jobs.map(({ pair }) => pair));
     for (const [index, job] of jobs.entries()) if (found[index] && job.after.isConnected) fill(job, merged(found[index]));
   }
@@ -53,8 +55,9 @@ export function createRows(table, { toggle }) {
   async function readFully(row, view) {
     const still = () => opened === row.custom_id && shown.includes(row);
     try {
-      const details = await Promise.all(row.answers.map((answer, side) => answer && callJson(`/v1/batches/${encodeURIComponent(view.batches[side])}/answers/${answer.line}`)));
-      if (still()) void compare(place(row, view, details).jobs);
+      const { readOpened } = await fetchOpen();
+      const open = await readOpened(row, view.batches);
+      if (still()) void compare(place(row, view, open).jobs);
     } catch (error) {
       if (still()) void compare(place(row, view, undefined, messageOf(error)).jobs);
     }
@@ -97,10 +100,10 @@ function head({ names }) {
 }
 
 /** One request: a line for the chosen field, one for each other that differs, else one for the answer.
- * @param {ComparedRow} row @param {View} view @param {(AnswerDetail | null)[]} [details] @param {string} [problem] */
-function body(row, view, details, problem) {
+ * @param {ComparedRow} row @param {View} view @param {Opened} [open] @param {string} [problem] */
+function body(row, view, open, problem) {
   const isOpen = view.open === row.custom_id;
-  const full = details ? { ...row, answers: row.answers.map((answer, side) => answer && { ...answer, text: details[side]?.text ?? answer.text }) } : row;
+  const full = open ? { ...row, answers: row.answers.map((answer, side) => answer && { ...answer, text: open.texts[side] ?? answer.text }) } : row;
   const chosen = isShort(row) ? view.field : undefined;
   const first = view.field?.path;
   const lines = linesOf(full).filter(({ label, isField }) => !(isField && label === chosen?.path));
@@ -110,8 +113,8 @@ function body(row, view, details, problem) {
   const jobs = [];
   const cells = kept.map((line) => textLine(line, row, isOpen, jobs));
   if (chosen) cells.unshift(valueLine(chosen, row));
-  if (details) cells.push(...fullLines(details, kept, view, jobs));
-  if (isOpen && !details) cells.push([el("th", { scope: "row" }), el("td", { colspan: String(row.answers.length), class: problem ? "bad-text" : "muted" }, problem ?? "Reading …")]);
+  if (open) cells.push(...open.lines(kept, jobs));
+  if (isOpen && !open) cells.push([el("th", { scope: "row" }), el("td", { colspan: String(row.answers.length), class: problem ? "bad-text" : "muted" }, problem ?? "Reading …")]);
   const lead = request(row, isOpen, lines.length - kept.length, cells.length);
   const node = el("tbody", { class: isOpen ? "open" : null }, ...cells.map((line, index) => el("tr", {}, index === 0 && lead, ...line)));
   return { node, jobs };
@@ -158,12 +161,12 @@ function errorState(code) {
 }
 
 /** @param {string} text */
-function label(text) {
+export function label(text) {
   return el("th", { scope: "row", class: "field-name" }, el("span", { class: "break" }, text));
 }
 
 /** @param {Line} line @param {ComparedRow} row @param {boolean} isOpen @param {Job[]} jobs filled with what is to be compared */
-function textLine({ label: name, values, isField }, { answers }, isOpen, jobs) {
+export function textLine({ label: name, values, isField }, { answers }, isOpen, jobs) {
   const texts = values.map((value) => (value === undefined ? undefined : isField ? word(value) : value));
   const parts = excerpts(texts.map((text) => text ?? ""), isOpen ? FULL_CHARACTERS : CHARACTERS);
   const isVerdict = isField && texts.some((text) => text !== undefined && toneOf(text).tone) && texts.every((text) => (text ?? "").length <= SHORT);
@@ -176,7 +179,10 @@ function textLine({ label: name, values, isField }, { answers }, isOpen, jobs) {
     const content = isAlike ? el("span", { class: "muted alike" }, "the same") : el("div", { class: "answer" }, ...around(parts[side], [parts[side].text]));
     return el("td", {}, code && errorState(code), isField && isNumeric(values, side) ? changedNumber(values, side) : content);
   });
-  for (let side = 1; side < texts.length; side += 1) addJob(jobs, cells, texts, parts, side, isOpen);
+  for (let side = 1; side < texts.length; side += 1) {
+    const alike = !answers[0]?.error_code === !answers[side]?.error_code; // an error's words are no other wording of an answer
+    if (isField || alike) addJob(jobs, cells, texts, parts, side, isOpen);
+  }
   return [label(name), ...cells];
 }
 
@@ -200,13 +206,13 @@ function addJob(jobs, cells, texts, parts, side, isOpen) {
   jobs.push({ pair: [parts[0].text, parts[side].text], before: cells.length === 2 ? one : null, after: two, around: [parts[0], parts[side]], most: isOpen ? FULL_MARKS : MARKS });
 }
 
-/** @param {Job} job @param {import("./compare_texts.js").Piece[]} pieces */
+/** @param {Job} job @param {import("./compare_differences.js").Piece[]} pieces */
 function fill({ before, after, around: [one, two], most }, pieces) {
   before?.replaceChildren(...around(one, marked(sideOf(pieces, "removed", most))));
   after.replaceChildren(...around(two, marked(before ? sideOf(pieces, "added", most) : pieces.slice(0, 2 * most))));
 }
 
-/** @param {import("./compare_texts.js").Piece[]} pieces */
+/** @param {import("./compare_differences.js").Piece[]} pieces */
 function marked(pieces) {
   return pieces.flatMap(({ kind, text }) => {
     const words = text.trim();
@@ -219,34 +225,4 @@ function marked(pieces) {
 /** @param {{ before: boolean, after: boolean }} part @param {(Node | string)[]} content */
 function around({ before, after }, content) {
   return [before ? "… " : "", ...content, after ? " …" : ""];
-}
-
-/** What an open row has besides: the answers as they are, the prompts, and the facts.
- * @param {(AnswerDetail | null)[]} details @param {Line[]} lines that are shown already @param {View} view @param {Job[]} jobs */
-function fullLines(details, lines, view, jobs) {
-  const answers = details.map((detail) => detail && { ...detail, error_code: null });
-  const asRow = /** @type {any} */ ({ answers });
-  const whole = { label: ANSWER, values: details.map((detail) => detail?.text ?? undefined), isField: false };
-  const prompts = { label: "prompt", values: details.map((detail) => promptText(detail?.request?.body)), isField: false };
-  const hasWhole = lines.some(({ label: name }) => name === ANSWER);
-  return [...(hasWhole ? [] : [textLine(whole, asRow, true, jobs)]), textLine(prompts, asRow, true, jobs), [label("facts"), ...details.map((detail, side) => facts(detail, view.batches[side]))]];
-}
-
-/** What was asked, in words.
- * @param {any} body @returns {string | undefined} */
-function promptText(body) {
-  if (!body) return undefined;
-  const asked = body.messages ?? body.prompt ?? body.input ?? body;
-  if (typeof asked === "string") return asked;
-  if (!Array.isArray(asked) || !asked.every((one) => typeof one?.content === "string")) return JSON.stringify(asked, null, 1);
-  return asked.map(({ role, content }) => `${role}: ${content}`).join("\n\n");
-}
-
-/** @param {AnswerDetail | null} detail @param {string} batchId */
-function facts(detail, batchId) {
-  if (!detail) return el("td");
-  const seconds = detail.started_at !== null && detail.finished_at !== null ? `${Math.max(0, detail.finished_at - detail.started_at).toFixed(2)} s` : null;
-  const words = [`${integer(detail.input_tokens)} tokens in, ${integer(detail.output_tokens)} out`, detail.finish_reason, detail.error_code, seconds, plural(detail.attempts, "attempt")];
-  const link = el("a", { href: `index.html?${new URLSearchParams({ batch: batchId, line: String(detail.line) })}` }, `line ${integer(detail.line)}`);
-  return el("td", { class: "small muted" }, words.filter((one) => one !== null).join(" · "), " · ", link);
 }

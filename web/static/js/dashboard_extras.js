@@ -3,7 +3,7 @@
 
 import { createSelection } from "./batch_rows.js";
 import { byId } from "./dom.js";
-import { createNotice, remember, remembered } from "./page.js";
+import { createLateActions, onDemand, remember, remembered } from "./page.js";
 
 /** @typedef {import("./wire.js").Batch} Batch */
 /** @typedef {import("./wire.js").Health} Health */
@@ -12,21 +12,19 @@ const CHARTS_STORED = "batch-charts";
 
 /** @param {{ changed: () => void, redraw: () => void }} page `changed`: the API has news; `redraw`: only what is shown */
 export function createExtras({ changed, redraw }) {
-  const actions = lateActions(changed);
+  const actions = createLateActions({ changed });
   const selection = createSelection(() => {
     redraw();
-    if (selection.batches().length > 0) bulk ??= import("./dashboard_bulk.js").then((module) => module.createBulkBar(byId("bulk"), selection, { changed }));
     drawBulk();
   });
-  /** @type {Promise<{ update: () => void }> | undefined} */
-  let bulk;
+  const fetchBulk = onDemand(() => import("./dashboard_bulk.js").then((module) => module.createBulkBar(byId("bulk"), selection, { changed })));
+  let wasSelected = false;
   function drawBulk() {
-    bulk?.then((bar) => bar.update(), (error) => {
-      bulk = undefined;
-      actions.failed(error);
-    });
+    wasSelected ||= selection.batches().length > 0;
+    if (wasSelected) fetchBulk().then((bar) => bar.update(), actions.failed);
   }
-  const help = () => void import("./keys_help.js").then((module) => module.showKeysHelp(), actions.failed);
+  const fetchHelp = onDemand(() => import("./keys_help.js"));
+  const help = () => void fetchHelp().then((module) => module.showKeysHelp(), actions.failed);
   byId("keys-help").addEventListener("click", help);
   listenToKeys({ filter: byId("filter"), help });
   return {
@@ -43,32 +41,12 @@ export function createExtras({ changed, redraw }) {
   };
 }
 
-/** @param {() => void} changed @returns {import("./batch_rows.js").Actions} */
-function lateActions(changed) {
-  /** @type {Promise<import("./batch_rows.js").Actions> | undefined} */
-  let loaded;
-  const notice = createNotice({ closable: true });
-  const gone = () => {
-    loaded = undefined;
-    notice.say("bad", "The server of these pages does not answer: reload the page when it does.");
-  };
-  /** @param {(actions: import("./batch_rows.js").Actions) => void} act */
-  const late = (act) => {
-    loaded ??= import("./batch_actions.js").then((module) => module.createBatchActions({ changed }));
-    void loaded.then(act, gone);
-  };
-  return {
-    cancel: (batch) => late((actions) => actions.cancel(batch)),
-    retry: (batch) => late((actions) => actions.retry(batch)),
-    failed: (error) => late((actions) => actions.failed(error)),
-  };
-}
-
 /** @param {import("./batch_rows.js").Actions} actions */
 function menuFiller(actions) {
+  const fetchMenu = onDemand(() => import("./dashboard_menu.js"));
   return (/** @type {Batch} */ batch) => {
     byId("row-menu").replaceChildren();
-    import("./dashboard_menu.js").then((module) => module.fillMenu(byId("row-menu"), batch, actions.failed)).catch(actions.failed);
+    fetchMenu().then(({ fillMenu }) => fillMenu(byId("row-menu"), batch, actions.failed)).catch(actions.failed);
   };
 }
 
@@ -76,18 +54,13 @@ function menuFiller(actions) {
  * @param {import("./batch_rows.js").Actions} actions @returns {(health: Health) => void} */
 function createLateCharts(actions) {
   const section = byId("charts");
-  /** @type {Promise<{ refresh: (health: Health) => void }> | undefined} */
-  let charts;
+  const fetchCharts = onDemand(() => import("./charts.js").then((module) => module.createCharts(byId("charts-body"))));
   /** @type {Health | undefined} */
   let last;
   function draw() {
     if (!section.open || !last) return;
     const health = last;
-    charts ??= import("./charts.js").then((module) => module.createCharts(byId("charts-body")));
-    charts.then((made) => made.refresh(health), (error) => {
-      charts = undefined;
-      actions.failed(error);
-    });
+    fetchCharts().then((charts) => charts.refresh(health), actions.failed);
   }
   section.open = remembered(CHARTS_STORED) === "open";
   section.addEventListener("toggle", () => {

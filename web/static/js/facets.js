@@ -1,15 +1,16 @@
-// What the answers of a batch are, counted: words with their counts, numbers as histograms. A click filters.
+// What the answers of a batch are, counted: words with their counts, numbers as histograms. A click filters. Which rows
+// a bar stands for is at the end, and pure.
 
 import { callJson } from "./api.js";
 import { requestState } from "./batches.js";
 import { el, mirror, setAttribute, setText, show } from "./dom.js";
-import { barsOf, isChosen, middleOf } from "./facet_bars.js";
-import { compact, integer, percent } from "./format.js";
+import { compact, integer, percent, secondsText } from "./format.js";
 import { filterQuery, valueOf, withConditions, withoutColumn, withValue } from "./results_place.js";
-import { secondsText } from "./row_reading.js";
 
 /** @typedef {import("./results_place.js").Place} Place */
-/** @typedef {{ present: number, distinct: number, mean: number | null, top: { value: any, count: number }[], bins: import("./facet_bars.js").Bin[] }} Distribution */
+/** @typedef {import("./results_place.js").Condition} Condition */
+/** @typedef {{ key: string, label: string, count: number, conditions: Condition[], low: number, high: number }} Bar `low` and `high`: the values it has, or could have */
+/** @typedef {{ present: number, distinct: number, mean: number | null, top: { value: any, count: number }[], bins: import("./wire.js").Bin[] }} Distribution */
 /** @typedef {{ column: string, title: string, whole?: boolean, isNumber: boolean }} Facet */
 /** What is asked for at this moment, and the way to ask for something else: counts come later than the question
  * they answer, so a click never starts from the place they were counted for.
@@ -33,17 +34,18 @@ export function createFacets(parent, batchId, asking) {
   return {
     /** @param {Place} place @param {AbortSignal} signal @returns {Promise<boolean>} whether there is anything to show */
     async refresh(place, signal) {
-      const found = await Promise.all(FACETS.map(({ column }) => read(batchId, column, place, signal)));
+      const found = await read(batchId, place, signal);
       views.forEach(({ view }, index) => view.update(found[index], asking));
       return found.some(({ present }) => present > 0);
     },
   };
 }
 
-/** @param {string} batchId @param {string} column @param {Place} place @param {AbortSignal} signal @returns {Promise<Distribution>} */
-function read(batchId, column, place, signal) {
-  const asked = new URLSearchParams([...filterQuery(withoutColumn(place, column)), ["column", column], ["bins", String(BINS)]]);
-  return callJson(`/v1/batches/${encodeURIComponent(batchId)}/distribution?${asked}`, { signal });
+/** Each as it would be without the filter on itself, so that a facet shows what else there is.
+ * @param {string} batchId @param {Place} place @param {AbortSignal} signal @returns {Promise<Distribution[]>} */
+async function read(batchId, place, signal) {
+  const asked = new URLSearchParams([...filterQuery(place), ...FACETS.map(({ column }) => ["column", column]), ["bins", String(BINS)]]);
+  return (await callJson(`/v1/batches/${encodeURIComponent(batchId)}/distributions?${asked}`, { signal })).data;
 }
 
 /** @param {Facet} facet */
@@ -131,7 +133,7 @@ function createBar(column) {
   for (const [name, value] of Object.entries({ x: "0", width: "10" })) shape.setAttribute(name, value);
   svg.append(shape);
   const button = el("button", { type: "button", tabindex: "-1" }, svg);
-  /** @type {{ bar: import("./facet_bars.js").Bar, highest: number, asking: Asking }} */
+  /** @type {{ bar: Bar, highest: number, asking: Asking }} */
   let now;
   button.addEventListener("click", () => {
     const { bar, asking } = now;
@@ -157,7 +159,7 @@ function createBar(column) {
 }
 
 /** Whether the column is filtered and this bar is not among what is shown.
- * @param {{ bar: import("./facet_bars.js").Bar, asking: Asking }} item @param {string} column */
+ * @param {{ bar: Bar, asking: Asking }} item @param {string} column */
 function isOut({ bar, asking }, column) {
   const { where } = asking.place();
   return where.some((one) => one.column === column) && !isChosen(bar, where);
@@ -182,4 +184,63 @@ function moveAmongBars(event) {
   event.preventDefault();
   all[next].focus();
   keepOneStop(bars);
+}
+
+/** @param {string} column @param {import("./wire.js").Bin[]} bins @param {boolean} whole whether only whole numbers occur; else they are seconds
+ * @returns {Bar[]} */
+export function barsOf(column, bins, whole) {
+  const drawn = bins.length === 1 ? [{ ...bins[0], end: bins[0].start }] : bins; // one bin is one value
+  return drawn.flatMap((bin, index) => {
+    const isLast = index === drawn.length - 1;
+    const bar = whole ? wholeBar(column, bin, isLast) : secondsBar(column, bin, isLast);
+    return bar ? [bar] : [];
+  });
+}
+
+/** Between two whole numbers there is nothing, and so no bar.
+ * @param {string} column @param {import("./wire.js").Bin} bin @param {boolean} isLast @returns {Bar | null} */
+function wholeBar(column, { start, end, count }, isLast) {
+  const low = Math.ceil(start - 1e-9) + 0; // and not -0
+  const high = isLast ? Math.floor(end + 1e-9) : Math.ceil(end - 1e-9) - 1;
+  if (high < low) return null;
+  const conditions = [condition(column, "ge", low), condition(column, "le", high)];
+  return { key: `${low}`, label: low === high ? integer(low) : `${integer(low)} – ${integer(high)}`, count, conditions, low, high };
+}
+
+/** @param {string} column @param {import("./wire.js").Bin} bin @param {boolean} isLast @returns {Bar} */
+function secondsBar(column, { start, end, count }, isLast) {
+  const conditions = [condition(column, "ge", start), condition(column, isLast ? "le" : "lt", end)];
+  return { key: `${start}`, label: start === end ? secondsText(start) : `${secondsText(start)} – ${secondsText(end)}`, count, conditions, low: start, high: end };
+}
+
+/** @param {string} column @param {string} operator @param {number} value @returns {Condition} */
+function condition(column, operator, value) {
+  return { column, operator, value: String(value) };
+}
+
+/** Whether a bar lies within what the filter lets pass.
+ * @param {Bar} bar @param {Condition[]} where */
+export function isChosen(bar, where) {
+  const own = where.filter(({ column }) => column === bar.conditions[0].column);
+  return own.length > 0 && own.every((one) => reaches(bar, one));
+}
+
+/** @param {Bar} bar @param {Condition} condition */
+function reaches({ low, high }, { operator, value }) {
+  const bound = Number(value);
+  if (operator === "ge" || operator === "gt") return low >= bound;
+  if (operator === "le" || operator === "lt") return high <= bound;
+  return operator === "eq" && low <= bound && bound <= high;
+}
+
+/** The number in the middle of the counted ones, roughly; null without any.
+ * @param {Bar[]} bars @returns {Bar | null} the bar that has it */
+export function middleOf(bars) {
+  const half = bars.reduce((sum, { count }) => sum + count, 0) / 2;
+  let seen = 0;
+  for (const bar of bars) {
+    seen += bar.count;
+    if (seen > 0 && seen >= half) return bar;
+  }
+  return null;
 }

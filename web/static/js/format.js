@@ -64,6 +64,14 @@ export function duration(seconds) {
   return hours % 24 ? `${Math.floor(hours / 24)} d ${hours % 24} h` : `${hours / 24} d`;
 }
 
+/** Latencies with two or three digits, however small.
+ * @param {number} seconds */
+export function secondsText(seconds) {
+  if (seconds < 0.00995) return `${Number((seconds * 1000).toPrecision(2))} ms`;
+  if (seconds < 0.0995) return `${Math.round(seconds * 1000)} ms`;
+  return seconds < 99.5 ? `${seconds.toFixed(seconds < 9.95 ? 2 : 1)} s` : duration(seconds);
+}
+
 /** An estimate as the range it is: [1680, 1980] → "28 – 33 min"
  * @param {[number, number] | null | undefined} range */
 export function durationRange(range) {

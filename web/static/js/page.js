@@ -149,6 +149,19 @@ export function createTabs(list, tabs, { panel, choose }) {
   };
 }
 
+/** What can be done with a batch. The questions that come first are fetched when one is to be asked.
+ * @param {{ changed: () => void }} page `changed`: the API has news @returns {import("./batch_rows.js").Actions} */
+export function createLateActions(page) {
+  const notice = createNotice({ closable: true });
+  const failed = (/** @type {unknown} */ error) => notice.say("bad", messageOf(error));
+  const fetchActions = onDemand(() => import("./batch_actions.js").then(({ createBatchActions }) => createBatchActions(page)));
+  return {
+    cancel: (batch) => void fetchActions().then((actions) => actions.cancel(batch), failed),
+    retry: (batch) => void fetchActions().then((actions) => actions.retry(batch), failed),
+    failed,
+  };
+}
+
 const LATE_AFTER_SECONDS = 40;
 
 /** Needs #live with #age, #announce and #content on the page.

@@ -1,16 +1,14 @@
 // One batch: what it is, what went wrong in it, and its requests. Filters, order, page and open row are in the address.
 
 import { callJson } from "./api.js";
-import { createBatchActions } from "./batch_actions.js";
 import { isOpen } from "./batches.js";
 import { byId, show } from "./dom.js";
 import { createFacets } from "./facets.js";
-import { createFreshness, visit } from "./page.js";
+import { createFreshness, createLateActions, onDemand, visit } from "./page.js";
 import { createPoller } from "./poller.js";
-import { createRequestTable, nextSort } from "./request_table.js";
 import { drawErrors, drawHead } from "./results_head.js";
-import { addressOf, answersQuery, filterQuery, ledgerQuery, PAGE_SIZE, placeOf, sourceOf, withValue } from "./results_place.js";
-import { drawFilters, drawRows, listenToFilters } from "./results_rows.js";
+import { addressOf, answersQuery, filterQuery, ledgerQuery, nextSort, PAGE_SIZE, placeOf, sourceOf, withValue } from "./results_place.js";
+import { createRequestTable, drawFilters, drawRows, listenToFilters } from "./results_rows.js";
 
 const EVERY_MS = 5000;
 const INDEXING_EVERY_MS = 1000;
@@ -25,10 +23,10 @@ const id = new URLSearchParams(location.search).get("batch") ?? "";
 const path = `/v1/batches/${encodeURIComponent(id)}`;
 const poller = createPoller({ work: read, onDone: draw, onFail: (...failure) => freshness.failed(...failure) });
 const freshness = createFreshness({ retryNow: () => void poller.now() });
-const actions = createBatchActions({ changed: () => void poller.now() });
+const actions = createLateActions({ changed: () => void poller.now() });
 const table = createRequestTable(byId("requests"), { open: openRow, sort: (first) => go({ ...firstPage(), sort: nextSort(place().sort, first) }), addressOf: (line) => addressOf(id, { ...place(), line }) });
 const facets = createFacets(byId("facet-list"), id, { place, go: (to) => go({ ...to, offset: 0, after: 0, line: null }) });
-/** @type {Awaited<ReturnType<typeof makeDrawer>> | null} */
+/** @type {ReturnType<typeof import("./row_drawer.js").createRowDrawer> | null} */
 let drawer = null;
 /** @type {Batch | null} */
 let batch = null;
@@ -116,20 +114,20 @@ function openRow(line) {
   void showDrawer();
 }
 
-async function makeDrawer() {
+const fetchDrawer = onDemand(async () => {
   const { createRowDrawer } = await import("./row_drawer.js");
   return createRowDrawer(id, { step, closed: closeRow, read: drawWays, link: () => new URL(addressOf(id, { ...place(), offset: 0, after: 0 }), location.href).href });
-}
-
-/** @type {ReturnType<typeof makeDrawer> | undefined} */
-let making;
+});
 
 /** Shows the row that the address names, or none. */
 async function showDrawer() {
   table.mark(place().line);
-  if (place().line === null && !making) return;
-  making ??= makeDrawer();
-  drawer = await making;
+  if (place().line === null && drawer === null) return;
+  try {
+    drawer = await fetchDrawer();
+  } catch (error) {
+    return actions.failed(error);
+  }
   const { line } = place();
   if (line === null) return drawer.hide();
   drawer.show(line);
@@ -220,6 +218,7 @@ byId("first").addEventListener("click", () => go(firstPage()));
 byId("cancel").addEventListener("click", () => batch && actions.cancel(batch));
 byId("retry").addEventListener("click", () => batch && actions.retry(batch));
 document.addEventListener("keydown", onKey);
+for (const sign of ["pointerenter", "focusin"]) byId("requests").addEventListener(sign, () => fetchDrawer().catch(() => undefined), { once: true }); // who reaches for a row will open one
 addEventListener("popstate", arrive);
 poller.every(EVERY_MS);
 arrive();

@@ -111,7 +111,7 @@ export function detailRows(batch, now) {
     usage && { label: "tokens out", value: compact(usage.output_tokens), title: integer(usage.output_tokens) },
     batch.reused != null && batch.reused.deduplicated > 0 && { label: "copies of other requests", value: integer(batch.reused.deduplicated) },
     batch.reused != null && batch.reused.cached > 0 && { label: "from earlier batches", value: integer(batch.reused.cached) },
-    batch.engine != null && { label: "engine", value: engineWords(batch.engine) },
+    batch.engine != null && batch.engine.mean_requests > 0 && { label: "engine", value: engineWords(batch.engine) },
     moment("submitted", batch.created_at),
     moment("started", batch.in_progress_at),
     moment("ended", finishedAt(batch)),

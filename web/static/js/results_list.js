@@ -1,11 +1,10 @@
 // The list of batches: filter by state, page by page from the server, both in the page's address.
 
 import { callJson } from "./api.js";
-import { createBatchActions } from "./batch_actions.js";
 import { createBatchTable } from "./batch_table.js";
 import { byId, setText, show } from "./dom.js";
 import { plural } from "./format.js";
-import { createFreshness, visit } from "./page.js";
+import { createFreshness, createLateActions, visit } from "./page.js";
 import { createPoller } from "./poller.js";
 
 const PAGE_SIZE = 25;
@@ -20,7 +19,7 @@ const poller = createPoller({
   onFail: (...failure) => freshness.failed(...failure),
 });
 const freshness = createFreshness({ retryNow: () => void poller.now() });
-const table = createBatchTable(byId("table"), createBatchActions({ changed: () => void poller.now() }));
+const table = createBatchTable(byId("table"), createLateActions({ changed: () => void poller.now() }));
 /** The last of the batches shown, and the question they answer: what follows them follows no other list.
  * @type {{ lastId: string | null, asked: string }} */
 let shown = { lastId: null, asked: "" };

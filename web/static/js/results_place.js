@@ -78,6 +78,13 @@ export function sourceOf(place, unanswered) {
   return unanswered === 0 || onlyAnswered ? "answers" : "ledger";
 }
 
+/** The order after one more press of a heading: its first order, the other way round, that of the file.
+ * @param {string} now @param {string} first */
+export function nextSort(now, first) {
+  if (now === first) return first.startsWith("-") ? first.slice(1) : `-${first}`;
+  return now.replace("-", "") === first.replace("-", "") ? "line" : first;
+}
+
 /** @param {Place} place */
 export function isFiltered(place) {
   return filterQuery(place).size > 0;
@@ -141,4 +148,14 @@ function whereChip(place, column) {
  * @param {string} value */
 function short(value) {
   return /^-?\d+\.\d{3,}/.test(value) ? String(Number(Number(value).toPrecision(3))) : value;
+}
+
+/** The piece of a text around what was searched for, in three parts: before, the hit, after.
+ * @param {string} text @param {string} part @param {number} [around] @returns {[string, string, string]} */
+export function hitIn(text, part, around = 60) {
+  const at = part ? text.toLowerCase().indexOf(part.toLowerCase()) : -1;
+  if (at < 0) return [text, "", ""];
+  const start = at > around * 2 ? at - around : 0;
+  const end = at + part.length;
+  return [(start > 0 ? "…" : "") + text.slice(start, at), text.slice(at, end), text.slice(end)];
 }

@@ -1,7 +1,5 @@
 // What a person reads of one request and its answer: the messages, the settings, the choices. Pure.
 
-import { duration } from "./format.js";
-
 /** @typedef {{ role: string, text: string }} Message */
 /** @typedef {{ text: string, reasoning: string, finish: string | null }} Choice */
 
@@ -91,24 +89,6 @@ function reasoningIn(body) {
 export function errorOf(response) {
   const error = response?.error ?? response?.response?.body?.error ?? null;
   return isObject(error) ? { code: String(error.code ?? error.type ?? "error"), message: String(error.message ?? "") } : null;
-}
-
-/** The piece of a text around what was searched for, in three parts: before, the hit, after.
- * @param {string} text @param {string} part @param {number} [around] @returns {[string, string, string]} */
-export function hitIn(text, part, around = 60) {
-  const at = part ? text.toLowerCase().indexOf(part.toLowerCase()) : -1;
-  if (at < 0) return [text, "", ""];
-  const start = at > around * 2 ? at - around : 0;
-  const end = at + part.length;
-  return [(start > 0 ? "…" : "") + text.slice(start, at), text.slice(at, end), text.slice(end)];
-}
-
-/** Latencies with two or three digits, however small.
- * @param {number} seconds */
-export function secondsText(seconds) {
-  if (seconds < 0.00995) return `${Number((seconds * 1000).toPrecision(2))} ms`;
-  if (seconds < 0.0995) return `${Math.round(seconds * 1000)} ms`;
-  return seconds < 99.5 ? `${seconds.toFixed(seconds < 9.95 ? 2 : 1)} s` : duration(seconds);
 }
 
 /** @param {any} value */

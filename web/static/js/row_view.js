@@ -2,12 +2,12 @@
 
 import { createCopyButton } from "./copy_button.js";
 import { el, setAttribute, show } from "./dom.js";
-import { integer, utc, when } from "./format.js";
+import { integer, secondsText, utc, when } from "./format.js";
 import { createJsonTree } from "./json_tree.js";
 import { markdownIsThere, showMarkdown } from "./markdown.js";
 import { messageOf, remember, remembered } from "./page.js";
 import { jsonIn } from "./parsers.js";
-import { choicesOf, errorOf, promptOf, secondsText, settingsOf } from "./row_reading.js";
+import { choicesOf, errorOf, promptOf, settingsOf } from "./row_reading.js";
 
 /** @typedef {import("./wire.js").AnswerDetail} AnswerDetail */
 /** @typedef {{ id: string, word: string, fill: (place: HTMLElement) => void | Promise<void> }} Shape */

@@ -75,8 +75,8 @@
  *   bins: Bin[], agreement: { baseline: any, other: any, count: number }[],
  * }} FieldChange
  * @typedef {{
- *   batch_ids: string[], sides: ComparedSide[], fields: Field[], field: string | null, changes: FieldChange[],
- *   indexed: number, complete: boolean,
+ *   batch_ids: string[], sides: ComparedSide[], fields: Field[], likely_field: string | null, field: string | null,
+ *   changes: FieldChange[], indexed: number, complete: boolean, first_requests: any[] | null,
  * }} Comparison
  * @typedef {{
  *   line: number, status: string, error_code: string | null, finish_reason: string | null, output_tokens: number,

@@ -1,8 +1,12 @@
-// What was set up differently: the batches' own settings and those of their first requests. The rows are pure.
+// The batches that are compared: the selects that choose two to four of them, the first the baseline, and what was set up
+// differently: their own settings and those of their first requests. The rows of the setup are pure.
 
 import { callJson } from "./api.js";
-import { el } from "./dom.js";
+import { fillPicker } from "./batch_picker.js";
+import { displayName, isOpen } from "./batches.js";
 import { mark } from "./compare_figures.js";
+import { MOST_BATCHES } from "./compare_place.js";
+import { byId, el, icon, show } from "./dom.js";
 
 /** @typedef {import("./wire.js").Batch} Batch */
 /** @typedef {{ name: string, values: (string | null)[], differs: boolean }} Setting */
@@ -10,12 +14,82 @@ import { mark } from "./compare_figures.js";
 const TEXTS = new Set(["model", "messages", "prompt", "input", "instructions", "texts", "documents", "query"]);
 const MOST_NAMED = 5;
 
-/** @param {string[]} ids @param {AbortSignal} signal @returns {Promise<{ batches: Batch[], first: any[] }>} `first`: the body of each one's first request, null when its file is gone */
-export async function readSetup(ids, signal) {
-  const paths = ids.map((id) => `/v1/batches/${encodeURIComponent(id)}`);
-  const batches = await Promise.all(paths.map((path) => callJson(path, { signal })));
-  const first = await Promise.all(paths.map((path) => callJson(`${path}/answers/1`, { signal }).then(({ request }) => request?.body ?? null, () => null)));
-  return { batches, first };
+/** @param {{ choose: (ids: string[]) => void }} on */
+export function createSides({ choose }) {
+  /** @type {Map<string, Batch>} those of the list, and others that were asked for */
+  let known = new Map();
+  /** @type {string[]} */
+  let chosen = [];
+  let count = 2; // filled or not
+
+  /** A batch that stands on another side already changes places with this one.
+   * @param {number} side @param {string} id */
+  function change(side, id) {
+    const ids = Array.from({ length: count }, (_, index) => chosen[index] ?? "");
+    const other = ids.indexOf(id);
+    if (id && other >= 0) ids[other] = ids[side];
+    ids[side] = id;
+    choose(ids.filter(Boolean));
+  }
+
+  /** @param {number} side */
+  function picker(side) {
+    const select = el("select", { id: `batch-${side}` }, el("option", { value: "" }, "…"));
+    select.addEventListener("change", () => change(side, select.value));
+    const word = side === 0 ? "Baseline" : side === 1 ? "Contender" : `Contender ${side}`;
+    const remove = el("button", { type: "button", class: "quiet icon-only", "aria-label": `Remove ${word}` }, icon("cross"));
+    remove.addEventListener("click", () => {
+      count -= 1;
+      choose(chosen.filter((_, index) => index !== side));
+    });
+    return el("div", { class: "field" }, el("label", { for: select.id }, mark(side), word), el("div", { class: "picked" }, select, side > 1 && remove));
+  }
+
+  /** @param {string[]} ids that are chosen */
+  function draw(ids) {
+    const batches = [...known.values()];
+    chosen = ids;
+    count = Math.max(2, ids.length, count);
+    const place = byId("pickers");
+    if (place.querySelectorAll(".mark").length !== count) place.replaceChildren(...Array.from({ length: count }, (_, side) => picker(side)));
+    for (let side = 0; side < count; side += 1) {
+      const select = byId(`batch-${side}`);
+      const filled = `${batches.length} ${ids[side] ?? ""}`;
+      if (select.dataset.filled !== filled) fillPicker(select, batches, ids[side] ?? null);
+      select.dataset.filled = filled;
+    }
+    show(byId("add"), count < MOST_BATCHES && ids.length >= count);
+    byId("swap").disabled = ids.length < 2;
+  }
+
+  /** The batches that are compared, as far as they are known. */
+  function compared() {
+    return chosen.flatMap((id) => known.get(id) ?? []);
+  }
+
+  return {
+    draw,
+    compared,
+    /** @param {Batch[]} batches to choose from */
+    list(batches) {
+      known = new Map(batches.map((batch) => [batch.id, batch]));
+    },
+    /** Reads those that are not in the list, and those that were not at their end.
+     * @param {AbortSignal} signal */
+    async read(signal) {
+      const wanted = chosen.filter((id) => !compared().some((batch) => batch.id === id && !isOpen(batch)));
+      const read = await Promise.all(wanted.map((id) => callJson(`/v1/batches/${encodeURIComponent(id)}`, { signal })));
+      for (const batch of read) known.set(batch.id, batch);
+      draw(chosen);
+    },
+    names: () => chosen.map((id) => displayName(known.get(id) ?? /** @type {any} */ ({ id }))),
+    /** One more, still empty. */
+    add() {
+      count += 1;
+      draw(chosen);
+      byId(`batch-${count - 1}`).focus();
+    },
+  };
 }
 
 /** @param {Batch[]} batches @param {any[]} first bodies of the first requests @returns {Setting[]} */
