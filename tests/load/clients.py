@@ -25,6 +25,8 @@ _SLOW_SECONDS = 20.0
 class Report:
     """What came of it. `wrong` should be empty."""
 
+    clients: int
+    seconds: float = 0.0
     calls: Counter[str] = field(default_factory=Counter)
     statuses: Counter[int] = field(default_factory=Counter)
     wrong: list[str] = field(default_factory=list)
@@ -46,6 +48,11 @@ class StuckReader:
         self._connection.close()
 
 
+def wal_bytes(system: System) -> int:
+    wal = system.data_dir / "batch.db-wal"
+    return wal.stat().st_size if wal.exists() else 0
+
+
 @contextmanager
 def stuck_download(system: System, path: str) -> Iterator[None]:
     """A client that reads how its answer begins and no more."""
@@ -65,11 +72,11 @@ class Clients:
         self._system, self._how_many, self._seed = system, how_many, seed
         self._batches: list[str] = []
         self._lock = threading.Lock()
-        self.report = Report()
+        self.report = Report(how_many)
 
     def run(self, seconds: float, *, least: Mapping[int, int] | None = None) -> Report:
         """So long, and until so many answers of each status were seen; afterwards every batch must end by itself."""
-        until = time.monotonic() + seconds
+        self.report.seconds, until = seconds, time.monotonic() + seconds
         with ThreadPoolExecutor(self._how_many) as pool:
             clients = [
                 pool.submit(self._live, self._seed + n, until, least or {}) for n in range(self._how_many)
@@ -176,8 +183,7 @@ class Clients:
         self._call(session, "GET", chance.choice(["/health", "/metrics", "/v1/models"]))
 
     def _note_wal(self) -> None:
-        wal = self._system.data_dir / "batch.db-wal"
-        self.report.wal_bytes = max(self.report.wal_bytes, wal.stat().st_size if wal.exists() else 0)
+        self.report.wal_bytes = max(self.report.wal_bytes, wal_bytes(self._system))
 
     def _is_idle(self) -> bool:
         return bool(self._system.get("/v1/batches?limit=1")["counts"]["active"] == 0)
