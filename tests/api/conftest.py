@@ -1,5 +1,6 @@
 """An API per test, on a data folder of its own."""
 
+import math
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -7,8 +8,10 @@ from typing import Any
 
 import pytest
 
+from batch_app.api import answers
 from batch_app.database import Database
 from batch_app.migrate import migrate
+from batch_app.reading.index import Indexes
 from batch_app.settings import Settings
 from tests.api.served import Api, default_app
 
@@ -20,6 +23,19 @@ def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     migrate(database)
     database.close()
     return database.path
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A call that looks through answers has a minute for it instead of part of a second: what a slow machine leaves for
+    the next call is not what tests of an answer are about."""
+    refresh = Indexes.refresh
+
+    def refresh_all(self: Indexes, batch_id: str, *, seconds: float = math.inf) -> bool:
+        return refresh(self, batch_id, seconds=max(seconds, 60))
+
+    monkeypatch.setattr(Indexes, "refresh", refresh_all)
+    monkeypatch.setattr(answers, "_SEARCH_SECONDS", 60)
 
 
 @pytest.fixture

@@ -7,7 +7,10 @@ from pathlib import Path
 import pytest
 
 from batch_app.settings import Settings
+from tests.api.conftest import patient
 from tests.api.served import Api, default_app
+
+__all__ = ["api", "patient"]
 
 
 @pytest.fixture

@@ -39,7 +39,9 @@ def test_clients_that_stop_reading_a_download_hold_nothing_up(system: System) ->
             opened.enter_context(stuck_download(system, f"/v1/batches/{batch_id}/{path}"))
         before = system.answered(batch_id)
         wait_until(lambda: system.answered(batch_id) > before, what="more answers")
-        assert system.get(f"/v1/batches/{batch_id}/answers")["total"] > before
+        wait_until(
+            lambda: system.get(f"/v1/batches/{batch_id}/answers")["total"] > before, what="them in the table"
+        )
         wait_until(lambda: is_written_back(system), what="the log to be written into the database")
 
 
