@@ -82,19 +82,22 @@ class Runs:
             return None
         log.info("batch_claimed", extra={"batch_id": batch.id, "epoch": claim.epoch})
         try:
-            claim = await asyncio.to_thread(mend, self._database, self._settings, claim)
+            self._runs[batch.id] = run = await asyncio.to_thread(self._begin, claim)
         except ClaimLostError:
             return None
+        return run
+
+    def _begin(self, claim: Claim) -> Run:
+        """Raises ClaimLostError."""
+        claim = mend(self._database, self._settings, claim)
+        batch = batches.get_batch(self._database, batch_id=claim.batch_id)
         source = files.get_file(self._database, file_id=batch.input_file_id)
-        claimed = batches.get_batch(self._database, batch_id=batch.id)
-        run = Run(
-            claimed,
+        return Run(
+            batch,
             claim,
             source=self._settings.data_dir / source.path,
             work_folder=self._settings.work_dir / batch.id,
         )
-        self._runs[batch.id] = run
-        return run
 
     async def release(self, run: Run) -> None:
         """Give a batch back, what it has in flight abandoned. Harmless when the claim is lost already."""

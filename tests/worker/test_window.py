@@ -1,7 +1,10 @@
 """The window: filled again before the engine runs dry, bounded in lines and in bytes; and what the engine did in it."""
 
 import asyncio
+import threading
 from dataclasses import replace
+
+from sqlalchemy import event
 
 from batch_app.inference.echo_engine import EchoEngine
 from batch_app.inference.engine import EngineCounters
@@ -165,5 +168,25 @@ def test_the_next_batch_of_the_loaded_model_is_in_the_engine_after_one_turn(benc
         await bench.turn(worker)
         assert engine.asked[-1] == "next 0"
         assert bench.loads == ["tiny"]
+
+    run(scenario())
+
+
+def test_the_event_loop_never_waits_for_the_database(bench: Bench) -> None:
+    """It belongs to the engine: whatever is read or written is read or written in a thread."""
+
+    async def scenario() -> None:
+        texts = ["a", "[[fail 400]]", "[[flaky 1]]", "[[kill]]"]
+        lines = [chat_line(f"line-{i}", text) for i, text in enumerate(texts)]
+        batch_ids = [bench.submit(lines), bench.submit(2, model="other")]
+        batches.request_cancel(bench.database, batch_id=bench.submit(2), now=bench.now)
+        worker = bench.worker()
+        threads: set[int] = set()
+        event.listen(bench.database.engine, "begin", lambda _: threads.add(threading.get_ident()))
+        for _ in range(60):
+            await bench.turn(worker)
+        assert threads
+        assert threading.get_ident() not in threads
+        assert {bench.status(batch_id) for batch_id in batch_ids} == {BatchStatus.COMPLETED}
 
     run(scenario())
