@@ -254,7 +254,7 @@ def forget_answers(database: Database, *, claim: Claim, kind: AnswerKind, from_o
         **nothing,
     }
     finalizing = update(batches).where(holds(claim), batches.c.status == BatchStatus.FINALIZING)
-    with database.write() as connection:
+    with database.write("forget_answers") as connection:
         require_claim(connection, claim)
         connection.execute(letters)
         connection.execute(finalizing.values(status=BatchStatus.IN_PROGRESS, finalizing_at=None))

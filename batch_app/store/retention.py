@@ -50,7 +50,7 @@ def forget_ended_batch(database: Database, *, ended_before: float) -> Forgotten 
     with database.read() as connection:
         if connection.execute(due).one_or_none() is None:
             return None
-    with database.write() as connection:
+    with database.write("forget_batch") as connection:
         row = connection.execute(due).one_or_none()
         if row is None:
             return None
@@ -76,7 +76,7 @@ def forget_unused_files(database: Database, *, made_before: float) -> list[str]:
     with database.read() as connection:
         if connection.execute(select(files.c.id).where(which, ~_named()).limit(1)).one_or_none() is None:
             return []
-    with database.write() as connection:
+    with database.write("forget_files") as connection:
         return _forget_files(connection, which)
 
 
@@ -98,5 +98,5 @@ def forget_workers(database: Database, *, stopped_before: float) -> int:
     with database.read() as connection:
         if connection.execute(select(workers.c.id).where(*old).limit(1)).one_or_none() is None:
             return 0
-    with database.write() as connection:
+    with database.write("forget_workers") as connection:
         return connection.execute(delete(workers).where(*old)).rowcount

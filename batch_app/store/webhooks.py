@@ -64,7 +64,7 @@ def abandon_others(database: Database, *, urls: Sequence[str]) -> int:
         if connection.execute(select(webhook_deliveries.c.id).where(waiting).limit(1)).one_or_none() is None:
             return 0
     reason = {"next_attempt_at": None, "error": "no longer among BATCH_WEBHOOK_URLS"}
-    with database.write() as connection:
+    with database.write("abandon") as connection:
         abandon = update(webhook_deliveries).where(waiting)
         return connection.execute(abandon.values(status=DeliveryStatus.FAILED, **reason)).rowcount
 

@@ -32,12 +32,15 @@ OF_WORKER = [
     ),
     *both_sides("begin_finalizing", "end"),
 ]
+OF_MENDING_WORKER = both_sides("forget_answers")
 OF_STOPPING_WORKER = both_sides("release", "stop_worker")
 OF_API = [
     *PUBLICATION,
     "file.removed",
     *both_sides("migrate", "accept", "fail", "cancel", "keep_file", "delete_file", "expire_files"),
-    *both_sides("address_events", "note_attempt"),
+    *both_sides(
+        "address_events", "note_attempt", "abandon", "forget_batch", "forget_files", "forget_workers"
+    ),
 ]
 
 

@@ -5,6 +5,7 @@ being mostly asleep, so that all of them take seconds.
 """
 
 import ast
+import os
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -14,18 +15,21 @@ from typing import Any, get_args
 
 import pytest
 import requests
-from sqlalchemy import insert
+from sqlalchemy import insert, select, update
 
 from batch_app import database as tables
 from batch_app.database import Database
 from batch_app.failpoints import EXIT_STATUS, NAMES, Point, Step
 from batch_app.settings import PROJECT_DIR
 from batch_app.store import batches
+from batch_app.store.files import insert_file
+from tests import factories
 from tests.lines import chat_line, chat_lines, jsonl
 from tests.processes.forked import Forked, ForkedSystem, Nursery
 from tests.processes.invariants import examine_batch, examine_folder, statuses
 from tests.processes.scenarios import (
     OF_API,
+    OF_MENDING_WORKER,
     OF_STOPPING_WORKER,
     OF_WORKER,
     custom_ids,
@@ -42,6 +46,7 @@ pytestmark = pytest.mark.process
 
 SCENARIOS = [("worker", name) for name in OF_WORKER]
 SCENARIOS += [("stopping worker", name) for name in OF_STOPPING_WORKER]
+SCENARIOS += [("mending worker", name) for name in OF_MENDING_WORKER]
 SCENARIOS += [("api", name) for name in OF_API]
 
 ANSWERS = [
@@ -81,7 +86,12 @@ def outcomes(
         for item in request.session.items
         if item.path == Path(__file__) and isinstance(item, pytest.Function) and hasattr(item, "callspec")
     ]
-    play = {"worker": end_the_worker, "stopping worker": end_the_stopping_worker, "api": end_the_api}
+    play = {
+        "worker": end_the_worker,
+        "stopping worker": end_the_stopping_worker,
+        "mending worker": end_the_mending_worker,
+        "api": end_the_api,
+    }
     with ThreadPoolExecutor(12) as pool:
         yield {
             (process, name): pool.submit(
@@ -137,12 +147,32 @@ def end_the_stopping_worker(system: ForkedSystem, failpoint: str, migrated: Path
     assert not examine_folder(system.data_dir)
 
 
+def end_the_mending_worker(system: ForkedSystem, failpoint: str, migrated: Path) -> None:
+    """The disk has lost the end of a log, as after a power cut."""
+    with closing(prepared(system, migrated)) as database:
+        batch_id = submit(system, database, chat_lines(10))
+    for name in ("begin_finalizing.committed", failpoint):
+        system.failpoint = name
+        assert system.start_worker().wait() == EXIT_STATUS
+        log = system.data_dir / f"work/{batch_id}/output-000001-0.jsonl"
+        os.truncate(log, log.stat().st_size // 2)
+    finish(system)
+    assert statuses(system.data_dir) == {batch_id: "completed"}
+    assert not examine_batch(system.data_dir, batch_id, custom_ids(chat_lines(10)))
+    assert not examine_folder(system.data_dir)
+
+
 def end_the_api(system: ForkedSystem, failpoint: str, migrated: Path) -> None:
     with receiving() as receiver:
-        system.settings = {"WEBHOOK_URLS": receiver.url, "WEBHOOK_SECRET": SECRET}
+        system.settings = {
+            "WEBHOOK_URLS": receiver.url,
+            "WEBHOOK_SECRET": SECRET,
+            "KEEP_ENDED_BATCHES_DAYS": "30",
+        }
+        kept = {}
         if not failpoint.startswith("migrate"):
             with closing(prepared(system, migrated)) as database:
-                add_expired_file(database)
+                kept = {add_what_is_past_its_time(database): "completed"}
         client = Client(system, failpoint)
         uploaded = client.call(lambda: client.upload(chat_lines(3)))["id"]
         failed = client.call(lambda: client.create("file-000000000000000000000000"))["id"]
@@ -151,23 +181,36 @@ def end_the_api(system: ForkedSystem, failpoint: str, migrated: Path) -> None:
         client.call(lambda: requests.delete(f"{system.url}/v1/files/{uploaded}", timeout=30))
         client.call(lambda: wait_until(client.is_told, what="the event to be delivered"))
         client.wait_for_crash()
-        assert statuses(system.data_dir) == {failed: "failed", cancelled: "cancelling"}
+        expected = {**kept, failed: "failed", cancelled: "cancelling"}
+        wait_until(lambda: statuses(system.data_dir) == expected, what="the old batch to be forgotten")
         assert len(set(receiver.event_ids())) == 1
         assert [file["bytes"] for file in system.get("/v1/files")["data"]] == [len(jsonl(CANCELLED))]
         system.stop_all()
     finish(system)
-    assert statuses(system.data_dir) == {failed: "failed", cancelled: "cancelled"}
+    assert statuses(system.data_dir) == {**kept, failed: "failed", cancelled: "cancelled"}
     assert not examine_batch(system.data_dir, cancelled, custom_ids(CANCELLED))
     assert not examine_folder(system.data_dir)
 
 
-def add_expired_file(database: Database) -> None:
-    row = {"id": "file-0123456789abcdef01234567", "purpose": "batch", "filename": "old.jsonl", "bytes": 3}
-    path = "files/file-0123456789abcdef01234567.jsonl"
+def add_what_is_past_its_time(database: Database) -> str:
+    """Files with an expiry and without a use, a batch and workers of long ago; and a batch of yesterday, whose end was
+    to be told to a receiver that is gone. Returns that batch's id: all else will be forgotten."""
+    now = time.time()
+    yesterday, long_ago = now - 24 * 3600, now - 60 * 24 * 3600
+    factories.complete(database, factories.accept(database, now=long_ago), now=long_ago)
+    kept = factories.complete(database, factories.accept(database, now=yesterday), now=yesterday)
+    event_of_kept = select(tables.events.c.id).where(tables.events.c.batch_id == kept.id)
+    delivery = {"url": "http://gone.invalid", "status": "pending", "attempts": 0, "next_attempt_at": now}
+    input_of_kept = tables.files.c.id == kept.input_file_id
     with database.write() as connection:
-        connection.execute(
-            insert(tables.files).values(**row, sha256="0" * 64, path=path, created_at=1.0, expires_at=2.0)
-        )
+        for file in (factories.new_file(expires_at=yesterday), factories.new_file()):
+            insert_file(connection, file, long_ago)
+        connection.execute(update(tables.files).where(input_of_kept).values(deleted_at=yesterday))
+        connection.execute(update(tables.workers).values(state="stopped", stopped_at=long_ago))
+        connection.execute(update(tables.events).values(addressed_at=yesterday))
+        event_id = connection.execute(event_of_kept).scalar_one()
+        connection.execute(insert(tables.webhook_deliveries).values(event_id=event_id, **delivery))
+    return kept.id
 
 
 class Client:
@@ -226,4 +269,5 @@ class Client:
 
     def is_told(self) -> bool:
         deliveries = self._system.get("/v1/webhook_deliveries")["data"]
-        return [delivery["status"] for delivery in deliveries] == ["delivered"]
+        states = [delivery["status"] for delivery in deliveries]
+        return states[:1] == ["delivered"] and "pending" not in states
