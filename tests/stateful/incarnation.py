@@ -206,6 +206,11 @@ class Incarnation:
         """What it works on."""
         return [run.claim for run in self.worker.runs]
 
+    @property
+    def has_last_answers(self) -> bool:
+        """Whether its next turn may end a batch."""
+        return any(run.arrived and not run.ready and not run.in_flight for run in self.worker.runs)
+
     async def turn(self, now: float, *, let_go: int = 0) -> None:
         """One turn, or the rest of the one it was frozen in, and what the engine then answers."""
         if self._turn is None:

@@ -250,8 +250,9 @@ class AnyHistory(RuleBasedStateMachine):
         worker = self._worker(at)
         if worker.is_frozen:
             return
-        for _ in range(3):
-            self.world.take_turn(worker, let_go=100)
+        for _ in range(4):
+            if not worker.has_last_answers:
+                self.world.take_turn(worker, let_go=100)
         if its_window_ends:
             self._order(lambda: self.world.submit(["a"], model="tiny", completion_window="1h"))
             self.world.now += 3600

@@ -55,6 +55,7 @@ _SECONDS_OF_A_TURN = (
     5  # at rest; a device that fails is started again after a minute, a lost worker found after one
 )
 _AN_HOUR_AND_MORE = 3601
+_CLOCK_SET_BACK_BEFORE_TURNS = (2, 4, 6)  # lines wait for their second attempt then
 
 
 @contextmanager
@@ -232,7 +233,7 @@ class World:
 
     def come_to_rest(self, *, with_the_living: bool, set_back: bool) -> None:
         """No more faults: every open batch must end. Either whoever lives goes on, or all die and one starts; the
-        clock may be set back once more when they have begun."""
+        clock may still be set back when they have begun."""
         for worker in [] if with_the_living else list(self.living):
             self.let_die(worker, worker.die)
         for worker in self.living:
@@ -243,7 +244,7 @@ class World:
         for turn in range(_TURNS_TO_REST):
             if not self.open_batches():
                 return
-            if set_back and turn == 2:
+            if set_back and turn in _CLOCK_SET_BACK_BEFORE_TURNS:
                 self.now -= _AN_HOUR_AND_MORE
                 self._let_silence_count()
             self.now += _SECONDS_OF_A_TURN
