@@ -143,6 +143,7 @@ def _views(first: str, second: str) -> dict[str, str]:
         "results": "index.html",
         "results-batch": f"index.html?batch={first}",
         "table": f"table_view.html?batch={first}",
+        "table-of-two": f"table_view.html?batch={first}&batch={second}",
         "compare": f"compare_results.html?batch={first}&batch={second}",
     }
 

@@ -64,7 +64,7 @@ FIRST_VISITS = {
     "/submit_batch.html": 20,
     "/index.html": 20,
     "/index.html?batch={first}": 20,
-    "/table_view.html?batch={first}": 30,
+    "/table_view.html?batch={first}": 20,
     "/compare_results.html?batch={first}&batch={second}": 20,
 }
 VIEWS = [

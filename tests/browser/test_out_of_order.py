@@ -348,7 +348,7 @@ def test_a_refresh_while_a_new_order_is_read_leads_to_its_beginning(
 
 def test_a_row_found_late_is_not_gone_to_in_another_list(shared: System, open_page: Open, done: str) -> None:
     page = _table(open_page, done)
-    held = hold(page, "**/answers?*custom_id=c-12*")
+    held = hold(page, "**/answers?*find=c-12*")
     page.get_by_label("What to go to").select_option("custom_id")
     page.get_by_label("Go to", exact=True).fill("c-12")
     page.keyboard.press("Enter")

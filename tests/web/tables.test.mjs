@@ -4,13 +4,16 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { cellText, chosenColumns, columnsOf, columnWidths, defaultColumns, moved, naturalWidth } from "../../web/static/js/columns.js";
-import { createPages } from "../../web/static/js/table_pages.js";
-import { exportPath, nextSort, pagePath, questionOf, questionsBefore, tableAddress, tablePlaceOf } from "../../web/static/js/table_place.js";
-import { pagesOf, rowsAt } from "../../web/static/js/table_window.js";
+import { nextSort } from "../../web/static/js/results_place.js";
+import { joinedColumns, joinedDefaults, withBatches } from "../../web/static/js/table_groups.js";
+import { distributionPath, exportPath, pagePath, questionOf, tableAddress, tablePlaceOf } from "../../web/static/js/table_place.js";
+import { createPages, pagesOf, rowsAt } from "../../web/static/js/table_reading.js";
 
 const FIELDS = ["score", "verdict", "reasons[0]", "status", "a.b", "c", "d"].map((path, index) => ({ path, answers: 100 - index, is_number: path === "score" }));
 /** @type {any} */
-const ROW = { line: 7, custom_id: "c-7", status: "completed", output_tokens: 12_345, seconds: 1.234, text: "words", is_cut: true, values: { score: 4, verdict: null, status: false, "a.b": { c: 1 } } };
+const ANSWER = { line: 7, custom_id: "c-7", status: "completed", output_tokens: 12_345, seconds: 1.234, text: "words", is_cut: true, values: { score: 4, verdict: null, status: false, "a.b": { c: 1 } } };
+/** @type {any} */
+const ROW = { custom_id: "c-7", answers: [ANSWER] };
 
 test("the most frequent fields are the usual columns, and words where there are few fields", () => {
   const columns = columnsOf(FIELDS);
@@ -64,15 +67,52 @@ test("looks do not change the question; filters and order do", () => {
 
 test("a head's click goes up, down, and back to the file's order", () => {
   assert.deepEqual(["line", "a", "-a", "b"].map((sort) => nextSort(sort, "a")), ["a", "-a", "line", "a"]);
+  assert.equal(nextSort("-pass-rate", "pass-rate"), "line");
 });
 
-test("what comes before a row follows from the order", () => {
-  const asked = (/** @type {string} */ sort, /** @type {any} */ value) =>
-    questionsBefore(tablePlaceOf(`?batch=b&sort=${sort}`), { line: 7, value }).map(({ where }) => where.map((one) => `${one.column} ${one.operator} ${one.value}`.trim()).join(", "));
-  assert.deepEqual(asked("line", 7), ["line lt 7"]);
-  assert.deepEqual(asked("score", 3), ["score lt 3", "score eq 3, line lt 7"]);
-  assert.deepEqual(asked("-score", 3), ["score gt 3", "score eq 3, line lt 7"]);
-  assert.deepEqual(asked("-score", null), ["score present", "score empty, line lt 7"], "nothing is last in both directions");
+test("of several batches each column has the number of its batch, and an absent answer has no words", () => {
+  const columns = joinedColumns([FIELDS.slice(0, 2), FIELDS.slice(0, 1)]);
+  assert.deepEqual(columns.slice(0, 4).map(({ id, title, batch }) => [id, title, batch]), [["custom_id", "custom_id", 0], ["1.score", "score", 0], ["1.verdict", "verdict", 0], ["1.answer", "Answer", 0]]);
+  const shown = chosenColumns(columns, ["2.score", "1.output_tokens", "2.seconds", "1.score", "2.verdict"]);
+  assert.deepEqual(shown.map(({ id }) => id), ["custom_id", "1.output_tokens", "1.score", "2.score", "2.seconds"], "batch by batch, without what is not there");
+  assert.deepEqual(shown.map((column) => cellText(column, { custom_id: "c-7", answers: [null, ANSWER] })), ["c-7", "", "", "4", "1.23"]);
+});
+
+test("of several batches fewer fields are usual, those that most have first", () => {
+  const ours = [FIELDS[0], FIELDS[1]];
+  const theirs = [...FIELDS.slice(2, 6), FIELDS[1]];
+  assert.deepEqual(joinedDefaults([ours, theirs], { hasFailures: false }), ["custom_id", "1.verdict", "1.score", "1.answer", "1.output_tokens", "2.verdict", "2.reasons[0]", "2.$.status", "2.output_tokens"]);
+  assert.deepEqual(joinedDefaults([[], []], { hasFailures: true }).slice(1, 4), ["1.answer", "1.status", "1.output_tokens"]);
+});
+
+test("the address names up to four batches, and which of them shall have a row", () => {
+  const address = "?batch=b1&batch=b2&where=2.score%3Age%3A7&having=matched&sort=-1.score&column=1.score&column=2.x";
+  const place = tablePlaceOf(address);
+  assert.deepEqual([place.batches, place.having], [["b1", "b2"], "matched"]);
+  assert.equal(tableAddress(place), address);
+  assert.equal(tablePlaceOf("?batch=b&batch=b&having=matched").having, "", "one batch beside itself is one");
+  assert.deepEqual(["3", "some", "2"].map((having) => tablePlaceOf(`?batch=b&batch=c&having=${having}`).having), ["", "", "2"]);
+  assert.deepEqual(tablePlaceOf("?batch=1&batch=2&batch=3&batch=4&batch=5").batches.length, 4);
+  assert.notEqual(questionOf({ ...place, having: "" }), questionOf(place));
+  const asked = "batch=b1&batch=b2&where=2.score%3Age%3A7&having=matched&sort=-1.score&columns=1.score";
+  assert.equal(pagePath(place, ["1.score"], 2), `/v1/compare/answers?${asked}&offset=200&limit=100`);
+  assert.equal(exportPath(place, ["1.score"], "jsonl"), `/v1/compare/export?${asked}&format=jsonl`);
+  assert.match(distributionPath(place, "2.x"), /^\/v1\/compare\/distribution\?batch=b1&batch=b2&.*&column=2.x&/);
+});
+
+test("a batch that is added, taken away or put in another's place takes along what is said about it", () => {
+  const place = tablePlaceOf("?batch=a&where=score%3Age%3A7&sort=-score&column=score&column=status&width=score%3A220&wrap=1&text=x&row=9");
+  const two = withBatches(place, ["a", "b"]);
+  assert.equal(tableAddress(two), "?batch=a&batch=b&text=x&where=1.score%3Age%3A7&sort=-1.score&column=1.score&column=2.score&column=1.status&column=2.status&width=1.score%3A220&width=2.score%3A220&wrap=1");
+  assert.deepEqual(withBatches(two, ["a"]).columns, place.columns);
+  assert.equal(tableAddress(withBatches(two, ["a"])), tableAddress({ ...place, row: 0 }));
+  const second = withBatches({ ...two, having: "2" }, ["b"]);
+  assert.deepEqual([second.sort, second.where, second.columns, second.having], ["line", [], ["score", "status"], ""]);
+  const swapped = withBatches(two, ["b", "a"]);
+  assert.deepEqual([swapped.sort, swapped.where[0].column], ["-2.score", "2.score"]);
+  const replaced = withBatches(two, ["c", "b"]);
+  assert.deepEqual([replaced.sort, replaced.where[0].column], ["-1.score", "1.score"]);
+  assert.equal(withBatches({ ...place, columns: null, sort: "line" }, ["a", "b"]).columns, null, "the usual ones stay usual");
 });
 
 test("of many rows only those in sight are drawn, and few when there are many columns", () => {
@@ -104,7 +144,7 @@ test("pages are read once, forgotten when others are wanted, and few are kept", 
   reads[1].answer({ data: [{ line: 701 }] });
   await Promise.resolve();
   await Promise.resolve();
-  assert.equal(pages.row(700)?.line, 701);
+  assert.equal(pages.row(700)?.answers[0]?.line, 701);
   assert.equal(pages.row(0), null);
   assert.equal(pages.has([7]), true);
   pages.close();

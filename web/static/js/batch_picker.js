@@ -1,9 +1,8 @@
 // A select of the batches that have answers to show.
 
 import { callJson } from "./api.js";
-import { displayName, isOpen } from "./batches.js";
+import { choiceOf } from "./batches.js";
 import { el } from "./dom.js";
-import { integer, when } from "./format.js";
 
 /** @typedef {import("./wire.js").Batch} Batch */
 
@@ -17,7 +16,7 @@ export async function batchesWithAnswers() {
 
 /** @param {HTMLSelectElement} select @param {Batch[]} batches @param {string | null} chosen a batch id, listed or not */
 export function fillPicker(select, batches, chosen) {
-  const options = batches.map((batch) => el("option", { value: batch.id }, label(batch)));
+  const options = batches.map((batch) => el("option", { value: batch.id }, choiceOf(batch, new Date())));
   const unlisted = chosen && !batches.some((batch) => batch.id === chosen);
   select.replaceChildren(
     el("option", { value: "" }, batches.length > 0 ? "Choose a batch …" : "No batch has answers yet"),
@@ -27,8 +26,8 @@ export function fillPicker(select, batches, chosen) {
   select.value = chosen ?? "";
 }
 
-/** @param {Batch} batch */
-function label(batch) {
-  const state = isOpen(batch) ? ", still running" : "";
-  return `${displayName(batch)} · ${integer(batch.request_counts.completed)} answers${state} · ${when(batch.created_at, new Date())}`;
+/** The letter that stands for a batch beside others.
+ * @param {number} batch */
+export function markOf(batch) {
+  return el("span", { class: `mark mark-${batch}`, "aria-hidden": "true" }, "ABCD"[batch]);
 }

@@ -1,6 +1,6 @@
 // What a batch object means to a person: its name, state, facts and what can be done with it. Pure.
 
-import { durationRange, integer, NONE, ordinal, percent, rate, shortModel } from "./format.js";
+import { durationRange, integer, NONE, ordinal, percent, rate, shortModel, when } from "./format.js";
 
 /** @typedef {import("./wire.js").Batch} Batch */
 /** @typedef {{ word: string, tone: "" | "ok" | "run" | "warn" | "bad", icon: string }} State */
@@ -45,6 +45,13 @@ export function isQueued(batch) {
 /** @param {Batch} batch */
 export function displayName(batch) {
   return batch.metadata?.name?.trim() || batch.filename || batch.id;
+}
+
+/** As one of those to choose from.
+ * @param {Batch} batch @param {Date} now */
+export function choiceOf(batch, now) {
+  const state = isOpen(batch) ? ", still running" : "";
+  return `${displayName(batch)} · ${integer(batch.request_counts.completed)} answers${state} · ${when(batch.created_at, now)}`;
 }
 
 /** @param {Batch} batch @returns {State} */

@@ -4,12 +4,14 @@ import { integer } from "./format.js";
 import { requestState } from "./batches.js";
 
 /** @typedef {import("./wire.js").AnswerRow} AnswerRow */
+/** @typedef {import("./wire.js").JoinedRow} Row */
 /** @typedef {import("./wire.js").Field} Field */
 /** @typedef {"id" | "text" | "answer" | "state" | "number"} Kind */
 /**
  * @typedef {{
- *   id: string, title: string, kind: Kind, path: string | null, answers: number | null
- * }} Column `path` of a JSON field; `answers` that have it. A field named like a built-in column has `$.` in its id
+ *   id: string, title: string, kind: Kind, path: string | null, answers: number | null, batch: number
+ * }} Column `path` of a JSON field; `answers` that have it; `batch`: whose it is of those in the table, counted from 0.
+ * A field named like a built-in column has `$.` in its id
  */
 
 const FREQUENT = 6;
@@ -53,7 +55,7 @@ const BUILT_IN = [
 
 /** @param {string} id @param {string} title @param {Kind} kind @returns {Column} */
 function builtIn(id, title, kind) {
-  return { id, title, kind, path: null, answers: null };
+  return { id, title, kind, path: null, answers: null, batch: 0 };
 }
 
 /** All that a batch offers, its JSON fields first.
@@ -66,22 +68,22 @@ export function columnsOf(fields) {
  * @param {Field} field @returns {Column} */
 function fieldColumn({ path, answers, is_number: isNumber }) {
   const isTaken = BUILT_IN.some(({ id }) => id === path);
-  return { id: isTaken ? `$.${path}` : path, title: path, kind: isNumber ? "number" : "text", path, answers };
+  return { id: isTaken ? `$.${path}` : path, title: path, kind: isNumber ? "number" : "text", path, answers, batch: 0 };
 }
 
 /** What is shown until somebody chooses: the most frequent fields, or the words where there are few of them.
- * @param {Column[]} columns @param {{ hasFailures: boolean }} facts @returns {string[]} */
-export function defaultColumns(columns, { hasFailures }) {
-  const fields = columns.filter(({ path }) => path !== null).slice(0, FREQUENT);
-  const rest = [fields.length < FEW && "answer", hasFailures && "status", "output_tokens"];
+ * @param {Column[]} columns @param {{ hasFailures: boolean, most?: number }} facts @returns {string[]} */
+export function defaultColumns(columns, { hasFailures, most = FREQUENT }) {
+  const fields = columns.filter(({ path }) => path !== null).slice(0, most);
+  const rest = [fields.length < Math.min(FEW, most) && "answer", hasFailures && "status", "output_tokens"];
   return ["custom_id", ...fields.map(({ id }) => id), ...rest.filter((id) => id !== false)];
 }
 
-/** Those with these ids, in this order; the custom_id is always there, and first.
+/** Those with these ids, in this order, batch by batch; the custom_id is always there, and first.
  * @param {Column[]} columns @param {string[]} ids @returns {Column[]} */
 export function chosenColumns(columns, ids) {
   const wanted = [...new Set(["custom_id", ...ids])];
-  return wanted.flatMap((id) => columns.find((column) => column.id === id) ?? []).slice(0, MOST_COLUMNS);
+  return wanted.flatMap((id) => columns.find((column) => column.id === id) ?? []).slice(0, MOST_COLUMNS).sort((one, two) => one.batch - two.batch);
 }
 
 /** @param {string[]} ids @param {string} id @param {number} place where it goes to; the first place is the custom_id's @returns {string[]} */
@@ -91,14 +93,27 @@ export function moved(ids, id, place) {
   return [...others.slice(0, at), id, ...others.slice(at)];
 }
 
-/** @param {Column} column @param {AnswerRow} row @returns {string} */
+/** @param {Column} column @param {Row} row @returns {string} */
 export function cellText(column, row) {
-  if (column.path !== null) return valueText(row.values[column.path]);
-  if (column.id === "answer") return row.text + (row.is_cut ? " …" : "");
-  const value = row[/** @type {keyof AnswerRow} */ (column.id)];
-  if (column.id === "seconds") return typeof value === "number" ? value.toFixed(2) : "";
-  if (column.id === "status") return requestState(row.status).word;
-  return typeof value === "number" && column.id !== "status_code" ? integer(value) : valueText(value);
+  return column.id === "custom_id" ? row.custom_id : answerText(column, row.answers[column.batch]);
+}
+
+/** @param {Column} column @param {AnswerRow | null} answer */
+function answerText(column, answer) {
+  if (answer === null) return "";
+  if (column.path !== null) return valueText(answer.values[column.path]);
+  const name = nameOf(column);
+  if (name === "answer") return answer.text + (answer.is_cut ? " …" : "");
+  const value = answer[/** @type {keyof AnswerRow} */ (name)];
+  if (name === "seconds") return typeof value === "number" ? value.toFixed(2) : "";
+  if (name === "status") return requestState(answer.status).word;
+  return typeof value === "number" && name !== "status_code" ? integer(value) : valueText(value);
+}
+
+/** What a built-in column is called, whosever it is.
+ * @param {Column} column */
+function nameOf({ id }) {
+  return id.replace(/^\d\./, "");
 }
 
 /** @param {any} value */
@@ -108,7 +123,7 @@ function valueText(value) {
 }
 
 /** What a column needs for its title and the words of these rows, within reason.
- * @param {Column} column @param {AnswerRow[]} rows @returns {number} pixels */
+ * @param {Column} column @param {Row[]} rows @returns {number} pixels */
 export function naturalWidth(column, rows) {
   const { least, most, beside } = WIDTHS[column.kind];
   const longest = Math.max(0, ...rows.map((row) => Math.min(100, cellText(column, row).length)));

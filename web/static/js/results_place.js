@@ -82,7 +82,7 @@ export function sourceOf(place, unanswered) {
  * @param {string} now @param {string} first */
 export function nextSort(now, first) {
   if (now === first) return first.startsWith("-") ? first.slice(1) : `-${first}`;
-  return now.replace("-", "") === first.replace("-", "") ? "line" : first;
+  return now.replace(/^-/, "") === first.replace(/^-/, "") ? "line" : first;
 }
 
 /** @param {Place} place */

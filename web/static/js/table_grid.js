@@ -3,22 +3,25 @@
 import { requestState } from "./batches.js";
 import { cellText, columnWidths, naturalWidth } from "./columns.js";
 import { byId, el, mirror, setAttribute, setState, show } from "./dom.js";
-import { createHead } from "./table_head.js";
-import { setLengths } from "./table_sheet.js";
-import { rowsAt } from "./table_window.js";
+import { createHead, isFirstOf } from "./table_frame.js";
+import { isJoined } from "./table_place.js";
+import { rowsAt } from "./table_reading.js";
 
 /** @typedef {import("./columns.js").Column} Column */
-/** @typedef {import("./wire.js").AnswerRow} AnswerRow */
+/** @typedef {import("./wire.js").JoinedRow} Row */
 /** @typedef {import("./table_place.js").TablePlace} TablePlace */
-/** @typedef {{ place: TablePlace, columns: Column[], total: number, row: (index: number) => AnswerRow | null }} Shown */
-/** @typedef {{ index: number, row: AnswerRow | null, shown: Shown, isFound: boolean }} Line */
+/** @typedef {{ place: TablePlace, columns: Column[], total: number, row: (index: number) => Row | null }} Shown */
+/** @typedef {{ index: number, row: Row | null, shown: Shown, isFound: boolean }} Line */
 
 /** Kept in step with the style sheet, where --row-height is set by these. */
 const ROW_HEIGHT = 34;
 const WRAPPED_ROW_HEIGHT = 88;
+/** Beside other batches words get less room: there is more to see at once.
+ * @type {Record<string, number>} */
+const MOST_BESIDE = { text: 190, answer: 260 };
 
 /**
- * @param {import("./table_head.js").HeadActions & { scrolled: () => void }} actions
+ * @param {import("./table_frame.js").HeadActions & { scrolled: () => void }} actions
  */
 export function createGrid(actions) {
   const region = byId("scroll");
@@ -27,7 +30,7 @@ export function createGrid(actions) {
   let shown = null;
   let found = -1;
   let isAsked = false;
-  let batch = "";
+  let batches = "";
   /** @type {Map<string, number>} kept, so that columns stay as wide when other rows come */
   const natural = new Map();
 
@@ -36,7 +39,7 @@ export function createGrid(actions) {
   }
 
   function view() {
-    const height = region.clientHeight - byId("head").offsetHeight;
+    const height = region.clientHeight - byId("answers").tHead.offsetHeight;
     return rowsAt({ top: region.scrollTop, height, rowHeight: rowHeight(), total: shown?.total ?? 0, columns: shown?.columns.length ?? 1 });
   }
 
@@ -63,8 +66,8 @@ export function createGrid(actions) {
   function naturalOf(column) {
     const known = natural.get(column.id);
     if (known !== undefined) return known;
-    const read = rows().filter(({ values }) => column.path === null || column.path in values);
-    const width = naturalWidth(column, read);
+    const read = rows().filter(({ answers }) => column.path === null || column.path in (answers[column.batch]?.values ?? {}));
+    const width = Math.min(naturalWidth(column, read), shown && isJoined(shown.place) ? (MOST_BESIDE[column.kind] ?? Infinity) : Infinity);
     if (read.length > 0) natural.set(column.id, width);
     return width;
   }
@@ -74,9 +77,10 @@ export function createGrid(actions) {
     if (!shown) return;
     const chosen = { ...shown.place.widths, ...sizing };
     const widths = columnWidths(shown.columns, { chosen, natural: shown.columns.map(naturalOf), room: region.clientWidth });
-    widths.forEach((width, index) => setLengths(`#cols > :nth-child(${index + 1})`, { width }));
+    widths.forEach((width, index) => setLengths(`#answers .c${index}`, { width }));
     setLengths("#answers", { width: widths.reduce((sum, width) => sum + width, 0), "--row-height": rowHeight() });
     head.sizes(widths);
+    setLengths("#groups .group", { left: widths[0], "max-width": Math.max(90, region.clientWidth - widths[0]) });
   }
 
   region.addEventListener("scroll", () => {
@@ -99,12 +103,14 @@ export function createGrid(actions) {
     draw(next) {
       shown = next;
       const { columns, place, total } = next;
-      if (place.batch !== batch) natural.clear();
-      batch = place.batch;
-      mirror(byId("cols"), columns, ({ id }) => id, () => ({ node: el("col"), update() {} }));
+      if (String(place.batches) !== batches) natural.clear();
+      batches = String(place.batches);
+      drawCols(columns);
       head.update(columns, place);
       byId("answers").classList.toggle("wrap", place.wrap);
-      setAttribute(byId("answers"), "aria-rowcount", String(total + 1));
+      setAttribute(byId("answers"), "aria-rowcount", String(total + headRows(place)));
+      setAttribute(byId("head"), "aria-rowindex", String(headRows(place)));
+      byId("answers").classList.toggle("joined", isJoined(place));
       layOut();
       drawRows();
     },
@@ -119,6 +125,23 @@ export function createGrid(actions) {
   };
 }
 
+/** One group of columns per batch, beside the custom_id's.
+ * @param {Column[]} columns */
+function drawCols(columns) {
+  const groups = columns.map(({ batch }, index) => (columns.some((one) => one.batch > 0) && index > 0 ? batch + 1 : 0));
+  const table = byId("answers");
+  if (table.dataset.groups === String(groups)) return;
+  table.dataset.groups = String(groups);
+  for (const old of table.querySelectorAll("colgroup")) old.remove();
+  const cols = columns.map((_, index) => el("col", { class: `c${index}` }));
+  table.prepend(...[...new Set(groups)].map((group) => el("colgroup", {}, ...cols.filter((_, index) => groups[index] === group))));
+}
+
+/** @param {TablePlace} place */
+function headRows(place) {
+  return isJoined(place) ? 2 : 1;
+}
+
 /** @param {"above" | "below"} id @param {number} height */
 function hold(id, height) {
   show(byId(id), height > 0);
@@ -129,19 +152,23 @@ function hold(id, height) {
 function createLine() {
   const node = el("tr");
   let drawn = "";
-  node.addEventListener("click", openRow);
+  /** @type {Line | null} */
+  let now = null;
+  node.addEventListener("click", (/** @type {MouseEvent} */ event) => now && openRow(event, now));
   return {
     node,
     /** @param {Line} line */
-    update({ index, row, shown, isFound }) {
-      setAttribute(node, "aria-rowindex", String(index + 2));
+    update(line) {
+      now = line;
+      const { index, row, shown, isFound } = line;
+      setAttribute(node, "aria-rowindex", String(index + 1 + headRows(shown.place)));
       setAttribute(node, "class", isFound ? "found" : null);
       const { columns, place } = shown;
       const look = row === null ? `waiting ${columns.length}` : JSON.stringify([row, place.wrap, columns.map(({ id }) => id)]);
       if (look === drawn) return;
       drawn = look;
-      const cells = columns.map((column) => (row === null ? waitingCell(column, index) : cell(column, row, index, place)));
-      node.replaceChildren(...cells);
+      node.replaceChildren(...columns.map((column) => (row === null ? waitingCell(column, index) : cell(column, row, index, place))));
+      columns.forEach((_, at) => isFirstOf(columns, at, place) && node.children[at].classList.add("first"));
     },
   };
 }
@@ -152,26 +179,60 @@ function waitingCell(column, index) {
   return el("td", { class: "waiting" });
 }
 
-/** @param {Column} column @param {AnswerRow} row @param {number} index @param {TablePlace} place */
+/** @param {Column} column @param {Row} row @param {number} index @param {TablePlace} place */
 function cell(column, row, index, place) {
   const text = cellText(column, row);
   if (column.kind === "id") {
-    const href = `index.html?${new URLSearchParams({ batch: place.batch, line: String(row.line) })}`;
+    const href = addressOf(row, Math.max(0, row.answers.findIndex(Boolean)), place);
     return el("th", { scope: "row", title: text }, el("span", { class: "at" }, String(index + 1)), el("a", { class: "mono", href }, text));
   }
+  const answer = row.answers[column.batch];
+  if (answer === null) return el("td", { class: "absent" });
   if (column.kind === "state") {
     const state = el("span");
-    setState(state, requestState(row.status));
+    setState(state, requestState(answer.status));
     return el("td", {}, state);
   }
   const title = text.length > 12 ? text : null;
   return el("td", { class: column.kind === "number" ? "num" : null, title }, place.wrap && column.kind !== "number" ? el("div", {}, text) : text);
 }
 
-/** A click anywhere on a row follows its link, unless it ended the selecting of text.
- * @param {MouseEvent} event */
-function openRow(event) {
+/** Where the answer of one of the batches is shown with all that belongs to it.
+ * @param {Row} row @param {number} batch @param {TablePlace} place */
+function addressOf(row, batch, place) {
+  return `index.html?${new URLSearchParams({ batch: place.batches[batch], line: String(row.answers[batch]?.line) })}`;
+}
+
+/** A click anywhere on a row leads to the answer that is there, unless it ended the selecting of text.
+ * @param {MouseEvent} event @param {Line} line */
+function openRow(event, { row, shown }) {
   const target = /** @type {Element} */ (event.target);
-  if (target.closest("a") || getSelection()?.isCollapsed === false) return;
-  /** @type {Element} */ (event.currentTarget).querySelector("a")?.click();
+  const cell = /** @type {HTMLTableCellElement | null} */ (target.closest("td"));
+  if (row === null || target.closest("a") || getSelection()?.isCollapsed === false) return;
+  const batch = cell ? shown.columns[cell.cellIndex].batch : 0;
+  if (row.answers[batch]) location.assign(addressOf(row, batch, shown.place));
+  else /** @type {Element} */ (event.currentTarget).querySelector("a")?.click();
+}
+
+/** Sizes that only the running page knows are rules of a style sheet of their own: the policy forbids style attributes.
+ * @type {CSSStyleSheet | null} */
+let sheet = null;
+/** @type {Map<string, CSSStyleRule>} */
+const rules = new Map();
+
+/** @param {string} selector @param {Record<string, number>} lengths property → pixels */
+export function setLengths(selector, lengths) {
+  const rule = rules.get(selector) ?? newRule(selector);
+  for (const [name, pixels] of Object.entries(lengths)) {
+    const value = `${pixels}px`;
+    if (rule.style.getPropertyValue(name) !== value) rule.style.setProperty(name, value);
+  }
+}
+
+/** @param {string} selector */
+function newRule(selector) {
+  if (sheet === null) document.adoptedStyleSheets = [...document.adoptedStyleSheets, (sheet = new CSSStyleSheet())];
+  const rule = /** @type {CSSStyleRule} */ (sheet.cssRules[sheet.insertRule(`${selector} {}`, sheet.cssRules.length)]);
+  rules.set(selector, rule);
+  return rule;
 }

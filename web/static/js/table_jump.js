@@ -1,36 +1,30 @@
-// Finds the row that somebody names, by its number or by its custom_id: its place among all that match, in the order shown.
+// Goes to the row that somebody names, by its number or by how its custom_id begins: among all that match, in the order shown.
 
-import { callJson } from "./api.js";
-import { pagePath, questionsBefore } from "./table_place.js";
+import { byId, setText } from "./dom.js";
+import { integer } from "./format.js";
+import { questionOf } from "./table_place.js";
+import { findRow } from "./table_reading.js";
 
-/** @typedef {import("./columns.js").Column} Column */
-/** @typedef {import("./wire.js").AnswerTable} AnswerTable */
-/** @typedef {import("./wire.js").AnswerRow} AnswerRow */
+let jumps = 0;
 
-/**
- * @param {import("./table_place.js").TablePlace} place @param {string} prefix how the custom_id begins
- * @param {{ order: Column | undefined, isWhole: boolean }} shown the column of the order; whether these are all lines of the file
- * @returns {Promise<{ index: number, customId: string } | null>} `index` counted from 0; null: there is none
- */
-export async function findRow(place, prefix, { order, isWhole }) {
-  /** @type {AnswerTable} */
-  const found = await callJson(pagePath({ ...place, customId: prefix }, order?.path ? [order.path] : [], 0, 1));
-  const row = found.data[0];
-  if (!row) return null;
-  if (isWhole && place.sort === "line") return { index: row.line - 1, customId: row.custom_id };
-  const before = questionsBefore(place, { line: row.line, value: order ? valueIn(order, row) : row.line });
-  const totals = await Promise.all(before.map(async (question) => (await callJson(pagePath(question, [], 0, 1))).total));
-  return { index: totals.reduce((sum, total) => sum + total, 0), customId: row.custom_id };
+/** @param {{ place: () => import("./table_place.js").TablePlace, total: number, go: (index: number, options: { mark: boolean }) => void }} shown */
+export async function jump({ place, total, go }) {
+  const field = byId("jump-to");
+  const word = field.value.trim();
+  if (total === 0 || word === "") return field.focus();
+  const mine = (jumps += 1);
+  const asked = questionOf(place());
+  const isRow = byId("jump-kind").value === "row";
+  const index = isRow ? rowNumber(word, total) : await findRow(place(), word);
+  if (mine !== jumps || asked !== questionOf(place())) return; // another jump or question has overtaken this one
+  setText(byId("announce"), index === null ? "No such row" : `Row ${integer(index + 1)}`);
+  field.setCustomValidity(index !== null ? "" : isRow ? `A number from 1 to ${integer(total)}` : "No custom_id here begins like this");
+  field.reportValidity();
+  if (index !== null) go(index, { mark: true });
 }
 
-/** @param {Column} column @param {AnswerRow} row */
-function valueIn({ id, path }, row) {
-  if (path !== null) return row.values[path];
-  return id === "answer" ? row.text : row[/** @type {keyof AnswerRow} */ (id)];
-}
-
-/** @param {string} word what somebody typed @param {number} total */
-export function rowNumber(word, total) {
+/** @param {string} word what somebody typed @param {number} total @returns {number | null} counted from 0 */
+function rowNumber(word, total) {
   const number = Number(word.replaceAll(",", ""));
-  return Number.isInteger(number) && number >= 1 && number <= total ? { index: number - 1, customId: "" } : null;
+  return Number.isInteger(number) && number >= 1 && number <= total ? number - 1 : null;
 }

@@ -5,8 +5,9 @@ import { byId, el, icon, setAttribute } from "./dom.js";
 import { compact, integer, percent } from "./format.js";
 import { messageOf } from "./page.js";
 import { valueOf, withConditions, withoutColumn, withValue } from "./results_place.js";
+import { fullName } from "./table_frame.js";
+import { setLengths } from "./table_grid.js";
 import { distributionPath } from "./table_place.js";
-import { setLengths } from "./table_sheet.js";
 
 /** @typedef {import("./columns.js").Column} Column */
 /** @typedef {import("./table_place.js").TablePlace} TablePlace */
@@ -37,8 +38,8 @@ export function createMenu(actions) {
       act();
     };
     const go = (/** @type {import("./results_place.js").Place} */ place) => close(() => actions.go(place))();
-    const parts = [el("h2", { class: "break" }, column.title), orders(column, actions.place, go), filterForm(column, actions.place, go)];
-    if (!["id", "answer"].includes(column.kind) && column.id !== "line") parts.push(values(column, go));
+    const parts = [el("h2", { class: "break" }, fullName(column, actions.place())), orders(column, actions.place, go), filterForm(column, actions.place, go)];
+    if (!["id", "answer"].includes(column.kind) && !/^(\d\.)?line$/.test(column.id)) parts.push(values(column, go));
     if (column.kind !== "id") {
       const button = (/** @type {string} */ name, /** @type {string} */ word, /** @type {() => void} */ act) => {
         const node = el("button", { type: "button" }, name && icon(name), word);
@@ -68,7 +69,7 @@ export function createMenu(actions) {
     /** @param {Column} column @param {HTMLElement} opener */
     open(column, opener) {
       popover.replaceChildren(...contentOf(column));
-      setAttribute(popover, "aria-label", `Column ${column.title}`);
+      setAttribute(popover, "aria-label", `Column ${fullName(column, actions.place())}`);
       const box = opener.getBoundingClientRect();
       popover.showPopover();
       const left = Math.max(8, Math.min(box.left, document.documentElement.clientWidth - popover.offsetWidth - 8));

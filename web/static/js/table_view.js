@@ -1,67 +1,65 @@
 // Many answers as a table: the server filters, sorts and pages; the address says all that is shown.
 
 import { ApiError, bindDownload } from "./api.js";
-import { batchesWithAnswers, fillPicker } from "./batch_picker.js";
 import { isOpen } from "./batches.js";
 import { chosenColumns, columnsOf, defaultColumns, moved } from "./columns.js";
 import { byId, el, setAttribute, setText } from "./dom.js";
 import { integer } from "./format.js";
-import { createNotice, messageOf, visit } from "./page.js";
+import { createNotice, messageOf, onDemand, visit } from "./page.js";
 import { createPoller } from "./poller.js";
-import { createChooser } from "./table_chooser.js";
+import { nextSort } from "./results_place.js";
+import { bindTools, drawState, drawTools } from "./table_frame.js";
 import { createGrid } from "./table_grid.js";
-import { findRow, rowNumber } from "./table_jump.js";
-import { createMenu } from "./table_menu.js";
-import { exportPath, nextSort, questionOf, tableAddress, tablePlaceOf } from "./table_place.js";
-import { createReading, readBatch } from "./table_reading.js";
-import { drawState, drawTools } from "./table_state.js";
-import { drawChips, drawChoices, withoutFilters } from "./table_words.js";
+import { exportPath, isJoined, isNarrowed, tableAddress, tablePlaceOf } from "./table_place.js";
+import { createReading, readBatches } from "./table_reading.js";
 
 /** @typedef {import("./table_place.js").TablePlace} TablePlace */
-/** @typedef {import("./columns.js").Column} Column */
 
 const RUNNING_MS = 5000;
 const INDEXING_MS = 800;
-const TYPING_PAUSE_MS = 60;
 const RESTING_MS = 250;
 const FIRST_ROWS = 60;
 
 let place = tablePlaceOf(location.search);
-/** @type {import("./wire.js").Batch | null} */
-let batch = null;
-/** @type {Column[]} */
-let offered = [];
-/** @type {string[]} */
-let usual = [];
-/** @type {import("./table_reading.js").Extent | null} */
-let extent = null;
+/** @type {import("./wire.js").Batch[]} those of the table that are read */
+let batches = [];
+let offered = /** @type {import("./columns.js").Column[]} */ ([]);
+let usual = /** @type {string[]} */ ([]);
+let extent = /** @type {import("./table_reading.js").Extent | null} */ (null);
 /** @type {number | null} the row that the coming rows shall begin with */
 let toRow = null;
 /** @type {ReturnType<typeof setTimeout> | undefined} */
 let resting;
-/** Whether the latest reading failed. */
-let isWrong = false;
-let jumps = 0;
+let isWrong = false; // whether the latest reading failed
+/** What was needed so far of what is fetched on demand.
+ * @type {{ chooser?: ReturnType<typeof import("./table_chooser.js").createChooser>, choice?: ReturnType<typeof import("./table_batches.js").createBatchChoice>,
+ *   words?: typeof import("./table_words.js"), groups?: typeof import("./table_groups.js") }} */
+const there = {};
 
 const retry = el("button", { type: "button" }, "Try again");
 const notice = createNotice({ buttons: [retry] });
+const aside = createNotice({ closable: true });
 const reading = createReading({ onRows: showRows, onFail: failed });
 const grid = createGrid({
   sort: (id) => go({ ...place, sort: nextSort(place.sort, id) }),
-  open: (column, opener) => menu.open(column, opener),
+  open: (column, opener) => void menu().then((made) => made.open(column, opener)).catch(say),
   size: (id, width) => go({ ...place, widths: { ...place.widths, [id]: width } }, "replace"),
   move: (id, beside) => setColumns(moved(shownIds(), id, shownIds().indexOf(beside))),
   scrolled,
 });
-const menu = createMenu({
+const poller = createPoller({ work: load, onDone: right, onFail: failed });
+const menu = onDemand(async () => (await import("./table_menu.js")).createMenu({
   place: () => place,
   go: (changed) => go({ ...place, ...changed }),
   hide: (id) => setColumns(shownIds().filter((other) => other !== id)),
   shift: (id, by) => setColumns(moved(shownIds(), id, shownIds().indexOf(id) + by)),
-  isLogical: ({ path }) => path !== null && grid.rows().some((row) => typeof row.values[path] === "boolean"),
-});
-const chooser = createChooser({ choose: setColumns });
-const poller = createPoller({ work: load, onDone: right, onFail: failed });
+  isLogical: ({ path, batch }) => path !== null && grid.rows().some(({ answers }) => typeof answers[batch]?.values[path] === "boolean"),
+}));
+const chooser = onDemand(async () => (there.chooser = (await import("./table_chooser.js")).createChooser({ choose: setColumns })));
+const choice = onDemand(async () => (there.choice = (await import("./table_batches.js")).createBatchChoice({ choose })));
+const words = onDemand(async () => (there.words = await import("./table_words.js")));
+const jumping = onDemand(() => import("./table_jump.js"));
+const several = onDemand(async () => (there.groups = await import("./table_groups.js")));
 
 function columns() {
   return chosenColumns(offered, place.columns ?? usual);
@@ -71,8 +69,9 @@ function shownIds() {
   return columns().map(({ id }) => id);
 }
 
+/** As the API has them. */
 function paths() {
-  return columns().flatMap(({ path }) => path ?? []);
+  return columns().flatMap(({ path, batch }) => (path === null ? [] : isJoined(place) ? `${batch + 1}.${path}` : path));
 }
 
 /** @param {string[] | null} ids null: the usual ones */
@@ -105,16 +104,19 @@ async function ask() {
   }
 }
 
-/** One turn: the batch, its fields, and the rows again.
+/** One turn: the batches, their fields, and the rows again.
  * @param {AbortSignal} signal */
 async function load(signal) {
-  if (!place.batch) return;
-  const found = await readBatch(place, signal);
-  batch = found.batch;
-  offered = columnsOf(found.fields);
+  if (place.batches.length === 0) return;
+  const joining = isJoined(place) ? await several() : null;
+  const { batches: found, fields } = await readBatches(place, signal);
+  batches = found;
+  offered = joining ? joining.joinedColumns(fields) : columnsOf(fields[0]);
   const isSettled = usual.some((id) => offered.find((column) => column.id === id)?.path);
-  if (!isSettled) usual = defaultColumns(offered, { hasFailures: batch.request_counts.failed > 0 });
+  const facts = { hasFailures: batches.some((batch) => batch.request_counts.failed > 0) };
+  if (!isSettled) usual = joining ? joining.joinedDefaults(fields, facts) : defaultColumns(offered, facts);
   await ask();
+  await joining?.match(place, { isComplete: extent?.complete ?? false, notice: aside }, signal);
 }
 
 /** @param {import("./table_reading.js").Extent} table */
@@ -124,7 +126,7 @@ function showRows({ total, indexed, complete }) {
   if (toRow !== null) grid.scrollTo(toRow);
   toRow = null;
   scrolled();
-  poller.every(!complete ? INDEXING_MS : batch && isOpen(batch) ? RUNNING_MS : 0);
+  poller.every(!complete ? INDEXING_MS : batches.some(isOpen) ? RUNNING_MS : 0);
 }
 
 /** @param {unknown} error */
@@ -155,18 +157,24 @@ function right() {
 
 function draw() {
   drawControls();
-  if (extent) grid.draw({ place, columns: columns(), total: extent.total, row: reading.row });
+  if (!extent) return;
+  there.groups?.drawGroups(batches, columns());
+  grid.draw({ place, columns: columns(), total: extent.total, row: reading.row });
 }
 
 /** Everything around the rows. */
 function drawControls() {
   drawTools(place);
-  drawState({ place, batch, extent, isLoading: place.batch !== "" && extent === null && !isWrong });
+  drawState({ place, batches, extent, isLoading: place.batches.length > 0 && extent === null && !isWrong });
   setText(byId("columns-count"), `${columns().length} of ${offered.length}`);
-  chooser.update(offered, shownIds());
-  drawChips(place, (changed) => go({ ...place, ...changed }));
+  there.groups?.drawHaving(place);
+  there.chooser?.update(offered, shownIds(), place.batches.length);
+  there.words?.drawChips(place, (changed) => go({ ...place, ...changed }));
+  there.choice?.update(place.batches, batches).catch(say);
+  if (!there.words && isNarrowed(place)) void words().then(drawControls, say);
+  if (!there.choice && isJoined(place)) void choice().then(drawControls, say);
   for (const format of /** @type {const} */ (["csv", "jsonl"])) {
-    if (extent) bindDownload(byId(format), exportPath(place, paths(), format), `${place.batch}_answers.${format}`, say);
+    if (extent) bindDownload(byId(format), exportPath(place, paths(), format), `${place.batches.join("_")}_answers.${format}`, say);
   }
 }
 
@@ -188,82 +196,54 @@ function rememberRow() {
   visit(tableAddress(place), "replace");
 }
 
-/** @param {SubmitEvent} event */
-async function jump(event) {
-  event.preventDefault();
-  const word = byId("jump-to").value.trim();
-  if (!extent || word === "") return byId("jump-to").focus();
-  const order = offered.find(({ id }) => id === place.sort.replace(/^-/, ""));
-  const isWhole = extent.total === batch?.request_counts.total;
-  const isRow = byId("jump-kind").value === "row";
-  const mine = (jumps += 1);
-  const asked = questionOf(place);
-  const found = isRow ? rowNumber(word, extent.total) : await findRow(place, word, { order, isWhole });
-  if (mine !== jumps || asked !== questionOf(place)) return; // another jump or question has overtaken this one
-  setText(byId("announce"), found ? `Row ${integer(found.index + 1)} ${found.customId}` : "No such row");
-  byId("jump-to").setCustomValidity(found ? "" : isRow ? `A number from 1 to ${integer(extent.total)}` : "No custom_id here begins like this");
-  byId("jump-to").reportValidity();
-  if (found) grid.scrollTo(found.index, { mark: true });
+/** Other batches, or the first.
+ * @param {string[]} ids */
+async function choose(ids) {
+  const { withBatches } = await several();
+  place = withBatches(place, ids);
+  visit(tableAddress(place));
+  start();
 }
 
-/** Another batch, or the first. */
 function start() {
   reading.forget();
   right();
-  batch = extent = null;
-  offered = columnsOf([]);
-  usual = [];
-  toRow = null;
-  byId("picker").value = place.batch;
+  [batches, usual, offered] = [[], [], columnsOf([])];
+  extent = toRow = null;
   drawControls();
-  poller.every(place.batch ? RUNNING_MS : 0);
-  if (place.batch) void poller.now();
+  poller.every(place.batches.length > 0 ? RUNNING_MS : 0);
+  if (place.batches.length > 0) void poller.now();
+  else void offer().catch(say);
+}
+
+/** Batches to choose from, for whoever came without one. */
+async function offer() {
+  const [{ list }, { drawChoices }] = await Promise.all([choice(), words()]);
+  drawControls();
+  drawChoices(await list());
 }
 
 function arrive() {
-  const before = place.batch;
+  const before = String(place.batches);
   place = tablePlaceOf(location.search);
-  if (place.batch !== before) return start();
+  if (String(place.batches) !== before) return start();
   if (!reading.answers(place, paths())) return void ask().catch(failed);
   draw();
   grid.scrollTo(place.row);
 }
 
-/** @type {ReturnType<typeof setTimeout> | undefined} */
-let typing;
-function search() {
-  clearTimeout(typing);
-  if (byId("search").value !== place.text) go({ ...place, text: byId("search").value }, "replace");
-}
-byId("search").addEventListener("input", () => {
-  clearTimeout(typing);
-  typing = setTimeout(search, TYPING_PAUSE_MS);
+bindTools({ place: () => place, go });
+byId("jump").addEventListener("submit", (/** @type {SubmitEvent} */ event) => {
+  event.preventDefault();
+  void jumping().then(({ jump }) => jump({ place: () => place, total: extent?.total ?? 0, go: grid.scrollTo })).catch(say);
 });
-byId("search").addEventListener("change", search); // left before the pause
-byId("status").addEventListener("change", () => go({ ...place, status: byId("status").value }));
-byId("wrap").addEventListener("click", () => go({ ...place, wrap: !place.wrap }));
-byId("clear").addEventListener("click", () => go(withoutFilters(place)));
-byId("jump").addEventListener("submit", (/** @type {SubmitEvent} */ event) => void jump(event).catch(say));
-byId("jump-to").addEventListener("input", () => byId("jump-to").setCustomValidity(""));
-byId("picker").addEventListener("change", () => {
-  place = tablePlaceOf(`?${new URLSearchParams({ batch: byId("picker").value })}`);
-  visit(tableAddress(place));
-  start();
+byId("chooser").addEventListener("beforetoggle", (/** @type {ToggleEvent} */ event) => {
+  if (event.newState !== "open" || there.chooser?.isOpening()) return;
+  event.preventDefault();
+  void chooser().then((made) => (drawControls(), made.open()), say);
 });
+byId("add-batch").addEventListener("click", () => void choice().then((made) => (drawControls(), made.add()), say));
+for (const reaching of ["pointerenter", "focusin"]) byId("pickers").addEventListener(reaching, () => there.choice || void choice().then(drawControls, say), { capture: true });
 retry.addEventListener("click", () => void poller.now());
 addEventListener("popstate", arrive);
-addEventListener("keydown", (event) => {
-  const target = { "/": "search", g: "jump-to" }[event.key];
-  const isTyping = /** @type {Element} */ (event.target).closest("input, textarea, select, dialog, [popover]") !== null;
-  if (!target || isTyping || event.ctrlKey || event.metaKey || event.altKey || !place.batch) return;
-  event.preventDefault();
-  byId(target).focus();
-});
 start();
-try {
-  const batches = await batchesWithAnswers();
-  fillPicker(byId("picker"), batches, place.batch || null);
-  drawChoices(batches);
-} catch (error) {
-  if (!place.batch) notice.say("bad", messageOf(error));
-}

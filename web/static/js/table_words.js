@@ -1,34 +1,15 @@
-// What stands around the rows of a table: the filters in words, why it is empty, which batches there are.
+// The filters of a table in words, and which batches there are for whoever came without one.
 
 import { displayName, isOpen } from "./batches.js";
 import { byId, el, icon, mirror, setAttribute, setText, show } from "./dom.js";
 import { integer, when } from "./format.js";
-import { chipsOf, isFiltered } from "./results_place.js";
+import { chipsOf } from "./results_place.js";
+import { isJoined } from "./table_place.js";
 
 /** @typedef {import("./table_place.js").TablePlace} TablePlace */
 /** @typedef {import("./wire.js").Batch} Batch */
-/** @typedef {{ title: string, text: string, clear?: boolean }} EmptyWords */
 
 const OFFERED_BATCHES = 8;
-
-/** Why there is no row to see; null when there are rows.
- * @param {TablePlace} place @param {import("./table_reading.js").Extent | null} extent null: nothing could be read @param {Batch | null} batch
- * @returns {EmptyWords | null} */
-export function emptyWords(place, extent, batch) {
-  if (!place.batch) return { title: "Choose a batch", text: "Each answer is a row; the fields of its JSON are columns to sort and filter by." };
-  if (extent === null) return { title: "No rows could be read", text: "The message above says why.", clear: isFiltered(place) || place.sort !== "line" };
-  if (extent.total > 0) return null;
-  if (isFiltered(place)) return { title: "No answer matches", text: "Every answer of this batch is left out by the filters.", clear: true };
-  if (!extent.complete) return { title: "Reading the answers …", text: "They appear here as they are indexed." };
-  if (batch && isOpen(batch)) return { title: "No answers yet", text: "This batch has not answered anything so far. Answers appear here as they come." };
-  return { title: "This batch has no answers", text: "It ended before its first request was answered." };
-}
-
-/** All rows in the order of the file.
- * @param {TablePlace} place @returns {TablePlace} */
-export function withoutFilters(place) {
-  return { ...place, text: "", customId: "", status: "", code: "", where: [], sort: "line" };
-}
 
 /** @typedef {{ chip: import("./results_place.js").Chip, go: (place: import("./results_place.js").Place) => void }} ChipItem */
 
@@ -37,6 +18,7 @@ export function withoutFilters(place) {
 export function drawChips(place, go) {
   const chips = chipsOf(place).filter(({ key }) => key !== "text" && key !== "status");
   show(byId("chips"), chips.length > 0);
+  if (isJoined(place)) for (const chip of chips) chip.label = chip.label.replace(/^(\d)\.(.*)$/s, (_, number, name) => `${name} of ${"ABCD"[number - 1]}`);
   mirror(byId("chips-list"), chips.map((chip) => ({ chip, go })), ({ chip }) => chip.key, () => {
     const label = document.createTextNode("");
     const value = el("b");

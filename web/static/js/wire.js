@@ -60,7 +60,10 @@
  *   finish_reason: string | null, error_code: string | null, input_tokens: number, output_tokens: number,
  *   seconds: number | null, text: string, is_cut: boolean, values: Record<string, any>,
  * }} AnswerRow
- * @typedef {{ data: AnswerRow[], total: number, offset: number, indexed: number, complete: boolean }} AnswerTable
+ * @typedef {{ custom_id: string, answers: (AnswerRow | null)[] }} JoinedRow
+ * @typedef {{ total: number, offset: number, indexed: number, complete: boolean, found: number | null }} AnswerPage
+ * @typedef {AnswerPage & { data: AnswerRow[] }} AnswerTable
+ * @typedef {AnswerPage & { data: JoinedRow[] }} JoinedTable
  * @typedef {RequestRow & {
  *   request: any, response: any, text: string | null, previous: number | null, next: number | null,
  * }} AnswerDetail
