@@ -181,8 +181,10 @@ class AnyHistory(RuleBasedStateMachine):
 
     @rule(seconds=st.sampled_from([1, 5, 61, 61, 301, 3601, 90_000]))
     def the_clock_goes_on(self, seconds: int) -> None:
-        """Nobody had a turn meanwhile, and no worker a heartbeat: a suspended machine, or a clock that was set."""
+        """Nobody had a turn meanwhile, and no worker a heartbeat: a suspended machine, or a clock that was set. The API
+        is the first that looks at it."""
         self.world.now += seconds
+        housekeeping.sweep(self.world.api, now=self.world.now)
 
     @rule(seconds=st.sampled_from([1, 61, 3601]))
     def the_clock_is_set_back(self, seconds: int) -> None:

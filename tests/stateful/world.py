@@ -55,7 +55,7 @@ _SECONDS_OF_A_TURN = (
     5  # at rest; a device that fails is started again after a minute, a lost worker found after one
 )
 _AN_HOUR_AND_MORE = 3601
-_CLOCK_SET_BACK_BEFORE_TURNS = (2, 4, 6)  # lines wait for their second attempt then
+_CLOCK_SET_BACK_BEFORE_TURNS = range(2, 6)  # lines wait for their second attempt then
 
 
 @contextmanager
