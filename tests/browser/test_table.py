@@ -392,11 +392,11 @@ _OF_TWO = {
         "!location.search.includes('having') && has('candidate-00101')",
     ),
     "sort the other way": ("heads('score')[1].click()", "has('candidate-00032')"),
+    "back to the file's order": ("heads('score')[1].click()", "has('candidate-00003')"),
     "jump to a custom_id": (
         "document.getElementById('jump-kind').value = 'id'; " + _JUMP.format("candidate-3210"),
         "rows.querySelector('.found')?.textContent.includes('candidate-32100')",
     ),
-    "back to the file's order": ("heads('score')[1].click()", "has('candidate-00003')"),
 }
 
 
