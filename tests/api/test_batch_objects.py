@@ -37,7 +37,7 @@ STATES: dict[str, set[str]] = {
     "pending": set(),
     "in_progress": {"in_progress"},
     "completed": {"in_progress", "finalizing", "completed"},
-    "failed": {"in_progress", "failed"},
+    "failed": {"failed"},  # its model cannot be loaded: nobody has begun it
     "expired": {"in_progress", "expires", "expired"},
     "cancelling": {"cancelling"},
     "cancelled": {"in_progress", "cancelling", "cancelled"},
