@@ -26,7 +26,7 @@ def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+def time_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
     """A call that looks through answers has a minute for it instead of part of a second: what a slow machine leaves for
     the next call is not what tests of an answer are about."""
     refresh = Indexes.refresh

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from batch_app.settings import Settings
-from tests.api.conftest import patient
+from tests.api.conftest import time_for_all
 from tests.api.served import Api, default_app
 
-__all__ = ["api", "patient"]
+__all__ = ["api", "time_for_all"]
 
 
 @pytest.fixture

@@ -1,5 +1,5 @@
 """The API in this process, as the tests of its contract have it."""
 
-from tests.api.conftest import api, empty_database, patient, serve
+from tests.api.conftest import api, empty_database, serve, time_for_all
 
-__all__ = ["api", "empty_database", "patient", "serve"]
+__all__ = ["api", "empty_database", "serve", "time_for_all"]
