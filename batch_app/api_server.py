@@ -20,7 +20,17 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 
 from batch_app import __version__
-from batch_app.api import batches, comparing, document, errors, files, reading, system, webhooks
+from batch_app.api import (
+    batches,
+    comparing,
+    document,
+    errors,
+    files,
+    joined_tables,
+    reading,
+    system,
+    webhooks,
+)
 from batch_app.api.context import Context
 from batch_app.api.etags import Etags
 from batch_app.api.guards import Guards, origin_pattern
@@ -92,7 +102,7 @@ def create_app(settings: Settings, *, gpu_reader: GpuReader = read_gpu) -> FastA
     )
     app.state.context = context
     errors.install(app)
-    for module in (batches, reading, comparing, files, system, webhooks):
+    for module in (batches, reading, comparing, joined_tables, files, system, webhooks):
         app.include_router(module.router)
     document.install(app)
     return app

@@ -102,10 +102,10 @@ def list_answers(
         rows = table.rows(asked, columns=columns, offset=offset, limit=limit)
         return AnswerTable(
             data=[row for _, [answer] in rows if (row := answer_row(answer))],
-            total=table.count(asked),
+            total=(total := table.count(asked)),
             offset=offset,
             found=table.place_of(find, asked) if find else None,
-            indexed=table.count(),
+            indexed=table.count() if asked.narrows else total,
             complete=complete,
         )
 

@@ -158,6 +158,12 @@ class ComparisonObject(Indexed):
     )
 
 
+class FieldChanges(WireObject):
+    object: Literal["comparison.changes"] = "comparison.changes"
+    field: str
+    changes: list[SideChange]
+
+
 class ComparedAnswer(WireObject):
     line: int
     status: RequestStatus

@@ -1,7 +1,6 @@
 """Two to four batches side by side, joined by custom_id in SQL. The first is the baseline."""
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
@@ -10,9 +9,9 @@ from pysqlite3 import dbapi2
 
 from batch_app.errors import BadQueryError
 from batch_app.reading.index import Field, fields_of
-from batch_app.reading.joins import IN_ORDER, everywhere, joined, schemas_of
+from batch_app.reading.joins import IN_ORDER, everywhere, joined, rows_of, schemas_of
 from batch_app.reading.questions import literal
-from batch_app.reading.tables import Bin, histogram
+from batch_app.reading.tables import Bin, spread
 
 Only = Literal["all", "different", "same", "unmatched", "flipped"]
 _MOST_VALUES: Final = 12
@@ -51,7 +50,7 @@ class Comparison:
     """Indexes attached as `Indexes.reading` does it. Raises BadQueryError for a field that no answer has."""
 
     def __init__(self, connection: dbapi2.Connection, batches: int) -> None:
-        self._connection, self._run = connection, connection.execute
+        self._run = connection.execute
         self._schemas = schemas_of(batches)
         self._fields = [{one.path: one for one in fields_of(connection, schema)} for schema in self._schemas]
 
@@ -81,25 +80,22 @@ class Comparison:
     def change(self, path: str, other: int, *, bins: int) -> FieldChange:
         """Of the requests whose answers both have the field."""
         one, two = self._value(path, 0, "a"), self._value(path, other, "b")
-        pairs = (
-            f"(SELECT {one} AS one, {two} AS two FROM main.answers a "
-            f"JOIN {self._schemas[other]}.answers b USING (custom_id)) WHERE one IS NOT NULL AND two IS NOT NULL"
-        )
-        both, equal, first, second, low, high = self._run(
-            "SELECT count(*), coalesce(sum(one = two), 0), avg(one), avg(two), min(two - one), max(two - one) "
-            f"FROM {pairs}"
-        ).fetchone()
-        if all(self._fields[side][path].is_number for side in (0, other)):
-            if low is None:
-                return FieldChange(both, equal, first, second)
-            spread = histogram(
-                self._connection, "two - one", f"FROM {pairs}", (), low=low, high=high, bins=bins
-            )
-            return FieldChange(both, equal, first, second, spread)
-        agreement = self._run(
-            f"SELECT one, two, count(*) FROM {pairs} GROUP BY 1, 2 ORDER BY 3 DESC LIMIT {_MOST_VALUES**2}"
+        pairs = self._run(
+            f"WITH pairs AS MATERIALIZED (SELECT {one} AS one, {two} AS two FROM main.answers a "
+            f"JOIN {self._schemas[other]}.answers b USING (custom_id)) "  # so that the JSON is looked into once
+            "SELECT one, two, count(*) FROM pairs WHERE one IS NOT NULL AND two IS NOT NULL "
+            "GROUP BY 1, 2 ORDER BY 3 DESC"
         ).fetchall()
-        return FieldChange(both, equal, agreement=[tuple(row) for row in agreement])
+        both = sum(count for _, _, count in pairs)
+        equal = sum(count for one, two, count in pairs if one == two)
+        if not all(self._fields[side][path].is_number for side in (0, other)):
+            return FieldChange(both, equal, agreement=[tuple(pair) for pair in pairs[: _MOST_VALUES**2]])
+        if not pairs:
+            return FieldChange(both, equal)
+        first, second = (sum(pair[side] * pair[2] for pair in pairs) / both for side in (0, 1))
+        return FieldChange(
+            both, equal, first, second, spread([(two - one, count) for one, two, count in pairs], bins)
+        )
 
     def count(self, only: Only, path: str | None = None) -> int:
         return int(
@@ -108,33 +104,37 @@ class Comparison:
 
     def rows(
         self, only: Only, *, path: str | None, by_change: bool, descending: bool, offset: int, limit: int
-    ) -> Iterator[tuple[str, list[dict[str, Any] | None]]]:
-        """(custom_id, its answer in each batch or None), in the order of the baseline or by how `path` changed."""
-        sides = [
-            ", ".join(
-                [
-                    *(f"a{n}.{name}" for name in _SIDE),
-                    f"a{n}.json -> {literal(self._field(path, n).place)}" if path else "NULL",
-                ]
-            )
-            for n in range(len(self._schemas))
-        ]
-        direction = "DESC" if descending else "ASC"
-        order = IN_ORDER
-        if by_change:
-            if path is None:
-                raise BadQueryError("to sort by change, name the field that changes")
-            order = (
-                f"{self._value(path, 1, 'a1')} - {self._value(path, 0, 'a0')} {direction} NULLS LAST, {order}"
-            )
-        query = (
-            f"SELECT k.custom_id, {', '.join(sides)} {joined(self._schemas)} WHERE {self._only(only, path)} "
-            f"ORDER BY {order} LIMIT ? OFFSET ?"
+    ) -> tuple[list[tuple[str, list[dict[str, Any] | None]]], int]:
+        """A page of (custom_id, its answer in each batch or None), in the order of the baseline or by how `path`
+        changed; and how many rows there are in all."""
+        if by_change and path is None:
+            raise BadQueryError("to sort by change, name the field that changes")
+        number = range(len(self._schemas))
+        change = f"{self._value(path, 1, 'a1')} - {self._value(path, 0, 'a0')}" if path and by_change else "0"
+        in_order = f"change {'DESC' if descending else 'ASC'} NULLS LAST, {IN_ORDER}"
+        # Of the other rows nothing but what decides is looked up. To count those of a kind is to look at all answers
+        # again: their number comes with the page.
+        total = "0" if only == "all" else "count(*) OVER ()"
+        page = (
+            f"SELECT k.custom_id, k.side, k.line, {change} AS change, {total} AS total "
+            f"{joined(self._schemas, () if only == 'all' and not by_change else None)} "
+            f"WHERE {self._only(only, path)} ORDER BY {in_order} LIMIT ? OFFSET ?"
         )
-        width = len(_SIDE) + 1
-        for row in self._run(query, (limit, offset)):
-            parts = [row[1 + n * width : 1 + (n + 1) * width] for n in range(len(self._schemas))]
-            yield row[0], [_answer(part) for part in parts]
+        shown = [
+            f"a{n}.{name}"
+            if name
+            else f"a{n}.json -> {literal(self._field(path, n).place)}"
+            if path
+            else "NULL"
+            for n in number
+            for name in (*_SIDE, "")
+        ]
+        query = f"SELECT k.custom_id, k.total, {', '.join(shown)} {rows_of(page, self._schemas)} ORDER BY {in_order}"
+        found, width = self._run(query, (limit, offset)).fetchall(), len(_SIDE) + 1
+        rows = [
+            (row[0], [_answer(row[2 + n * width : 2 + (n + 1) * width]) for n in number]) for row in found
+        ]
+        return rows, (found[0][1] if found else 0) or self.count(only, path)
 
     def _only(self, only: Only, path: str | None) -> str:
         others = range(1, len(self._schemas))

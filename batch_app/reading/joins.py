@@ -23,7 +23,7 @@ def joined(schemas: Sequence[str], sides: Collection[int] | None = None) -> str:
 
 
 def rows_of(page: str, schemas: Sequence[str]) -> str:
-    """A FROM clause of all that the batches have for the keys that the query `page` selects."""
+    """A FROM clause of all that the batches have for the custom_ids that the query `page` selects."""
     return f"FROM ({page}) k {_rows(schemas, range(len(schemas)))}"
 
 

@@ -56,6 +56,12 @@ class Question:
     descending: bool = False
     having: Having = "all"
 
+    @property
+    def narrows(self) -> bool:
+        """Whether some rows may be left out."""
+        words = (self.text, self.custom_id_prefix, self.status, self.error_code)
+        return self.having != "all" or bool(self.conditions) or any(word is not None for word in words)
+
     def without(self, column: str) -> "Question":
         """The same, but for what it says about this column of one batch."""
         return replace(
@@ -80,10 +86,6 @@ class Asker:
     def source(self, question: Question, *columns: str) -> str:
         """The FROM clause that has what the question and these columns need."""
         return self._from(self._sides(question, columns))
-
-    def whole_source(self) -> str:
-        """The one that has every row of every batch."""
-        return self._from(range(len(self.schemas)))
 
     def _from(self, sides: Collection[int]) -> str:
         return joined(self.schemas, sides) if len(self.schemas) > 1 else "FROM main.answers a0"

@@ -1,6 +1,7 @@
 """Answers as a table: filtered, sorted, paged; and what the values of one column are. SQL does all of it."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, Final
@@ -13,6 +14,8 @@ from batch_app.reading.questions import FACTS, Asker, Question, literal
 
 _TOP_VALUES: Final = 12
 _SHOWN: Final = (*FACTS, "text")
+_ROWS_AT_ONCE: Final = 500
+_NAMED: Final = "SELECT value AS custom_id, key AS place FROM json_each(?)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,26 +55,27 @@ class Table:
         self, question: Question, *, columns: Sequence[str] = (), offset: int = 0, limit: int | None = None
     ) -> Iterator[tuple[str, list[dict[str, Any] | None]]]:
         """(custom_id, its answer in each batch or None). An answer has the ledger's facts, its `text`, and the `values`
-        of those `columns` that are of its batch, by their paths."""
+        of those `columns` that are of its batch, by their paths. Without a limit all of them, a part at a time."""
         paths = self.paths(columns)
         shown = ", ".join(word for side, ours in enumerate(paths) for word in self._shown(side, ours))
+        query = f"SELECT k.custom_id, {shown} {rows_of(_NAMED, self._asker.schemas)} ORDER BY k.place"
+        names = self._names(question, offset, limit)
+        # What is shown is looked up by name: to sort whole rows, SQLite would hold them all.
+        while part := list(islice(names, _ROWS_AT_ONCE)):
+            for custom_id, *found in self._run(query, (orjson.dumps(part).decode(),)):
+                cells = iter(found)
+                yield custom_id, [_answer(custom_id, ours, cells) for ours in paths]
+
+    def _names(self, question: Question, offset: int, limit: int | None) -> Iterator[str]:
+        """The custom_ids that the question asks for, in its order."""
         where, values = self._asker.where(question)
-        order = self._asker.order(question)
-        if limit is None:
-            source = f"{self._asker.custom_id}, {shown} {self._asker.whole_source()} WHERE {where}"
-            sorted_by = ", ".join(f"{term} {direction}" for term, direction in order)
-        else:  # only the rows of this page are sorted with all that they show
-            keys = ", ".join(f"{term} AS o{n}" for n, (term, _) in enumerate(order))
-            sorted_by = ", ".join(f"o{n} {direction}" for n, (_, direction) in enumerate(order))
-            page = (
-                f"SELECT {self._asker.custom_id}, {keys} {self._asker.source(question)} WHERE {where} "
-                f"ORDER BY {sorted_by} LIMIT ? OFFSET ?"
-            )
-            source = f"k.custom_id, {shown} {rows_of(page, self._asker.schemas)}"
-            values = [*values, limit, offset]
-        for custom_id, *found in self._run(f"SELECT {source} ORDER BY {sorted_by}", values):
-            cells = iter(found)
-            yield custom_id, [_answer(custom_id, ours, cells) for ours in paths]
+        sorted_by = ", ".join(f"{term} {direction}" for term, direction in self._asker.order(question))
+        query = (
+            f"SELECT {self._asker.custom_id} {self._asker.source(question)} WHERE {where} "
+            f"ORDER BY {sorted_by} LIMIT ? OFFSET ?"
+        )
+        found = self._run(query, (*values, -1 if limit is None else limit, offset))
+        return (custom_id for (custom_id,) in found)
 
     def place_of(self, prefix: str, question: Question) -> int | None:
         """Where among the rows, counted from 0, the first one is whose custom_id begins like this."""
@@ -143,5 +147,20 @@ def histogram(
     width = (high - low) / bins or 1
     query = f"SELECT min({bins - 1}, CAST(({value} - ?) / ? AS INTEGER)), count(*) {source} GROUP BY 1"
     counts = dict(connection.execute(query, (low, width, *values)).fetchall())
+    return _bins(counts, low, high, bins)
+
+
+def spread(counted: Sequence[tuple[float, int]], bins: int) -> list[Bin]:
+    """The same of values that are here, at least one, each with how often it occurs."""
+    low, high = min(value for value, _ in counted), max(value for value, _ in counted)
+    width = (high - low) / bins or 1
+    counts: Counter[int] = Counter()
+    for value, count in counted:
+        counts[min(bins - 1, int((value - low) / width))] += count
+    return _bins(counts, low, high, bins)
+
+
+def _bins(counts: Mapping[int, int], low: float, high: float, bins: int) -> list[Bin]:
+    width = (high - low) / bins or 1
     last = bins if high > low else 1
     return [Bin(low + n * width, low + (n + 1) * width, counts.get(n, 0)) for n in range(last)]

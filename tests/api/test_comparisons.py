@@ -70,6 +70,18 @@ def test_the_field_looked_at_first_is_a_verdict_else_a_number_else_the_most_freq
         assert compared(api, ids)["field"] is None
 
 
+def test_how_one_field_changed_is_told_without_the_rest(api: Api, ids: list[str]) -> None:
+    for field in ("score", "verdict"):
+        answer = api.get("/v1/compare/changes", params={"batch": ids, "field": field, "bins": 7})
+        assert answer.json() == {
+            "object": "comparison.changes",
+            "field": field,
+            "changes": compared(api, ids, field=field, bins=7)["changes"],
+        }
+    wrong = api.get("/v1/compare/changes", params={"batch": ids, "field": "nothing"})
+    assert error_of(wrong, 400)["message"] == "no answer of batch 1 has a field 'nothing'"
+
+
 def test_a_field_that_not_all_have_gives_way_to_the_likely_one_when_asked(api: Api, ids: list[str]) -> None:
     assert compared(api, ids[:2], field="nothing", likely=True) == compared(api, ids[:2], field="verdict")
     assert compared(api, ids[:2], field="score", likely=True)["field"] == "score"

@@ -94,18 +94,14 @@ async function load(signal) {
     drawStates();
   }
   if (isOther || overview?.complete === false) {
-    [overview] = await Promise.all([ask({ field: place.field, likely: true, setup: isOther }, signal), isOther ? sides.read(signal) : null]);
+    const asked = question(place.batches, { field: place.field, likely: true, setup: isOther, bins: BINS });
+    [overview] = await Promise.all([callJson(`/v1/compare?${asked}`, { signal }), isOther ? sides.read(signal) : null]);
     [loaded, loadedRows] = [key, ""];
     if (isOther) drawSetup(byId("setup"), settings(sides.compared(), (overview?.first_requests ?? []).map((line) => line?.body ?? null)));
   }
   drawProgress();
   await Promise.all([loadRows(signal), loadFigures(signal)]);
   if (overview?.complete === false) setTimeout(() => void (signal.aborted || arrive()), AGAIN_MS);
-}
-
-/** @param {Record<string, string | boolean>} more @param {AbortSignal} signal @returns {Promise<Comparison>} */
-function ask(more, signal) {
-  return callJson(`/v1/compare?${question(place.batches, { ...more, bins: BINS })}`, { signal });
 }
 
 /** The field that is looked at: the address's when all batches have it. */
@@ -142,8 +138,9 @@ async function loadFigures(signal) {
   drawField(overview.fields, chosen, place.sort);
   if (place.field && chosen?.path !== place.field) progress.say("warn", `These batches do not all have the field “${place.field}”.`);
   if (overview.field !== (chosen?.path ?? null)) {
-    const asked = await ask({ field: chosen?.path ?? "" }, signal);
-    overview = { ...asked, complete: asked.complete && overview.complete };
+    const field = chosen?.path ?? null;
+    const { changes } = field ? await callJson(`/v1/compare/changes?${question(place.batches, { field, bins: BINS })}`, { signal }) : { changes: [] };
+    overview = { ...overview, field, changes };
   }
   if (shown === overview) return;
   shown = overview;
