@@ -5,7 +5,7 @@ in the first batch that has the custom_id. Every value is bound; JSON paths come
 """
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
@@ -85,10 +85,9 @@ class Asker:
 
     def source(self, question: Question, *columns: str) -> str:
         """The FROM clause that has what the question and these columns need."""
-        return self._from(self._sides(question, columns))
-
-    def _from(self, sides: Collection[int]) -> str:
-        return joined(self.schemas, sides) if len(self.schemas) > 1 else "FROM main.answers a0"
+        if len(self.schemas) == 1:
+            return "FROM main.answers a0"
+        return joined(self.schemas, self._sides(question, columns))
 
     def _sides(self, question: Question, columns: Sequence[str]) -> set[int]:
         """The batches whose rows must be looked at to answer the question."""
