@@ -113,6 +113,7 @@ class ForkedSystem(System):
         environment = self.environment()
         if self.failpoint is not None:
             environment[failpoints.VARIABLE] = self.failpoint
+        self.log.touch()  # to be read at once, empty as it is
         process = self.nursery.fork(module, environment=environment, log=self.log)
         self.processes.append(process)  # type: ignore[arg-type]
         return process
@@ -174,6 +175,8 @@ def _live_as(module: str, environment: dict[str, str], log: str) -> None:
         sys.argv = [module]
         failpoints.arm(os.environ.get(failpoints.VARIABLE))
         status = importlib.import_module(module).main()
+    except SystemExit as end:
+        status = end.code if isinstance(end.code, int) else int(end.code is not None)
     except BaseException:  # noqa: BLE001  # the outermost frame: what comes here would end Python with a traceback
         traceback.print_exc()
     finally:

@@ -15,12 +15,12 @@ pytestmark = pytest.mark.process
 PROMPT, KEY = "Wolperting the candidate", "the-key-of-this-api"
 
 
-def test_every_line_is_json_with_ids_and_without_prompts_answers_or_keys(system: System) -> None:
-    system.settings = {"LOG_FORMAT": "json", "API_KEY": KEY}
+def test_every_line_is_json_with_ids_and_without_prompts_answers_or_keys(spawned: System) -> None:
+    spawned.settings = {"LOG_FORMAT": "json", "API_KEY": KEY}
     headers = {"authorization": f"Bearer {KEY}", "x-request-id": "the-web-apps-id"}
-    worker = system.start_worker()
-    wait_until(lambda: "waiting_for_the_database" in system.log.read_text(), what="the worker to wait")
-    api, web = system.start_api(), system.start_web()
+    worker = spawned.start_worker()
+    wait_until(lambda: "waiting_for_the_database" in spawned.log.read_text(), what="the worker to wait")
+    api, web = spawned.start_api(), spawned.start_web()
     form = {
         "files": {
             "file": (
@@ -30,19 +30,19 @@ def test_every_line_is_json_with_ids_and_without_prompts_answers_or_keys(system:
         }
     }
     made = requests.post(
-        f"{system.url}/v1/batches", **form, data={"model": MODEL}, headers=headers, timeout=60
+        f"{spawned.url}/v1/batches", **form, data={"model": MODEL}, headers=headers, timeout=60
     )
     batch_id = made.json()["batch_id"]
-    assert requests.get(f"{system.url}/health", timeout=60).status_code == 401
-    url = f"{system.url}/v1/batches/{batch_id}"
+    assert requests.get(f"{spawned.url}/health", timeout=60).status_code == 401
+    url = f"{spawned.url}/v1/batches/{batch_id}"
     wait_until(
         lambda: requests.get(url, headers=headers, timeout=60).json()["status"] == "completed", what="its end"
     )
     assert PROMPT in requests.get(f"{url}/results", headers=headers, timeout=60).text
     for process in (api, worker, web):
-        assert system.stop(process, signal.SIGTERM) in (0, -signal.SIGTERM)
+        assert spawned.stop(process, signal.SIGTERM) in (0, -signal.SIGTERM)
 
-    written = system.log.read_text()
+    written = spawned.log.read_text()
     rows = [json.loads(line) for line in written.splitlines()]
     assert all({"at", "level", "action"} <= row.keys() for row in rows)
     by_action = {row["action"]: row for row in rows}
