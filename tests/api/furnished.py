@@ -45,6 +45,7 @@ def send_file(api: Api, lines: list[Any], key: str | None = None) -> httpx.Respo
 def furnish(api: Api) -> Known:
     """Batches and files of every kind: what makes sense, by the name of the parameter that takes it."""
     batch_ids = batches_in_every_state(api)
+    again = api.finished(FAILING)
     asyncio.run(WebhookSender(api.database, api.settings).address(now=time.time()))
     finished, queued = api.batch(batch_ids[0]), api.batch(batch_ids[-2])
     results = finished["output_file_id"]
@@ -72,6 +73,7 @@ def furnish(api: Api) -> Known:
         "having": ["matched", "unmatched", "2", "4"],
         "find": ["json", "nobody"],
         "batch": [
+            [batch_ids[0], again],
             [batch_ids[0], batch_ids[1]],
             [batch_ids[0], batch_ids[5]],
             batch_ids[:4],

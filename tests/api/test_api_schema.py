@@ -43,6 +43,7 @@ FILE = file(jsonl(chat_lines(1)))
 NEEDED = {
     "batch": [f"batch_{digit * 24}" for digit in "01"],
     "column": "line",
+    "field": "score",
 }  # without these some calls are no calls
 HOT = GpuSnapshot("H200", memory_used_bytes=0, memory_total_bytes=1, temperature_c=99.0)
 
