@@ -6,12 +6,13 @@ import os
 import pytest
 from sqlalchemy.exc import OperationalError
 
+from batch_app.files import AnswerLog, Place
 from batch_app.gpu import GpuSnapshot
 from batch_app.inference.echo_engine import EchoEngine
 from batch_app.inference.engine import ModelLoadError
 from batch_app.processing.loop import Worker
 from batch_app.states import BatchStatus
-from batch_app.store import claims, requests
+from batch_app.store import claims, files, requests
 from tests.lines import chat_line, chat_lines
 from tests.worker.conftest import Bench, HeldEngine, custom_ids, run
 
@@ -246,6 +247,50 @@ def test_a_database_that_refuses_for_a_while_delays_answers_and_doubles_none(
         monkeypatch.setattr(requests, "record", refuse)
         await bench.finish(bench.worker(), batch_id)
         assert sorted(custom_ids(bench.output(batch_id))) == sorted(f"candidate-{i}" for i in range(20))
+
+    run(scenario())
+
+
+def test_a_disk_that_takes_answers_and_refuses_errors_doubles_none(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scenario() -> None:
+        batch_id = bench.submit([*chat_lines(4), chat_line("bad", "[[fail 400]]")])
+        real, refusals = AnswerLog.append, iter([True])
+
+        def refuse(log: AnswerLog, lines: list[bytes]) -> list[Place]:
+            if log._kind == "error" and next(refusals, False):
+                raise OSError(errno.ENOSPC, "No space left on device")
+            return real(log, lines)
+
+        monkeypatch.setattr(AnswerLog, "append", refuse)
+        await bench.finish(bench.worker(), batch_id)
+        assert next(refusals, None) is None
+        assert sorted(custom_ids(bench.output(batch_id))) == sorted(f"candidate-{i}" for i in range(4))
+        assert custom_ids(bench.errors(batch_id)) == ["bad"]
+
+    run(scenario())
+
+
+def test_a_batch_that_was_claimed_and_could_not_be_begun_is_taken_up_again(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scenario() -> None:
+        batch_id = bench.submit(3)
+        worker = bench.worker()
+        real, refusals = files.get_file, iter([True])
+
+        def refuse(*arguments: object, **facts: object) -> object:
+            if next(refusals, False):
+                raise OperationalError("SELECT", {}, Exception("disk I/O error"))
+            return real(*arguments, **facts)  # type: ignore[arg-type]
+
+        monkeypatch.setattr("batch_app.processing.runs.files.get_file", refuse)
+        with pytest.raises(OperationalError):
+            await bench.turns(worker, until=lambda: False)
+        assert bench.batch(batch_id).worker_id == worker.id
+        await bench.finish(worker, batch_id)
+        assert len(bench.output(batch_id)) == 3
 
     run(scenario())
 
