@@ -1,5 +1,6 @@
 """Answers as a table: filtered, sorted, paged; and what the values of one column are. SQL does all of it."""
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -143,7 +144,10 @@ def histogram(
     high: float,
     bins: int,
 ) -> list[Bin]:
-    """Bins of equal width for the SQL expression `value` over `source`, a FROM clause whose values are bound."""
+    """Bins of equal width for the SQL expression `value` over `source`, a FROM clause whose values are bound; none
+    where the values lie further apart than a number can say."""
+    if not math.isfinite(high - low):
+        return []
     width = (high - low) / bins or 1
     query = f"SELECT min({bins - 1}, CAST(({value} - ?) / ? AS INTEGER)), count(*) {source} GROUP BY 1"
     counts = dict(connection.execute(query, (low, width, *values)).fetchall())
@@ -153,6 +157,8 @@ def histogram(
 def spread(counted: Sequence[tuple[float, int]], bins: int) -> list[Bin]:
     """The same of values that are here, at least one, each with how often it occurs."""
     low, high = min(value for value, _ in counted), max(value for value, _ in counted)
+    if not math.isfinite(high - low):
+        return []
     width = (high - low) / bins or 1
     counts: Counter[int] = Counter()
     for value, count in counted:

@@ -104,6 +104,17 @@ def test_a_number_has_means_and_a_histogram_of_its_changes(api: Api, ids: list[s
     assert change["agreement"] == []
 
 
+def test_numbers_too_far_apart_to_subtract_are_no_error(api: Api) -> None:
+    least, most = (batch(api, {"a": (score, "no"), "b": (-score, "no")}) for score in (-(10**308), 10**308))
+    for call, params in (
+        ("compare", {"batch": [least, most], "field": "score"}),
+        ("compare/changes", {"batch": [least, most], "field": "score"}),
+        ("compare/rows", {"batch": [least, most], "field": "score", "sort": "change"}),
+        (f"batches/{most}/distribution", {"column": "score"}),
+    ):
+        assert api.get(f"/v1/{call}", params=params).status_code == 200, call
+
+
 def test_a_word_has_a_table_of_agreement(api: Api, ids: list[str]) -> None:
     [change] = compared(api, ids[:2], field="verdict")["changes"]
     agreement = {(one["baseline"], one["other"]): one["count"] for one in change["agreement"]}
