@@ -64,15 +64,16 @@ def list_joined_answers(
     with context.indexes.reading(*batch_ids) as index:
         table = Table(index, len(batch_ids))
         rows = table.rows(asked, columns=columns, offset=offset, limit=limit)
+        total, indexed = table.counts(asked)
         return JoinedTable(
             data=[
                 JoinedRow(custom_id=custom_id, answers=[answer_row(one) for one in answers])
                 for custom_id, answers in rows
             ],
-            total=(total := table.count(asked)),
+            total=total,
             offset=offset,
             found=table.place_of(find, asked) if find else None,
-            indexed=table.count() if asked.narrows else total,
+            indexed=indexed,
             complete=complete,
         )
 

@@ -100,12 +100,13 @@ def list_answers(
     with context.indexes.reading(batch_id) as index:
         table = Table(index)
         rows = table.rows(asked, columns=columns, offset=offset, limit=limit)
+        total, indexed = table.counts(asked)
         return AnswerTable(
             data=[row for _, [answer] in rows if (row := answer_row(answer))],
-            total=(total := table.count(asked)),
+            total=total,
             offset=offset,
             found=table.place_of(find, asked) if find else None,
-            indexed=table.count() if asked.narrows else total,
+            indexed=indexed,
             complete=complete,
         )
 

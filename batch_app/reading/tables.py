@@ -52,6 +52,11 @@ class Table:
         query = f"SELECT count(*) {self._asker.source(asked)} WHERE {where}"
         return int(self._run(query, values).fetchone()[0])
 
+    def counts(self, question: Question) -> tuple[int, int]:
+        """The rows that it asks for, and all."""
+        asked = self.count(question)
+        return asked, self.count() if question.narrows else asked
+
     def rows(
         self, question: Question, *, columns: Sequence[str] = (), offset: int = 0, limit: int | None = None
     ) -> Iterator[tuple[str, list[dict[str, Any] | None]]]:
