@@ -327,7 +327,7 @@ class Database:
     def write(self, step: Step | None = None) -> Iterator[Connection]:
         """One transaction, all or nothing. It takes the write lock first, so it waits for its turn and never
         finds out halfway that somebody else has written (SQLITE_BUSY_SNAPSHOT, which no timeout cures).
-        `step` is its name among the failpoints."""
+        `step` is its name among the failpoints; only a test's own has none."""
         with self.engine.connect().execution_options(write=True) as connection, connection.begin():
             yield connection
             failpoints.reach_commit(step, "uncommitted")

@@ -31,9 +31,11 @@ Point = Literal[
     "log.synced",
     "logs.removed",
 ]
-# Of the database: the transactions that move a batch, a line, a file, an event or a worker from one state to the next.
+# Of the database: every transaction that writes. The answers kept for later batches and the indexes of answers are
+# databases of their own: whatever a crash leaves of one, it is made anew, so nothing that is promised hangs on them.
 Step = Literal[
     "migrate",
+    "look_up_key",
     "accept",
     "fail",
     "cancel",
@@ -47,10 +49,14 @@ Step = Literal[
     "forget_files",
     "forget_workers",
     "register_worker",
+    "beat",
+    "add_sample",
+    "revive_worker",
     "release_lost",
     "claim",
     "take",
     "record",
+    "note_engine_use",
     "return_lines",
     "return_running",
     "forget_answers",

@@ -180,7 +180,7 @@ class Runs:
         for run in self:
             run.utilisation.look(counters, in_flight=len(run.in_flight), now=now)
         for run in self:
-            if run.utilisation.must_be_saved(now):
+            if run.utilisation.must_be_saved(now, every_seconds=self._settings.heartbeat_seconds):
                 await self._patiently(run, "noting the use of the engine", partial(self._save_use, run))
 
     def _save_use(self, run: Run) -> None:

@@ -3,8 +3,6 @@
 from batch_app.inference.engine import EngineCounters
 from batch_app.store.engine_use import EngineUse
 
-SAVE_SECONDS = 10.0  # what a crash may take from the report; the end of a batch saves the rest
-
 
 class Utilisation:
     """`use` goes on from what earlier claims have seen."""
@@ -29,11 +27,12 @@ class Utilisation:
             preemptions=old.preemptions + max(counters.preemptions - before[1], 0),
         )
 
-    def must_be_saved(self, now: float) -> bool:
-        """Every SAVE_SECONDS, while it changes."""
+    def must_be_saved(self, now: float, *, every_seconds: float) -> bool:
+        """While it changes; what a crash may take from the report is no more than that. The end of a batch saves the
+        rest."""
         if self._before is None:
             return False
         is_due = self._save_at is not None and now >= self._save_at
         if is_due or self._save_at is None:
-            self._save_at = now + SAVE_SECONDS
+            self._save_at = now + every_seconds
         return is_due

@@ -122,7 +122,7 @@ def batch_with_key(database: Database, *, key: str | None, request_digest: str, 
     """The batch that the same request made earlier. Raises IdempotencyKeyReusedError."""
     if key is None:
         return None
-    with database.write() as connection:
+    with database.write("look_up_key") as connection:
         return _with_key(connection, key, request_digest, now)
 
 

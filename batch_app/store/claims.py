@@ -129,7 +129,7 @@ def release_lost_workers(
 
 def note_engine_use(database: Database, *, claim: Claim, use: EngineUse) -> None:
     """Raises ClaimLostError."""
-    with database.write() as connection:
+    with database.write("note_engine_use") as connection:
         require_claim(connection, claim)
         connection.execute(update(batches).where(holds(claim)).values(engine_use=use.as_json()))
 

@@ -91,14 +91,14 @@ def register_worker(
 def beat(database: Database, *, worker_id: str, report: WorkerReport, now: float) -> bool:
     """Say that the worker lives. False when it was given up on: its claims are somebody else's by now."""
     alive = update(workers).where(workers.c.id == worker_id, workers.c.stopped_at.is_(None))
-    with database.write() as connection:
+    with database.write("beat") as connection:
         return bool(connection.execute(alive.values(**report.as_columns(), heartbeat_at=now)).rowcount)
 
 
 def revive_worker(database: Database, *, worker_id: str, now: float) -> None:
     """A worker that was given up on while it was paused is back, without the claims it had."""
     row = update(workers).where(workers.c.id == worker_id)
-    with database.write() as connection:
+    with database.write("revive_worker") as connection:
         connection.execute(row.values(state="idle", stopped_at=None, heartbeat_at=now))
 
 
@@ -163,7 +163,7 @@ class Sample:
 
 def add_sample(database: Database, *, sample: Sample) -> None:
     """Keep a reading, and forget those older than seven days."""
-    with database.write() as connection:
+    with database.write("add_sample") as connection:
         connection.execute(insert(samples).prefix_with("OR REPLACE").values(**asdict(sample)))
         connection.execute(delete(samples).where(samples.c.at < sample.at - SAMPLES_KEPT_SECONDS))
 

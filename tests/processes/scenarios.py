@@ -28,16 +28,27 @@ OF_WORKER = [
     *PUBLICATION,
     *("log.opened", "log.written", "log.synced", "logs.removed"),
     *both_sides(
-        "register_worker", "release_lost", "claim", "take", "record", "return_lines", "return_running"
+        "register_worker",
+        "beat",
+        "add_sample",
+        "release_lost",
+        "claim",
+        "take",
+        "record",
+        "return_lines",
+        "return_running",
     ),
     *both_sides("begin_finalizing", "end"),
 ]
 OF_MENDING_WORKER = both_sides("forget_answers")
+OF_LOST_WORKER = both_sides("note_engine_use", "revive_worker")
 OF_STOPPING_WORKER = both_sides("release", "stop_worker")
 OF_API = [
     *PUBLICATION,
     "file.removed",
-    *both_sides("migrate", "accept", "fail", "cancel", "keep_file", "delete_file", "expire_files"),
+    *both_sides(
+        "migrate", "look_up_key", "accept", "fail", "cancel", "keep_file", "delete_file", "expire_files"
+    ),
     *both_sides(
         "address_events", "note_attempt", "abandon", "forget_batch", "forget_files", "forget_workers"
     ),

@@ -21,7 +21,7 @@ from batch_app import database as tables
 from batch_app.database import Database
 from batch_app.failpoints import EXIT_STATUS, NAMES, Point, Step
 from batch_app.settings import PROJECT_DIR
-from batch_app.store import batches
+from batch_app.store import batches, claims, workers
 from batch_app.store.files import insert_file
 from tests import factories
 from tests.lines import chat_line, chat_lines, jsonl
@@ -29,6 +29,7 @@ from tests.processes.forked import Forked, ForkedSystem, Nursery
 from tests.processes.invariants import examine_batch, examine_folder, statuses
 from tests.processes.scenarios import (
     OF_API,
+    OF_LOST_WORKER,
     OF_MENDING_WORKER,
     OF_STOPPING_WORKER,
     OF_WORKER,
@@ -47,6 +48,7 @@ pytestmark = pytest.mark.process
 SCENARIOS = [("worker", name) for name in OF_WORKER]
 SCENARIOS += [("stopping worker", name) for name in OF_STOPPING_WORKER]
 SCENARIOS += [("mending worker", name) for name in OF_MENDING_WORKER]
+SCENARIOS += [("lost worker", name) for name in OF_LOST_WORKER]
 SCENARIOS += [("api", name) for name in OF_API]
 
 ANSWERS = [
@@ -66,7 +68,8 @@ def test_every_failpoint_in_the_code_is_listed_and_every_listed_one_is_in_the_co
             match ast.unparse(call.func):
                 case "failpoints.reach":
                     points += words
-                case "database.write":
+                case name if name.endswith("database.write"):
+                    assert words, f"{path}:{call.lineno}: a transaction that writes has no name"
                     steps += words
     assert sorted(points) == sorted(get_args(Point))
     assert sorted(steps) == sorted(get_args(Step))
@@ -90,6 +93,7 @@ def outcomes(
         "worker": end_the_worker,
         "stopping worker": end_the_stopping_worker,
         "mending worker": end_the_mending_worker,
+        "lost worker": end_the_lost_worker,
         "api": end_the_api,
     }
     with ThreadPoolExecutor(12) as pool:
@@ -159,6 +163,29 @@ def end_the_mending_worker(system: ForkedSystem, failpoint: str, migrated: Path)
     finish(system)
     assert statuses(system.data_dir) == {batch_id: "completed"}
     assert not examine_batch(system.data_dir, batch_id, custom_ids(chat_lines(10)))
+    assert not examine_folder(system.data_dir)
+
+
+def end_the_lost_worker(system: ForkedSystem, failpoint: str, migrated: Path) -> None:
+    """It is given up on while it works."""
+    system.settings = {
+        "WINDOW": "2",
+        "ECHO_LATENCY_MS": "100",
+        "HEARTBEAT_SECONDS": "0.3",
+    }
+    with closing(prepared(system, migrated)) as database:
+        batch_id = submit(system, database, chat_lines(40))
+        system.failpoint = failpoint
+        worker = system.start_worker()
+        log = system.data_dir / f"work/{batch_id}/output-000001-0.jsonl"
+        wait_until(log.exists, what="the first answers")
+        now = time.time()
+        living = [each.id for each in workers.living_workers(database)]
+        claims.release_lost_workers(database, gone=living, silent_since=0, except_id="", now=now)
+    assert worker.wait() == EXIT_STATUS
+    finish(system)
+    assert statuses(system.data_dir) == {batch_id: "completed"}
+    assert not examine_batch(system.data_dir, batch_id, custom_ids(chat_lines(40)))
     assert not examine_folder(system.data_dir)
 
 

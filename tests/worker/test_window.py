@@ -8,7 +8,6 @@ from sqlalchemy import event
 
 from batch_app.inference.echo_engine import EchoEngine
 from batch_app.inference.engine import EngineCounters
-from batch_app.processing.utilisation import SAVE_SECONDS
 from batch_app.states import BatchStatus
 from batch_app.store import batches
 from tests.lines import chat_line, chat_lines
@@ -115,11 +114,11 @@ def test_the_report_goes_on_after_a_crash(bench: Bench) -> None:
         batch_id = bench.submit(6)
         first = bench.worker(lambda _spec: BusyEngine())
         await bench.turns(first, until=lambda: first.runs.in_flight == 6)
-        await bench.turn(first, seconds=SAVE_SECONDS + 5)
+        await bench.turn(first, seconds=bench.settings.heartbeat_seconds + 5)
         bench.crash(first)
         saved = bench.batch(batch_id).engine_use
         assert saved is not None
-        assert saved.seconds >= SAVE_SECONDS
+        assert saved.seconds >= bench.settings.heartbeat_seconds
         await bench.finish(bench.worker(lambda _spec: EchoEngine()), batch_id)
         use = bench.batch(batch_id).engine_use
         assert bench.status(batch_id) is BatchStatus.COMPLETED
@@ -137,8 +136,8 @@ def test_the_report_of_a_lost_batch_is_not_touched(bench: Bench) -> None:
         bench.now += bench.settings.lost_seconds + 1
         await bench.finish(bench.worker(), batch_id)
         before = batches.get_batch(bench.database, batch_id=batch_id)
-        await bench.turn(late, seconds=SAVE_SECONDS)
-        await bench.turn(late, seconds=SAVE_SECONDS)
+        await bench.turn(late, seconds=bench.settings.heartbeat_seconds)
+        await bench.turn(late, seconds=bench.settings.heartbeat_seconds)
         assert batches.get_batch(bench.database, batch_id=batch_id) == before
 
     run(scenario())
