@@ -1,5 +1,6 @@
 """/health: one look tells whether all is well, and if not, what to do."""
 
+import os
 import shutil
 import time
 from collections.abc import Iterator
@@ -17,10 +18,11 @@ from batch_app.api.wire_health import (
     QueueHealth,
     WorkerHealth,
 )
+from batch_app.database import WAL_LIMIT_BYTES, Database
 from batch_app.gpu import GpuSnapshot
 from batch_app.migrate import current_revision
 from batch_app.settings import Settings
-from batch_app.store import progress, queueing, space, workers
+from batch_app.store import progress, queueing, readers, space, workers
 from batch_app.store.queueing import QueueState
 from batch_app.store.workers import Worker
 
@@ -36,7 +38,7 @@ def health(context: Context) -> Health:
     snapshot, gpu_refusal = context.submissions.gpu()
     queue = _queue(queueing.queue_state(context.database), context.settings, gpu_refusal, now)
     disk = _disk(context.settings)
-    problems = list(_problems(worker, disk, gpu_refusal))
+    problems = [*_problems(worker, disk, gpu_refusal), *_stuck_readers(context.database)]
     return Health(
         status="degraded" if problems else "ok",
         problems=problems,
@@ -68,6 +70,18 @@ def _problems(worker: WorkerHealth, disk: DiskHealth, gpu_refusal: str | None) -
             f"Only {disk.free_bytes / 1024**3:.1f} GiB are free on the disk of {disk.path}: make room, "
             "or let old batches go with BATCH_KEEP_ENDED_BATCHES_DAYS."
         )
+
+
+def _stuck_readers(database: Database) -> Iterator[str]:
+    """Programs that are not ours: those read for moments."""
+    log = space.wal_bytes(database)
+    if log > WAL_LIMIT_BYTES:
+        ours = {os.getpid(), *(worker.pid for worker in workers.living_workers(database))}
+        for pid in sorted(readers.reading_pids(database) - ours):
+            yield (
+                f"Process {pid} ({readers.name_of(pid)}) holds an old state of the database, whose -wal file has grown "
+                f"to {log / 1024**2:.0f} MiB: end it with `kill {pid}`. Nothing is lost meanwhile."
+            )
 
 
 def _database(context: Context) -> DatabaseHealth:

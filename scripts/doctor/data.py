@@ -12,7 +12,7 @@ from batch_app.files import KINDS, read_stream
 from batch_app.leftovers import find_leftovers
 from batch_app.migrate import current_revision, known_revision
 from batch_app.settings import Settings
-from batch_app.store import batches, files, progress, space
+from batch_app.store import batches, files, progress, readers, space
 from scripts.doctor.findings import Finding, bad, listed, ok, size, warn
 
 _FIRST_BAD, _FIRST_GOOD = (3, 7, 0), (3, 51, 3)
@@ -21,6 +21,7 @@ _MOMENTS = (
     "SELECT max(heartbeat_at) FROM workers",
     "SELECT max(at) FROM samples",
 )
+_LOOKS, _PAUSE_SECONDS = 5, 0.2
 _RECIPE = "see 'The database is damaged' in docs/operations.md"
 
 
@@ -64,8 +65,7 @@ def log_and_space(database: Database) -> Iterator[Finding]:
     """How much of the database's files is dead weight."""
     log = space.wal_bytes(database)
     if log > WAL_LIMIT_BYTES:
-        advice = "a program holds an old state: `lsof` on the database, and end what is not ours"
-        yield warn("database", f"its -wal file has {size(log)}", advice)
+        yield _large_log(log, _stuck_readers(database))
     with database.read() as connection:
         page, unused, automatic = [
             connection.exec_driver_sql(f"PRAGMA {name}").scalar_one()
@@ -75,6 +75,27 @@ def log_and_space(database: Database) -> Iterator[Finding]:
         advice = f"""stop everything, then: venv/bin/python -c "from pysqlite3 import dbapi2; c = dbapi2.connect(\
 '{database.path}'); c.executescript('PRAGMA auto_vacuum=2; VACUUM')\""""
         yield warn("database", f"{size(page * unused)} of it are unused", advice)
+
+
+def _large_log(log: int, stuck: set[int]) -> Finding:
+    text = f"its -wal file has {size(log)}"
+    if not stuck:
+        advice = (
+            "the API cuts it within a minute; if not, a program holds an old state: `lsof` on the database"
+        )
+        return warn("database", text, advice)
+    who = listed(f"pid {pid} ({readers.name_of(pid)})" for pid in sorted(stuck))
+    advice = f"`kill {' '.join(map(str, sorted(stuck)))}`: nothing is lost, and the API cuts the file within a minute"
+    return warn("database", f"{text} and grows: {who} holds an old state", advice)
+
+
+def _stuck_readers(database: Database) -> set[int]:
+    """Those found at every look: our own processes read for moments."""
+    stuck = readers.reading_pids(database)
+    for _look in range(1, _LOOKS):
+        time.sleep(_PAUSE_SECONDS)
+        stuck &= readers.reading_pids(database)
+    return stuck
 
 
 def moments(database: Database, now: float) -> Iterator[Finding]:

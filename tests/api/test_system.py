@@ -17,6 +17,7 @@ from tests.api.errors import error_of
 from tests.api.served import MODEL, Api
 from tests.api.states import batch_in
 from tests.lines import chat_line, chat_lines
+from tests.stuck_reader import stuck_reader
 
 PARTS = {
     "database": {"status", "schema", "size_bytes", "wal_bytes"},
@@ -146,6 +147,19 @@ def test_little_disk_space_is_a_problem(api: Api, monkeypatch: pytest.MonkeyPatc
 
     assert (seen["status"], seen["disk"]["free_percent"]) == ("degraded", 0.2)
     assert "1.0 GiB" in seen["problems"][0]
+
+
+def test_a_program_that_keeps_the_log_from_being_cut_is_a_problem(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    api.register_worker()
+    with stuck_reader(api.settings.database_path) as pid:
+        assert health(api)["problems"] == []
+        monkeypatch.setattr("batch_app.api.health.WAL_LIMIT_BYTES", 0)
+        [problem] = health(api)["problems"]
+        assert problem.startswith(f"Process {pid} (python")
+        assert f"`kill {pid}`" in problem
+    assert health(api)["problems"] == []
 
 
 def test_the_last_day_is_counted(api: Api) -> None:

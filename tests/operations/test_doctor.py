@@ -20,6 +20,7 @@ from scripts.doctor.findings import Finding
 from tests import factories
 from tests.api.served import Api
 from tests.processes.system import free_port
+from tests.stuck_reader import stuck_reader
 
 Diagnose = Callable[[], list[Finding]]
 
@@ -200,6 +201,17 @@ def test_lost_answers_of_an_unfinished_batch_are_bad(patient: Api) -> None:
     [log] = (patient.settings.work_dir / batch_id).iterdir()
     log.write_bytes(log.read_bytes()[:-10])
     assert batch_id in found("bad", "files")[0]
+
+
+def test_whoever_keeps_the_log_from_being_cut_is_named(patient: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert found("warn", "database") == []
+    monkeypatch.setattr(data, "WAL_LIMIT_BYTES", 0)
+    with stuck_reader(patient.settings.database_path) as pid:
+        [text] = found("warn", "database")
+        assert f"and grows: pid {pid} (python" in text
+        assert f"`kill {pid}`" in text
+    [text] = found("warn", "database")
+    assert "grows" not in text
 
 
 def test_a_clock_that_was_set_back_is_bad(patient: Api) -> None:
