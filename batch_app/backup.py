@@ -23,7 +23,7 @@ from alembic.util.exc import CommandError
 from pysqlite3 import dbapi2
 from sqlalchemy.exc import SQLAlchemyError
 
-from batch_app import __version__
+from batch_app import __version__, failpoints
 from batch_app.database import Database
 from batch_app.errors import BackupError, BatchAppError
 from batch_app.files import KINDS, make_folder, publish_stream, sync_folder
@@ -81,13 +81,16 @@ def make_backup(settings: Settings, *, to: Path, keep: int | None, now: float) -
         made = Backup(path=final, made_at=now)
         try:
             _fill(temporary, settings, made, previous=before[-1] if before else None)
+            failpoints.reach("backup.filled")
             temporary.rename(final)
+            failpoints.reach("backup.named")
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
         sync_folder(to)
         if keep is not None:
             for old in whole_backups(to)[:-keep]:
                 old.rename(old.with_suffix(_UNFINISHED))
+                failpoints.reach("backup.discarded")
             _remove_unfinished(to)
     return made
 
@@ -249,6 +252,7 @@ def copy_and_hash(source: Path, target: Path) -> str:
             digest.update(piece)
             writing.write(piece)
         writing.flush()
+        failpoints.reach("copy.written")
         os.fsync(writing.fileno())
     return digest.hexdigest()
 

@@ -18,7 +18,7 @@ EXIT_STATUS: Final = 86
 # For the other threads to end their transactions: a process that stands still in one keeps all others from writing.
 _CALM_SECONDS: Final = 1.0
 
-# Of files: `batch_app.files`, and the bytes of a deleted one.
+# Of files: `batch_app.files`, the bytes of a deleted one, and what a backup and a restore write.
 Point = Literal[
     "folder.made",
     "file.written",
@@ -30,6 +30,12 @@ Point = Literal[
     "log.written",
     "log.synced",
     "logs.removed",
+    "copy.written",
+    "backup.filled",
+    "backup.named",
+    "backup.discarded",
+    "restore.filled",
+    "restore.named",
 ]
 # Of the database: every transaction that writes. The answers kept for later batches and the indexes of answers are
 # databases of their own: whatever a crash leaves of one, it is made anew, so nothing that is promised hangs on them.

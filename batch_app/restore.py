@@ -13,6 +13,7 @@ from pathlib import Path
 from pysqlite3 import dbapi2
 from sqlalchemy.exc import SQLAlchemyError
 
+from batch_app import failpoints
 from batch_app.backup import MANIFEST, copy_and_hash, require_sound
 from batch_app.database import Database
 from batch_app.errors import BackupError, BatchAppError
@@ -27,12 +28,15 @@ def restore(settings: Settings, *, backup: Path, now: float) -> list[str]:
     if not (backup / MANIFEST).is_file():
         raise BackupError(f"{backup} is no finished backup: it has no {MANIFEST}")
     final = settings.database_path
-    if final.exists():
+    if any(final.parent.glob(f"{final.name}*")):  # also a log that is left alone
         raise BackupError(
             f"{settings.data_dir} holds a database already: stop everything and move it away first"
         )
     make_folder(settings.temp_dir)
     temporary = settings.temp_dir / "restored.db"
+    # Of a restore that was cut off: SQLite would take its log for that of the next one.
+    for leftover in settings.temp_dir.glob(f"{temporary.name}*"):
+        leftover.unlink()
     copy_and_hash(backup / "batch.db", temporary)
     require_sound(temporary)
     database = Database(temporary)
@@ -42,7 +46,9 @@ def restore(settings: Settings, *, backup: Path, now: float) -> list[str]:
     finally:
         database.close()
     _copy_logs(backup, settings)
+    failpoints.reach("restore.filled")
     os.link(temporary, final)  # unlike a rename, it replaces nothing
+    failpoints.reach("restore.named")
     temporary.unlink()
     sync_folder(settings.data_dir)
     return problems

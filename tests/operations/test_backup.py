@@ -211,6 +211,18 @@ def test_a_restore_never_touches_a_data_folder_in_use(api: Api) -> None:
     assert api.stored() == before
 
 
+def test_a_restore_takes_no_log_that_another_database_left(api: Api, tmp_path: Path) -> None:
+    made = back_up(api.settings)
+    elsewhere = Settings(data_dir=tmp_path / "elsewhere")
+    elsewhere.data_dir.mkdir()
+    log = elsewhere.data_dir / "batch.db-wal"
+    log.write_bytes(b"of another database")
+    with pytest.raises(BackupError, match="already"):
+        restore(elsewhere, backup=made.path, now=NOW)
+    log.unlink()
+    assert restore(elsewhere, backup=made.path, now=NOW) == []
+
+
 def test_a_damaged_file_in_a_backup_is_named_when_it_is_restored(api: Api) -> None:
     batch_id = api.finished(5)
     made = back_up(api.settings)

@@ -25,7 +25,13 @@ from batch_app.settings import PROJECT_DIR
 from tests.processes.system import System
 from tests.waiting import wait_until
 
-_IMPORTED = ("batch_app.api_server", "batch_app.worker", "serve_results")
+_IMPORTED = (
+    "batch_app.api_server",
+    "batch_app.worker",
+    "serve_results",
+    "batch_app.backup",
+    "batch_app.restore",
+)
 
 
 class Nursery:
@@ -50,8 +56,9 @@ class Nursery:
             self._process.stdin.flush()
             return json.loads(self._process.stdout.readline())
 
-    def fork(self, module: str, *, environment: dict[str, str], log: Path) -> "Forked":
-        return Forked(self, self.ask(module=module, environment=environment, log=str(log)), module)
+    def fork(self, module: str, *arguments: str, environment: dict[str, str], log: Path) -> "Forked":
+        asked = {"module": module, "arguments": arguments, "environment": environment, "log": str(log)}
+        return Forked(self, self.ask(**asked), module)
 
     def close(self) -> None:
         with self._lock:
@@ -107,14 +114,14 @@ class ForkedSystem(System):
     failpoint: str | None = None
 
     def start(self, *arguments: str, cwd: Path = PROJECT_DIR) -> Any:
-        module = arguments[-1].removesuffix(".py")
+        module, *rest = [word.removesuffix(".py") for word in arguments if word != "-m"]
         if module not in _IMPORTED:
             return super().start(*arguments, cwd=cwd)
         environment = self.environment()
         if self.failpoint is not None:
             environment[failpoints.VARIABLE] = self.failpoint
         self.log.touch()  # to be read at once, empty as it is
-        process = self.nursery.fork(module, environment=environment, log=self.log)
+        process = self.nursery.fork(module, *rest, environment=environment, log=self.log)
         self.processes.append(process)  # type: ignore[arg-type]
         return process
 
@@ -149,18 +156,18 @@ class _Mother:
                 return
             self._ended[pid] = os.waitstatus_to_exitcode(status)
 
-    def _fork(self, module: str, environment: dict[str, str], log: str) -> int:
+    def _fork(self, module: str, arguments: list[str], environment: dict[str, str], log: str) -> int:
         pid = os.fork()
         if pid:
             self._children.add(pid)
             return pid
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         os.setsid()
-        _live_as(module, environment, log)
+        _live_as(module, arguments, environment, log)
         return 0
 
 
-def _live_as(module: str, environment: dict[str, str], log: str) -> None:
+def _live_as(module: str, arguments: list[str], environment: dict[str, str], log: str) -> None:
     """What a child does: the module's `main`, as if it had been started with it. Does not return."""
     status = 70
     try:
@@ -172,7 +179,7 @@ def _live_as(module: str, environment: dict[str, str], log: str) -> None:
             os.dup2(descriptor, number)
         os.environ.clear()
         os.environ.update(environment)
-        sys.argv = [module]
+        sys.argv = [module, *arguments]
         failpoints.arm(os.environ.get(failpoints.VARIABLE))
         status = importlib.import_module(module).main()
     except SystemExit as end:

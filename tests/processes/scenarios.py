@@ -43,6 +43,8 @@ OF_WORKER = [
 OF_MENDING_WORKER = both_sides("forget_answers")
 OF_LOST_WORKER = both_sides("note_engine_use", "revive_worker")
 OF_STOPPING_WORKER = both_sides("release", "stop_worker")
+OF_BACKUP = ["copy.written", "backup.filled", "backup.named", "backup.discarded"]
+OF_RESTORE = ["copy.written", "restore.filled", "restore.named"]
 OF_API = [
     *PUBLICATION,
     "file.removed",

@@ -25,12 +25,15 @@ from batch_app.store import batches, claims, workers
 from batch_app.store.files import insert_file
 from tests import factories
 from tests.lines import chat_line, chat_lines, jsonl
+from tests.processes.backup_scenarios import end_the_backup, end_the_restore
 from tests.processes.forked import Forked, ForkedSystem, Nursery
 from tests.processes.invariants import examine_batch, examine_folder, statuses
 from tests.processes.scenarios import (
     OF_API,
+    OF_BACKUP,
     OF_LOST_WORKER,
     OF_MENDING_WORKER,
+    OF_RESTORE,
     OF_STOPPING_WORKER,
     OF_WORKER,
     custom_ids,
@@ -49,6 +52,8 @@ SCENARIOS = [("worker", name) for name in OF_WORKER]
 SCENARIOS += [("stopping worker", name) for name in OF_STOPPING_WORKER]
 SCENARIOS += [("mending worker", name) for name in OF_MENDING_WORKER]
 SCENARIOS += [("lost worker", name) for name in OF_LOST_WORKER]
+SCENARIOS += [("backup", name) for name in OF_BACKUP]
+SCENARIOS += [("restore", name) for name in OF_RESTORE]
 SCENARIOS += [("api", name) for name in OF_API]
 
 ANSWERS = [
@@ -94,6 +99,8 @@ def outcomes(
         "stopping worker": end_the_stopping_worker,
         "mending worker": end_the_mending_worker,
         "lost worker": end_the_lost_worker,
+        "backup": end_the_backup,
+        "restore": end_the_restore,
         "api": end_the_api,
     }
     with ThreadPoolExecutor(12) as pool:
