@@ -1,10 +1,14 @@
-"""The real engine on the small model, loaded once for all tests of a module."""
+"""The real engine on the small model, loaded once for the tests of this folder that bring none of their own.
+
+A load takes half a minute. So the tests of trouble begin with the engine that the others have used, and leave what they
+end with to the last of them.
+"""
 
 import asyncio
 import itertools
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -41,9 +45,16 @@ def strike(owner: str, number: signal.Signals) -> None:
             process.send_signal(number)
 
 
+async def until(condition: Callable[[], object]) -> None:
+    """As `wait_until`, which would keep the loop from turning."""
+    async with asyncio.timeout(300):
+        while not condition():  # noqa: ASYNC110 (an engine has no event for it)
+            await asyncio.sleep(0.02)
+
+
 @dataclass
 class Driver:
-    """Drives an engine from the tests' one event loop."""
+    """Drives an engine from the tests' one event loop. Whoever ends the engine puts another in its place."""
 
     runner: asyncio.Runner
     engine: VllmEngine
@@ -88,13 +99,13 @@ class Driver:
         ]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def runner() -> Iterator[asyncio.Runner]:
     with asyncio.Runner() as runner:
         yield runner
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def driver(runner: asyncio.Runner) -> Iterator[Driver]:
     assert FOLDER.is_dir(), f"{FOLDER} is missing: `make setup` makes it"
     driver = Driver(runner, VllmEngine(spec(), owner=OWNER))

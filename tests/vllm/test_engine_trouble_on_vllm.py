@@ -1,4 +1,4 @@
-"""A worker whose real engine is stopped and killed: the batch is answered all the same."""
+"""A real engine that is stopped, and killed, by itself and under a worker, whose batch is answered all the same."""
 
 import asyncio
 import signal
@@ -7,23 +7,22 @@ import time
 import pytest
 
 from batch_app.database import Database
-from batch_app.inference.engine import EngineAnswer, EngineCounters, EngineRequest
+from batch_app.inference.engine import EngineAnswer, EngineCounters, EngineDeadError, EngineRequest
 from batch_app.inference.engine_processes import owned
 from batch_app.inference.vllm_engine import VllmEngine
 from batch_app.models import ModelSpec
 from batch_app.settings import Settings
 from batch_app.states import BatchStatus
 from tests.lines import chat_line
-from tests.vllm.conftest import CLOSED_WITHIN, spec, strike
+from tests.vllm.conftest import CLOSED_WITHIN, OWNER, Driver, spec, strike, until
 from tests.worker.conftest import Bench, custom_ids
 
 pytestmark = [
     pytest.mark.vllm,
-    pytest.mark.timeout(900),  # three loads, of 25 s each on a quiet machine
+    pytest.mark.timeout(900),  # two loads, of 25 s each on a quiet machine
     pytest.mark.filterwarnings("ignore"),
 ]
 
-OWNER = "worker-of-the-trouble-tests"
 POISON = "[[kill]]"
 STALL = 10.0
 
@@ -31,20 +30,22 @@ STALL = 10.0
 class Fragile:
     """The real engine, whose real process gets a signal while it works on a poisonous request."""
 
-    def __init__(self, number: signal.Signals) -> None:
-        self._engine = VllmEngine(spec(), owner=OWNER)
+    def __init__(self, loaded: VllmEngine | None, number: signal.Signals) -> None:
+        self._is_loaded = loaded is not None
+        self.engine = loaded or VllmEngine(spec(), owner=OWNER)
         self._number = number
         self.struck_at = self.closed_at = self.closed_in_seconds = 0.0
 
     @property
     def max_in_flight(self) -> int:
-        return self._engine.max_in_flight
+        return self.engine.max_in_flight
 
     async def start(self) -> None:
-        await self._engine.start()
+        if not self._is_loaded:
+            await self.engine.start()
 
     async def answer(self, request: EngineRequest) -> EngineAnswer:
-        call = asyncio.create_task(self._engine.answer(request))
+        call = asyncio.create_task(self.engine.answer(request))
         try:
             if POISON in request.body.decode():
                 while not self.counters().requests_running:  # noqa: ASYNC110
@@ -56,18 +57,19 @@ class Fragile:
             call.cancel()
 
     def counters(self) -> EngineCounters:
-        return self._engine.counters()
+        return self.engine.counters()
 
     async def close(self) -> None:
         self.closed_at = time.monotonic()
-        await self._engine.close()
+        await self.engine.close()
         self.closed_in_seconds = time.monotonic() - self.closed_at
 
 
 def test_an_engine_that_is_stopped_and_one_that_is_killed_cost_the_other_requests_nothing(
-    database: Database, settings: Settings
+    database: Database, settings: Settings, driver: Driver
 ) -> None:
-    """A poisonous request hangs the engine while others are in flight (SIGSTOP), and kills it when it is alone."""
+    """A poisonous request hangs the engine while others are in flight (SIGSTOP), and kills it when it is alone. The
+    third engine answers what is left."""
     bench = Bench(database, settings)
     bench.with_settings(window=8, max_engine_deaths=1, engine_stall_seconds=STALL)
     story = {"max_tokens": 48, "ignore_eos": True, "temperature": 0}
@@ -78,7 +80,12 @@ def test_an_engine_that_is_stopped_and_one_that_is_killed_cost_the_other_request
     said: list[str] = []
 
     def make(_spec: ModelSpec) -> Fragile:
-        engines.append(Fragile(signal.SIGKILL if engines else signal.SIGSTOP))
+        if engines:
+            assert owned(OWNER) == []
+            engines.append(Fragile(None, signal.SIGKILL))
+        else:
+            engines.append(Fragile(driver.engine, signal.SIGSTOP))
+        driver.engine = engines[-1].engine
         return engines[-1]
 
     async def scenario() -> None:
@@ -87,16 +94,14 @@ def test_an_engine_that_is_stopped_and_one_that_is_killed_cost_the_other_request
             await worker.run_once(time.time())
             said.append(worker._status().report.trouble or "")
             await asyncio.sleep(0.1)
-        await worker.room.close()
         assert worker.room.restarts == 2
 
-    asyncio.run(scenario())
-    hung, killed = engines[:2]
+    driver.runner.run(scenario())
+    hung, killed, _left_to_the_next_test = engines
     assert STALL < hung.closed_at - hung.struck_at < STALL + 60
     assert any("it showed no sign of work for" in words for words in said)
     assert any("its process has died" in words for words in said)
     assert max(engine.closed_in_seconds for engine in (hung, killed)) < CLOSED_WITHIN
-    assert owned(OWNER) == []
 
     answers = bench.output(batch_id)
     assert sorted(custom_ids(answers)) == sorted(f"story-{i}" for i in range(40) if i != 30)
@@ -105,3 +110,22 @@ def test_an_engine_that_is_stopped_and_one_that_is_killed_cost_the_other_request
     assert (error["custom_id"], error["error"]["code"]) == ("poison", "engine_crashed")
     completed = {row for row in bench.ledger(batch_id, "attempts", "status") if row[1] == "completed"}
     assert completed == {(1, "completed")}
+
+
+# The last test: it kills the engine that the others share.
+def test_a_killed_engine_is_reported_and_a_closed_one_answers_no_more(driver: Driver) -> None:
+    async def die() -> set[type]:
+        """Strike the engine while it answers, close it, and return how the requests ended."""
+        stories = driver.tell_stories(4)
+        await until(lambda: driver.engine.counters().requests_running == 4)
+        strike(OWNER, signal.SIGKILL)
+        await asyncio.wait(stories)
+        async with asyncio.timeout(CLOSED_WITHIN):
+            await driver.engine.close()
+            await driver.engine.close()
+        return {type(outcome) for outcome in await asyncio.gather(*stories, return_exceptions=True)}
+
+    assert driver.runner.run(die()) == {EngineDeadError}
+    assert owned(OWNER) == []
+    with pytest.raises(EngineDeadError):
+        driver.ask("/v1/completions", prompt="anyone?")

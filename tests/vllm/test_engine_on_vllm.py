@@ -2,9 +2,8 @@
 
 import asyncio
 import os
-import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -15,12 +14,12 @@ import orjson
 import psutil
 import pytest
 
-from batch_app.inference.engine import EngineDeadError, ModelLoadError
+from batch_app.inference.engine import ModelLoadError
 from batch_app.inference.engine_processes import owned
 from batch_app.inference.vllm_engine import VllmEngine
 from batch_app.processing.pulse import Pulse
 from tests.security.hostile_constraints import FIFTY
-from tests.vllm.conftest import CLOSED_WITHIN, OWNER, Driver, spec, strike
+from tests.vllm.conftest import CLOSED_WITHIN, OWNER, Driver, spec, until
 
 pytestmark = [
     pytest.mark.vllm,
@@ -49,13 +48,6 @@ def _load_error(runner: asyncio.Runner, engine: VllmEngine) -> str:
     message = str(caught.value)
     assert "\n" not in message
     return message
-
-
-async def _until(condition: Callable[[], object]) -> None:
-    """As `wait_until`, which would keep the loop from turning."""
-    async with asyncio.timeout(300):
-        while not condition():  # noqa: ASYNC110 (an engine has no event for it)
-            await asyncio.sleep(0.02)
 
 
 def test_a_folder_that_is_not_there_is_named_at_once(runner: asyncio.Runner, tmp_path: Path) -> None:
@@ -144,12 +136,12 @@ def test_a_window_full_of_requests_is_answered_and_counted(driver: Driver) -> No
 def test_a_cancelled_request_leaves_the_engine(driver: Driver) -> None:
     async def cancel() -> None:
         stories = driver.tell_stories(4)
-        await _until(lambda: driver.engine.counters().requests_running == 4)
+        await until(lambda: driver.engine.counters().requests_running == 4)
         for story in stories:
             story.cancel()
         outcomes = await asyncio.gather(*stories, return_exceptions=True)
         assert all(isinstance(outcome, asyncio.CancelledError) for outcome in outcomes)
-        await _until(lambda: driver.engine.counters().requests_running == 0)
+        await until(lambda: driver.engine.counters().requests_running == 0)
 
     driver.runner.run(cancel())
 
@@ -189,7 +181,7 @@ def test_a_load_that_was_given_up_leaves_nothing(driver: Driver) -> None:
     async def give_up() -> None:
         engine = VllmEngine(spec(), owner="other")
         loading = asyncio.create_task(engine.start())
-        await _until(lambda: owned("other"))
+        await until(lambda: owned("other"))
         loading.cancel()
         await asyncio.wait({loading})
         async with asyncio.timeout(CLOSED_WITHIN):
@@ -300,22 +292,3 @@ def test_a_clients_template_and_too_many_answers_are_refused_by_vllm_too(driver:
         )
         status, _ = driver.ask(url, max_tokens=1, **{field: hello}, **body)
         assert status == 400, body
-
-
-# The last test: it kills the engine that the others share.
-def test_a_killed_engine_is_reported_and_a_closed_one_answers_no_more(driver: Driver) -> None:
-    async def die() -> set[type]:
-        """Strike the engine while it answers, close it, and return how the requests ended."""
-        stories = driver.tell_stories(4)
-        await _until(lambda: driver.engine.counters().requests_running == 4)
-        strike(OWNER, signal.SIGKILL)
-        await asyncio.wait(stories)
-        async with asyncio.timeout(CLOSED_WITHIN):
-            await driver.engine.close()
-            await driver.engine.close()
-        return {type(outcome) for outcome in await asyncio.gather(*stories, return_exceptions=True)}
-
-    assert driver.runner.run(die()) == {EngineDeadError}
-    assert owned(OWNER) == []
-    with pytest.raises(EngineDeadError):
-        driver.ask("/v1/completions", prompt="anyone?")
