@@ -30,7 +30,7 @@ from batch_app.files import KINDS, make_folder, publish_stream, sync_folder
 from batch_app.machine_trouble import in_words
 from batch_app.migrate import current_revision, migrate
 from batch_app.settings import PROJECT_DIR, Settings, load_settings
-from batch_app.store import batches, files, progress
+from batch_app.store import batches, files, ledger
 from batch_app.store.files import StoredFile
 
 NAME = "batch-*Z"
@@ -216,7 +216,7 @@ def _copy_logs(copy: Database, folder: Path, settings: Settings) -> set[str]:
     shutil.rmtree(folder / "work", ignore_errors=True)
     for batch in batches.list_open_batches(copy):
         for kind in KINDS:
-            end = progress.committed(copy, batch_id=batch.id, kind=kind).end
+            end = ledger.committed(copy, batch_id=batch.id, kind=kind).end
             if end == 0:
                 continue
             final = folder / "work" / batch.id / f"{kind}-000001-0.jsonl"

@@ -12,11 +12,12 @@ from batch_app.database import Database, metadata
 from batch_app.files import AnswerKind, Place
 from batch_app.intake import InputLine
 from batch_app.states import BatchStatus, RequestStatus
-from batch_app.store import accepting, batches, claims, progress, requests, workers
+from batch_app.store import accepting, batches, claims, requests, workers
 from batch_app.store.accepting import NewBatch
 from batch_app.store.batches import Batch
 from batch_app.store.claims import Claim
 from batch_app.store.files import NewFile
+from batch_app.store.ledger import committed
 from batch_app.store.queueing import QueueLimits
 from batch_app.store.requests import Outcome, Postponement, TakenLine
 
@@ -101,7 +102,7 @@ def answer(
 ) -> None:
     """Record an end for running lines; keyword arguments are fields of Outcome."""
     kind: AnswerKind = "output" if status is RequestStatus.COMPLETED else "error"
-    end = progress.committed(database, batch_id=held.batch_id, kind=kind).end
+    end = committed(database, batch_id=held.batch_id, kind=kind).end
     ended = [
         (outcome(line, status=status, **fields), Place(kind, end + at * ANSWER_BYTES, ANSWER_BYTES))
         for at, line in enumerate(lines)

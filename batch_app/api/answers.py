@@ -8,8 +8,8 @@ import orjson
 from batch_app.api.context import Context
 from batch_app.reading.places import open_answers
 from batch_app.reading.words import answer_text
-from batch_app.store import progress
-from batch_app.store.progress import RowFilter
+from batch_app.store import ledger
+from batch_app.store.ledger import RowFilter
 
 _SEARCH_SECONDS = 0.5
 _ROWS_AT_ONCE = 500
@@ -23,7 +23,7 @@ def search(
     """
     until = time.monotonic() + _SEARCH_SECONDS
     found: list[dict[str, Any]] = []
-    while rows := progress.list_answered_rows(
+    while rows := ledger.list_answered_rows(
         context.database, batch_id=batch_id, wanted=wanted, after=after, limit=_ROWS_AT_ONCE
     ):
         with open_answers(context.database, context.settings, batch_id) as answers:

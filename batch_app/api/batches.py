@@ -21,9 +21,9 @@ from batch_app.files import read_range
 from batch_app.ids import BATCH_ID
 from batch_app.plan import LINE_ORDERS
 from batch_app.states import FINAL_BATCH_STATES, OPEN_BATCH_STATES, BatchStatus, RequestStatus
-from batch_app.store import batches, files, progress
+from batch_app.store import batches, files, ledger
 from batch_app.store.batches import Batch
-from batch_app.store.progress import RowFilter
+from batch_app.store.ledger import RowFilter
 
 log = logging.getLogger(__name__)
 
@@ -208,7 +208,7 @@ def retry_batch(batch_id: BatchId, request: Request, context: Ctx) -> wire.Recei
     if parent.status not in FINAL_BATCH_STATES:
         message = f"Batch '{batch_id}' is not finished; retry it when it is, or cancel it first."
         raise ApiError(409, "batch_not_finished", message, headers={"x-should-retry": "false"})
-    places = progress.unsuccessful_inputs(context.database, batch_id=batch_id)
+    places = ledger.unsuccessful_inputs(context.database, batch_id=batch_id)
     if not places:
         message = f"Batch '{batch_id}' has no failed, cancelled or expired requests: nothing to retry."
         raise ApiError(400, "nothing_to_retry", message)
@@ -269,7 +269,7 @@ def download_results(
 def list_errors(batch_id: BatchId, context: Ctx) -> wire.ErrorGroups:
     """What went wrong, grouped by error code, with one line of each as a sample."""
     batch = find_batch(context, batch_id)
-    groups = progress.error_groups(context.database, batch_id=batch.id)
+    groups = ledger.error_groups(context.database, batch_id=batch.id)
     data = [
         wire.ErrorGroupObject(
             code=group.code,
@@ -290,7 +290,7 @@ def list_dead_letters(
 ) -> wire.DeadLetterList:
     """The requests that were given up on, each with its reason and the batch that retried it."""
     batch = find_batch(context, batch_id)
-    found = progress.list_dead_letters(context.database, batch_id=batch.id, after=after, limit=limit + 1)
+    found = ledger.list_dead_letters(context.database, batch_id=batch.id, after=after, limit=limit + 1)
     letters = [wire.DeadLetter(**letter) for letter in found[:limit]]
     return wire.DeadLetterList(data=letters, has_more=len(found) > limit)
 
@@ -315,7 +315,7 @@ def list_requests(
         found, next_after = answers.search(context, batch.id, text, wanted=wanted, after=after, limit=limit)
         data = [wire.Row(**row) for row in found]
         return wire.RowList(data=data, has_more=next_after is not None, next_after=next_after, total=None)
-    rows, total = progress.list_rows(
+    rows, total = ledger.list_rows(
         context.database, batch_id=batch.id, wanted=wanted, after=after, limit=limit + 1
     )
     data = [wire.Row(**row) for row in rows[:limit]]

@@ -29,7 +29,7 @@ from batch_app.api.wire_reading import (
 from batch_app.errors import BadQueryError
 from batch_app.reading.comparisons import Comparison, Only
 from batch_app.reading.joins import MOST_BATCHES
-from batch_app.store import progress
+from batch_app.store import ledger
 from batch_app.store.batches import Batch
 
 router = APIRouter(prefix="/v1/compare", tags=["reading"])
@@ -100,7 +100,7 @@ def compare_field(
 
 
 def _first_request(context: Context, batch_id: str) -> dict[str, Any] | None:
-    row = progress.get_row(context.database, batch_id=batch_id, line=1)
+    row = ledger.get_row(context.database, batch_id=batch_id, line=1)
     return request_of(context, find_batch(context, batch_id), row) if row else None
 
 

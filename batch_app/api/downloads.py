@@ -11,9 +11,9 @@ from batch_app.api.context import Context
 from batch_app.api.errors import ApiError
 from batch_app.files import AnswerKind, read_range, read_stream
 from batch_app.states import FINAL_BATCH_STATES
-from batch_app.store import batches, files, progress
+from batch_app.store import batches, files, ledger
 from batch_app.store.batches import Batch
-from batch_app.store.progress import Committed
+from batch_app.store.ledger import Committed
 
 _MEDIA_TYPE = "application/octet-stream"
 
@@ -33,7 +33,7 @@ def published_file(context: Context, request: Request, file_id: str, *, offset: 
     etag = f'"{file.sha256}"'
     headers = {"etag": etag}
     if batch is not None:
-        part = progress.committed(context.database, batch_id=batch.id, kind=kind)
+        part = ledger.committed(context.database, batch_id=batch.id, kind=kind)
         headers["x-last-line"] = str(part.lines)
     known = request.headers.get("if-none-match", "")
     if etag in known or known.strip() == "*":
@@ -67,7 +67,7 @@ def answers(context: Context, request: Request, batch: Batch, *, offset: int) ->
 
 
 def _stream(context: Context, batch: Batch, kind: AnswerKind, offset: int) -> StreamingResponse:
-    part = progress.committed(context.database, batch_id=batch.id, kind=kind, skip=offset)
+    part = ledger.committed(context.database, batch_id=batch.id, kind=kind, skip=offset)
     headers = {
         "content-length": str(part.end - part.start),
         "content-disposition": f'attachment; filename="{batch.id}_{kind}.jsonl"',

@@ -32,7 +32,7 @@ from batch_app.reading.questions import OPERATORS, Condition, Question
 from batch_app.reading.tables import Distribution, Table
 from batch_app.reading.words import answer_text
 from batch_app.states import RequestStatus
-from batch_app.store import files, progress
+from batch_app.store import files, ledger
 from batch_app.store.batches import Batch
 
 router = APIRouter(prefix="/v1", tags=["reading"])
@@ -202,7 +202,7 @@ def export_answers(
 def get_answer(batch_id: BatchId, context: Ctx, line: Annotated[int, Path(ge=1, le=2**31)]) -> AnswerDetail:
     """One line of the batch with all of its prompt and its answer."""
     batch = find_batch(context, batch_id)
-    found = progress.get_row(context.database, batch_id=batch_id, line=line)
+    found = ledger.get_row(context.database, batch_id=batch_id, line=line)
     if found is None:
         raise ApiError(404, "not_found", f"Batch '{batch_id}' has no request on line {line}.", param="line")
     answer = _answer(context, batch_id, found.answer)
@@ -216,7 +216,7 @@ def get_answer(batch_id: BatchId, context: Ctx, line: Annotated[int, Path(ge=1, 
     )
 
 
-def request_of(context: Context, batch: Batch, row: progress.LedgerRow) -> dict[str, Any] | None:
+def request_of(context: Context, batch: Batch, row: ledger.LedgerRow) -> dict[str, Any] | None:
     """The line of the input file; None when the file is gone."""
     try:
         file = files.get_file(context.database, file_id=batch.input_file_id)

@@ -14,7 +14,7 @@ from batch_app.processing.run import Run
 from batch_app.processing.settle import give_up
 from batch_app.settings import Settings
 from batch_app.states import BatchStatus, RequestStatus
-from batch_app.store import claims, progress, requests
+from batch_app.store import claims, ledger, requests
 from batch_app.store.files import NewFile
 
 log = logging.getLogger(__name__)
@@ -92,7 +92,7 @@ def _publish(database: Database, settings: Settings, run: Run, verdict: Verdict,
 def _publish_kind(
     database: Database, settings: Settings, run: Run, kind: AnswerKind, *, now: float
 ) -> NewFile | None:
-    end = progress.committed(database, batch_id=run.id, kind=kind).end
+    end = ledger.committed(database, batch_id=run.id, kind=kind).end
     if end == 0:
         return None
     # Every try of this claim makes the same file anew: a database that refuses must not fill the disk with copies.

@@ -13,7 +13,7 @@ from batch_app.database import Database
 from batch_app.files import KINDS, AnswerKind, AnswerReader, Place, is_all_there
 from batch_app.reading.index import Indexes
 from batch_app.settings import Settings
-from batch_app.store import progress, requests
+from batch_app.store import ledger, requests
 from batch_app.store.claims import Claim
 
 log = logging.getLogger(__name__)
@@ -51,7 +51,7 @@ def _gone_from(
 def _first_unreadable(
     database: Database, logs: AnswerReader, batch_id: str, kind: AnswerKind, offset: int
 ) -> int | None:
-    while rows := progress.list_answers_behind(
+    while rows := ledger.list_answers_behind(
         database, batch_id=batch_id, kind=kind, offset=offset, limit=_ROWS_AT_ONCE
     ):
         for row, place in rows:

@@ -23,7 +23,7 @@ from batch_app.files import KINDS, AnswerKind, AnswerReader, Place, make_folder
 from batch_app.reading.places import open_answers
 from batch_app.reading.words import answer_text, json_in, leaves
 from batch_app.settings import Settings
-from batch_app.store import batches, progress
+from batch_app.store import batches, ledger
 
 VERSION: Final = 1
 MAX_FIELDS: Final = 200
@@ -153,7 +153,7 @@ class Indexes:
         self, index: dbapi2.Connection, batch_id: str, kind: AnswerKind
     ) -> list[tuple[dict[str, Any], Place]]:
         [(end,)] = index.execute("SELECT end FROM streams WHERE kind = ?", (kind,)).fetchall()
-        return progress.list_answers_behind(
+        return ledger.list_answers_behind(
             self._database, batch_id=batch_id, kind=kind, offset=end, limit=_ROWS_AT_ONCE
         )
 

@@ -12,7 +12,7 @@ from batch_app.files import KINDS, read_stream
 from batch_app.leftovers import find_leftovers
 from batch_app.migrate import current_revision, known_revision
 from batch_app.settings import Settings
-from batch_app.store import batches, files, progress, readers, space
+from batch_app.store import batches, files, ledger, readers, space
 from scripts.doctor.findings import Finding, bad, listed, ok, size, warn
 
 _FIRST_BAD, _FIRST_GOOD = (3, 7, 0), (3, 51, 3)
@@ -120,7 +120,7 @@ def named_files(database: Database, settings: Settings) -> Iterator[Finding]:
         yield ok("files", f"{len(present)}, {size(sum(file.bytes for file in present))}")
     for batch in batches.list_open_batches(database):
         for kind in KINDS:
-            end = progress.committed(database, batch_id=batch.id, kind=kind).end
+            end = ledger.committed(database, batch_id=batch.id, kind=kind).end
             try:
                 for _piece in read_stream(settings.work_dir / batch.id, kind, 0, end):
                     pass

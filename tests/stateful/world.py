@@ -28,7 +28,7 @@ from batch_app.migrate import migrate
 from batch_app.processing import heartbeat, recover
 from batch_app.reading.index import Indexes
 from batch_app.settings import Settings
-from batch_app.store import batches, files, progress, workers
+from batch_app.store import batches, files, ledger, workers
 from batch_app.store.claims import Claim
 from tests.lines import chat_line, jsonl
 from tests.stateful.incarnation import MODELS, Incarnation, Moments, open_database
@@ -156,7 +156,7 @@ class World:
     def retry(self, batch_id: str) -> None:
         """Raises QueueFullError, ApiError when the input is gone."""
         parent = batches.get_batch(self.api.database, batch_id=batch_id)
-        places = progress.unsuccessful_inputs(self.api.database, batch_id=batch_id)
+        places = ledger.unsuccessful_inputs(self.api.database, batch_id=batch_id)
         again = {row["custom_id"] for row, _place in self._answered(batch_id) if row["status"] != "completed"}
         assert len(again) == len(places)
         if places:
@@ -166,8 +166,8 @@ class World:
             }
 
     def _answered(self, batch_id: str) -> list[Any]:
-        return progress.list_answered_rows(
-            self.api.database, batch_id=batch_id, wanted=progress.RowFilter(), after=0, limit=100
+        return ledger.list_answered_rows(
+            self.api.database, batch_id=batch_id, wanted=ledger.RowFilter(), after=0, limit=100
         )
 
     def delete(self, file_id: str, *, api_dies: bool = False) -> None:

@@ -10,9 +10,10 @@ from batch_app.errors import BatchNotFoundError, IdempotencyKeyReusedError, Queu
 from batch_app.intake import InputLine
 from batch_app.jsonl import LineError
 from batch_app.states import BatchStatus, RequestStatus
-from batch_app.store import accepting, batches, progress, queueing
+from batch_app.store import accepting, batches, queueing
 from batch_app.store.files import get_file
 from batch_app.store.idempotency import IDEMPOTENCY_SECONDS
+from batch_app.store.ledger import list_dead_letters
 from batch_app.store.queueing import QueueLimits
 from tests.factories import (
     NOW,
@@ -151,9 +152,9 @@ def test_a_retry_is_written_on_the_dead_letters_of_its_parent(database: Database
         complete(database, parent, status=RequestStatus.FAILED, error_code="e", dead_letter="why")
     retry = accept(database, lines=2, parent_batch_id=batch.id)
     accept(database, lines=2, parent_batch_id=batch.id)
-    letters = progress.list_dead_letters(database, batch_id=batch.id, after=0, limit=10)
+    letters = list_dead_letters(database, batch_id=batch.id, after=0, limit=10)
     assert [letter["retried_by_batch_id"] for letter in letters] == [retry.id, retry.id]
-    [untouched] = progress.list_dead_letters(database, batch_id=other.id, after=0, limit=10)
+    [untouched] = list_dead_letters(database, batch_id=other.id, after=0, limit=10)
     assert untouched["retried_by_batch_id"] is None
 
 

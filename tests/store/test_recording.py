@@ -7,7 +7,8 @@ from batch_app.database import Database
 from batch_app.errors import ClaimLostError
 from batch_app.files import Place
 from batch_app.states import RequestStatus
-from batch_app.store import progress, requests
+from batch_app.store import requests
+from batch_app.store.ledger import list_dead_letters
 from batch_app.store.requests import Postponement
 from tests.factories import NOW, accept, answer, claim, everything, ledger, outcome, postpone, take
 
@@ -90,7 +91,7 @@ def test_a_line_given_up_becomes_a_dead_letter_that_knows_its_first_failure(data
         "dead_letter": "out of attempts",
     }
     answer(database, held, 1, 2, now=NOW + 9, attempts=4, **given_up)
-    first, second = progress.list_dead_letters(database, batch_id=batch.id, after=0, limit=10)
+    first, second = list_dead_letters(database, batch_id=batch.id, after=0, limit=10)
     assert (first["code"], first["message"], first["attempts"]) == ("server_error", "out of attempts", 4)
     assert (first["first_failed_at"], first["last_failed_at"]) == (NOW, NOW + 9)
     assert (second["first_failed_at"], second["last_failed_at"]) == (NOW + 9, NOW + 9)
@@ -101,7 +102,7 @@ def test_a_line_that_failed_with_its_batch_is_no_dead_letter(database: Database)
     held = claim(database, batch)
     take(database, held)
     answer(database, held, 1, status=RequestStatus.EXPIRED, error_code="batch_expired")
-    assert progress.list_dead_letters(database, batch_id=batch.id, after=0, limit=10) == []
+    assert list_dead_letters(database, batch_id=batch.id, after=0, limit=10) == []
 
 
 def test_nothing_to_record_is_fine(database: Database) -> None:

@@ -2,7 +2,8 @@
 
 from batch_app.database import Database
 from batch_app.states import BatchStatus, RequestStatus
-from batch_app.store import batches, claims, progress, requests, workers
+from batch_app.store import batches, claims, requests, workers
+from batch_app.store.ledger import list_dead_letters
 from batch_app.store.workers import WorkerReport
 from tests.factories import ANSWER_BYTES, NOW, accept, answer, claim, ledger, lose, take
 
@@ -81,6 +82,6 @@ def test_lines_whose_answers_the_disk_has_lost_are_pending_again_as_if_never_tri
         ("pending", 0, 0, None, None),
         ("pending", 0, 0, None, None),
     ]
-    assert progress.list_dead_letters(database, batch_id=batch.id, after=0, limit=9) == []
+    assert list_dead_letters(database, batch_id=batch.id, after=0, limit=9) == []
     found = batches.get_batch(database, batch_id=batch.id)
     assert (found.status, found.finalizing_at) == (BatchStatus.IN_PROGRESS, None)
