@@ -21,6 +21,7 @@ from starlette.middleware.cors import CORSMiddleware
 
 from batch_app import __version__
 from batch_app.api import (
+    batch_lines,
     batches,
     comparing,
     document,
@@ -102,7 +103,7 @@ def create_app(settings: Settings, *, gpu_reader: GpuReader = read_gpu) -> FastA
     )
     app.state.context = context
     errors.install(app)
-    for module in (batches, reading, comparing, joined_tables, files, system, webhooks):
+    for module in (batches, batch_lines, reading, comparing, joined_tables, files, system, webhooks):
         app.include_router(module.router)
     document.install(app)
     return app

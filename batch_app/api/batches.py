@@ -1,4 +1,4 @@
-"""/v1/batches: submit, list, read, cancel, retry, and what became of the lines."""
+"""/v1/batches: submit, list, read, cancel, retry."""
 
 import asyncio
 import logging
@@ -7,12 +7,11 @@ import time
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Request
-from fastapi.responses import Response
 
-from batch_app.api import answers, downloads, views, wire
+from batch_app.api import views, wire
 from batch_app.api.context import Context, Ctx
 from batch_app.api.creation import CREATION_SCHEMA, read_creation
-from batch_app.api.document import DOWNLOAD, DOWNLOAD_HEADERS, IDEMPOTENCY_KEY, failures
+from batch_app.api.document import IDEMPOTENCY_KEY, failures
 from batch_app.api.errors import ApiError
 from batch_app.api.submission import Order
 from batch_app.api.uploads import BATCH_FIELDS, batch_fields, idempotency_key, media_type, read_form
@@ -20,10 +19,9 @@ from batch_app.errors import FileMissingError
 from batch_app.files import read_range
 from batch_app.ids import BATCH_ID
 from batch_app.plan import LINE_ORDERS
-from batch_app.states import FINAL_BATCH_STATES, OPEN_BATCH_STATES, BatchStatus, RequestStatus
+from batch_app.states import FINAL_BATCH_STATES, OPEN_BATCH_STATES, BatchStatus
 from batch_app.store import batches, files, ledger
 from batch_app.store.batches import Batch
-from batch_app.store.ledger import RowFilter
 
 log = logging.getLogger(__name__)
 
@@ -243,82 +241,3 @@ def _resubmit(context: Context, parent: Batch, places: list[tuple[int, int]]) ->
             lines.write(b"\n")
         lines.seek(0)
         return context.submissions.accept(lines, order, now=time.time())
-
-
-@router.head(
-    "/{batch_id}/results", response_class=Response, responses=DOWNLOAD, openapi_extra=DOWNLOAD_HEADERS
-)
-@router.get(
-    "/{batch_id}/results", response_class=Response, responses=DOWNLOAD, openapi_extra=DOWNLOAD_HEADERS
-)
-def download_results(
-    batch_id: BatchId,
-    request: Request,
-    context: Ctx,
-    offset: Annotated[int, Query(ge=0, le=2**62, description="answers already downloaded")] = 0,
-) -> Response:
-    """The answers as JSONL; of an unfinished batch those so far (X-Incomplete, X-Last-Line)."""
-    batch = find_batch(context, batch_id)
-    try:
-        return downloads.answers(context, request, batch, offset=offset)
-    except (FileNotFoundError, EOFError):  # it ended between the look and the download
-        return downloads.answers(context, request, find_batch(context, batch_id), offset=offset)
-
-
-@router.get("/{batch_id}/errors", responses=failures(404))
-def list_errors(batch_id: BatchId, context: Ctx) -> wire.ErrorGroups:
-    """What went wrong, grouped by error code, with one line of each as a sample."""
-    batch = find_batch(context, batch_id)
-    groups = ledger.error_groups(context.database, batch_id=batch.id)
-    data = [
-        wire.ErrorGroupObject(
-            code=group.code,
-            count=group.count,
-            sample=wire.ErrorSample(line=group.line, custom_id=group.custom_id, message=group.message),
-        )
-        for group in groups
-    ]
-    return wire.ErrorGroups(data=data, total=sum(group.count for group in groups))
-
-
-@router.get("/{batch_id}/dead_letters", responses=failures(400, 404))
-def list_dead_letters(
-    batch_id: BatchId,
-    context: Ctx,
-    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
-    after: Annotated[int, Query(ge=0, le=2**62, description="the last line already seen")] = 0,
-) -> wire.DeadLetterList:
-    """The requests that were given up on, each with its reason and the batch that retried it."""
-    batch = find_batch(context, batch_id)
-    found = ledger.list_dead_letters(context.database, batch_id=batch.id, after=after, limit=limit + 1)
-    letters = [wire.DeadLetter(**letter) for letter in found[:limit]]
-    return wire.DeadLetterList(data=letters, has_more=len(found) > limit)
-
-
-@router.get("/{batch_id}/requests", responses=failures(400, 404))
-def list_requests(
-    batch_id: BatchId,
-    context: Ctx,
-    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
-    after: Annotated[int, Query(ge=0, le=2**62, description="the last line already seen")] = 0,
-    status: RequestStatus | None = None,
-    code: Annotated[str | None, Query(description="error code")] = None,
-    custom_id: Annotated[str | None, Query(description="how it begins")] = None,
-    text: Annotated[
-        str | None, Query(min_length=1, max_length=500, description="what the answer has in it")
-    ] = None,
-) -> wire.RowList:
-    """The ledger: one row per input line, in the order of the file."""
-    batch = find_batch(context, batch_id)
-    wanted = RowFilter(status, code, custom_id)
-    if text is not None:
-        found, next_after = answers.search(context, batch.id, text, wanted=wanted, after=after, limit=limit)
-        data = [wire.Row(**row) for row in found]
-        return wire.RowList(data=data, has_more=next_after is not None, next_after=next_after, total=None)
-    rows, total = ledger.list_rows(
-        context.database, batch_id=batch.id, wanted=wanted, after=after, limit=limit + 1
-    )
-    data = [wire.Row(**row) for row in rows[:limit]]
-    has_more = len(rows) > limit
-    next_after = data[-1].line if has_more else None
-    return wire.RowList(data=data, has_more=has_more, next_after=next_after, total=total)
