@@ -17,7 +17,8 @@ from tests.torture.tally import Tally
 from tests.torture.world import RECOVERY_SECONDS
 from tests.waiting import wait_until
 
-_LINES, _TOKENS = 150, 16
+_LINES, _TOKENS, _WINDOW = 150, 16, 16
+_LAST_STRIKE = _LINES - 4 * _WINDOW  # answers that there may be; what is in flight may still come after it
 _LOAD_SECONDS = 400
 _ENGINE_ENDS_SECONDS = 10  # R7
 
@@ -29,7 +30,7 @@ class RealVllm:
         self.system, self.chance = system, chance
         self.sent: dict[str, list[str]] = {}
         self.found = Findings()
-        system.settings = {"ENGINE": "vllm"}
+        system.settings = {"ENGINE": "vllm", "WINDOW": str(_WINDOW)}
         system.start_api()
         self.worker = system.start_worker()
         self.batch_id = self._submit()
@@ -45,21 +46,19 @@ class RealVllm:
         return batch_id
 
     def be_in_the_middle(self) -> None:
-        if self.system.batch(self.batch_id)["status"] == "completed":
+        """Somewhere between the first answers and the last ones, with more to come than is in flight."""
+        if self.answered() > _LAST_STRIKE:
             self.batch_id = self._submit()
-        wait_until(self.system.engines, what="the engine", timeout=_LOAD_SECONDS, every=0.1)
-        self.wait_for_answers()
-        time.sleep(self.chance.uniform(0, 2))
+        moment = self.chance.randint(1, _LAST_STRIKE)
+        wait_until(lambda: self.answered() >= moment, what="answers", timeout=_LOAD_SECONDS, every=0.1)
+
+    def answered(self) -> int:
+        return self.system.answered(self.batch_id)
 
     def wait_for_answers(self) -> None:
-        """The next answers, or the end of the batch."""
-        before = self.system.answered(self.batch_id)
-        wait_until(
-            lambda: self.system.answered(self.batch_id) > before or before == _LINES,
-            what="answers",
-            timeout=_LOAD_SECONDS,
-            every=0.2,
-        )
+        """The next ones."""
+        before = self.answered()
+        wait_until(lambda: self.answered() > before, what="answers", timeout=_LOAD_SECONDS, every=0.2)
 
     def examine(self) -> Findings:
         for batch_id, custom_ids in self.sent.items():
@@ -87,9 +86,11 @@ def terminate_worker(real: RealVllm) -> None:
 
 
 def kill_engine(real: RealVllm) -> None:
+    """Until its death is noticed, answers that it had given are still recorded."""
     for process in real.system.engines():
         with suppress(psutil.NoSuchProcess):
             process.send_signal(signal.SIGKILL)
+    wait_until(lambda: real.system.health()["worker"]["status"] == "loading", what="its death to be noticed")
 
 
 FAULTS: dict[str, Callable[[RealVllm], None]] = {
@@ -112,8 +113,8 @@ def torment(tally: Tally, *, faults: int, seed: int) -> None:
 
 
 def _inflict(tally: Tally, real: RealVllm, kind: str) -> None:
-    real.be_in_the_middle()
-    FAULTS[kind](real)
+    while not (left := _strike(real, kind)):
+        print(f"{kind}: came too late, once more", flush=True)
     began = time.monotonic()
     real.wait_for_answers()
     seconds = time.monotonic() - began
@@ -121,4 +122,11 @@ def _inflict(tally: Tally, real: RealVllm, kind: str) -> None:
     row.times += 1
     row.late += seconds > RECOVERY_SECONDS + real.load_seconds
     row.found.add(real.examine())
-    print(f"{kind}: answers again after {seconds:.0f} s", flush=True)
+    print(f"{kind}: {left} lines unanswered, answers again after {seconds:.0f} s", flush=True)
+
+
+def _strike(real: RealVllm, kind: str) -> int:
+    """How many lines were left without an answer."""
+    real.be_in_the_middle()
+    FAULTS[kind](real)
+    return _LINES - real.answered()
