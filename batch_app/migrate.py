@@ -15,9 +15,10 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
-from batch_app.database import Database, metadata
+from batch_app.database import Database
 from batch_app.errors import ConfigurationError, SchemaError
 from batch_app.settings import PROJECT_DIR, load_settings
+from batch_app.tables import metadata
 
 
 class Schema(Enum):
@@ -70,7 +71,7 @@ def require_current_schema(database: Database) -> None:
 
 
 def differences(database: Database) -> list[object]:
-    """What the migrations left different from the tables in `database.py` (what `alembic check` reports)."""
+    """What the migrations left different from the tables in `tables.py` (what `alembic check` reports)."""
     with database.read() as connection:
         return list(compare_metadata(MigrationContext.configure(connection), metadata))
 
@@ -102,7 +103,7 @@ def _check() -> int:
         migrate(database)
         found = differences(database)
     for difference in found:
-        print(f"migrations and batch_app/database.py differ: {difference}", file=sys.stderr)
+        print(f"migrations and batch_app/tables.py differ: {difference}", file=sys.stderr)
     return 1 if found else 0
 
 

@@ -2,7 +2,7 @@
 
 from alembic import context
 
-from batch_app.database import metadata
+from batch_app.tables import metadata
 
 context.configure(
     connection=context.config.attributes["connection"], target_metadata=metadata, render_as_batch=True

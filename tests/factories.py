@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import select
 
 from batch_app import ids
-from batch_app.database import Database, metadata
+from batch_app.database import Database
 from batch_app.files import AnswerKind, Place
 from batch_app.intake import InputLine
 from batch_app.states import BatchStatus, RequestStatus
@@ -20,6 +20,7 @@ from batch_app.store.files import NewFile
 from batch_app.store.ledger import committed
 from batch_app.store.queueing import QueueLimits
 from batch_app.store.requests import Outcome, Postponement, TakenLine
+from batch_app.tables import metadata
 
 NOW = 1_700_000_000.0
 ROOM = QueueLimits(max_active_batches=1_000, max_queued_requests=1_000_000)

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, insert, update
 
-from batch_app.database import Database, batches, dead_letters, requests
+from batch_app.database import Database
 from batch_app.intake import InputLine
 from batch_app.jsonl import LineError
 from batch_app.plan import LineOrder
@@ -17,6 +17,7 @@ from batch_app.store.files import NewFile, insert_file, require_file
 from batch_app.store.idempotency import row_with_key
 from batch_app.store.queueing import QueueLimits, check_room
 from batch_app.store.webhooks import note_end
+from batch_app.tables import batches, dead_letters, requests
 
 _ENTERED_AT_ONCE = 250
 

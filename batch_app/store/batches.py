@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, and_, func, or_, select, update
 
-from batch_app.database import Database, batches, events
+from batch_app.database import Database
 from batch_app.errors import (
     BatchNotCancellableError,
     BatchNotFoundError,
@@ -15,6 +15,7 @@ from batch_app.errors import (
 from batch_app.plan import LineOrder
 from batch_app.states import ACTIVE_BATCH_STATES, BatchStatus, Dialect, RequestStatus
 from batch_app.store.engine_use import EngineUse
+from batch_app.tables import batches, events
 
 UNANSWERED = (RequestStatus.PENDING, RequestStatus.RUNNING)
 FROZEN_COLUMNS = (

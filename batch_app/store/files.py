@@ -5,10 +5,11 @@ from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, Connection, Select, and_, insert, literal, select, tuple_, update
 
-from batch_app.database import Database, batches, files
+from batch_app.database import Database
 from batch_app.errors import FileInUseError, FileMissingError
 from batch_app.states import OPEN_BATCH_STATES
 from batch_app.store.idempotency import row_with_key
+from batch_app.tables import batches, files
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,10 +5,11 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Row, Select, and_, func, select
 
-from batch_app.database import Database, dead_letters, requests
+from batch_app.database import Database
 from batch_app.files import AnswerKind, Place
 from batch_app.states import FINAL_REQUEST_STATES, RequestStatus
 from batch_app.store.claims import stream_end
+from batch_app.tables import dead_letters, requests
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 
 from sqlalchemy import func, or_, select
 
-from batch_app.database import Database, batches, dead_letters, requests
+from batch_app.database import Database
 from batch_app.states import OPEN_BATCH_STATES, RequestStatus
 from batch_app.store.batches import Batch
 from batch_app.store.claims import REUSED
 from batch_app.store.retention import ENDED_AT
+from batch_app.tables import batches, dead_letters, requests
 
 
 @dataclass(frozen=True, slots=True)

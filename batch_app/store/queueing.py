@@ -4,10 +4,11 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, func, select
 
-from batch_app.database import Database, batches, requests
+from batch_app.database import Database
 from batch_app.errors import QueueFullError
 from batch_app.states import ACTIVE_BATCH_STATES, BatchStatus
 from batch_app.store.batches import UNANSWERED
+from batch_app.tables import batches, requests
 
 
 @dataclass(frozen=True, slots=True)

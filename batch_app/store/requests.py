@@ -5,11 +5,12 @@ from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, Connection, and_, bindparam, delete, func, insert, or_, select, update
 
-from batch_app.database import Database, batches, dead_letters, requests
+from batch_app.database import Database
 from batch_app.errors import ClaimLostError
 from batch_app.files import AnswerKind, Place
 from batch_app.states import BatchStatus, RequestStatus
 from batch_app.store.claims import Claim, holds, require_claim, return_running_lines
+from batch_app.tables import batches, dead_letters, requests
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,17 +8,9 @@ from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, Connection, delete, func, or_, select, update
 
-from batch_app.database import (
-    Database,
-    batches,
-    dead_letters,
-    events,
-    files,
-    requests,
-    webhook_deliveries,
-    workers,
-)
+from batch_app.database import Database
 from batch_app.states import DeliveryStatus
+from batch_app.tables import batches, dead_letters, events, files, requests, webhook_deliveries, workers
 
 ENDED_AT = func.coalesce(
     batches.c.completed_at, batches.c.failed_at, batches.c.expired_at, batches.c.cancelled_at

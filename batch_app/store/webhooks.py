@@ -11,8 +11,9 @@ from typing import Any
 from sqlalchemy import Column, Connection, Select, and_, func, insert, select, update
 
 from batch_app import ids
-from batch_app.database import Database, events, webhook_deliveries
+from batch_app.database import Database
 from batch_app.states import BatchStatus, DeliveryStatus
+from batch_app.tables import events, webhook_deliveries
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from batch_app import ids
 from batch_app.api.context import Context
 from batch_app.api.submission import Submissions
 from batch_app.api_server import create_app, open_database
-from batch_app.database import Database, metadata
+from batch_app.database import Database
 from batch_app.files import make_folder
 from batch_app.gpu import GpuSnapshot
 from batch_app.inference.echo_engine import EchoEngine
@@ -28,6 +28,7 @@ from batch_app.reading.index import Indexes
 from batch_app.settings import Settings
 from batch_app.store import batches, workers
 from batch_app.store.workers import WorkerReport
+from batch_app.tables import metadata
 from tests.lines import chat_lines, jsonl
 
 MODEL = "HuggingFaceTB/SmolLM2-135M-Instruct"

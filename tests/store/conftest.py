@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from sqlalchemy import delete, event
 
-from batch_app.database import Database, metadata
+from batch_app.database import Database
+from batch_app.tables import metadata
 
 
 def _do_not_wait_for_the_disk(connection: Any, _record: Any) -> None:

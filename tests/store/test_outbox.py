@@ -4,11 +4,12 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 
-from batch_app.database import Database, events
+from batch_app.database import Database
 from batch_app.errors import ConflictError
 from batch_app.jsonl import LineError
 from batch_app.states import FINAL_BATCH_STATES, BatchStatus, DeliveryStatus
 from batch_app.store import accepting, batches, claims, webhooks
+from batch_app.tables import events
 from tests.factories import NOW, accept, answer, claim, complete, end, new_batch, take
 
 ONE, OTHER = "https://one.example/hook", "https://other.example/hook"

@@ -5,7 +5,6 @@ from collections.abc import Mapping
 
 import pytest
 
-from batch_app.database import batches
 from batch_app.settings import PROJECT_DIR
 from batch_app.states import (
     ACTIVE_BATCH_STATES,
@@ -18,6 +17,7 @@ from batch_app.states import (
     RequestStatus,
     wire_status,
 )
+from batch_app.tables import batches
 
 OPENAI_STATES = {
     "validating",

@@ -17,8 +17,9 @@ from unittest.mock import patch
 
 from sqlalchemy import select
 
-from batch_app.database import Database, requests
+from batch_app.database import Database
 from batch_app.files import AnswerLog
+from batch_app.tables import requests
 from scripts.bench.context import Bench, Contestant
 from scripts.bench.figures import Figure, Target, median_ratio
 from scripts.bench.workloads import uniform
