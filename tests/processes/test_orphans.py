@@ -20,6 +20,7 @@ from tests.waiting import wait_until
 
 pytestmark = pytest.mark.process
 
+ENDS_WITHIN = 10.0  # seconds, of a killed worker's engine
 # Starts the watcher and is gone before the watcher's Python is up.
 WORKER = textwrap.dedent("""
     import os
@@ -57,13 +58,32 @@ def _engine_of(owner: str) -> subprocess.Popen[bytes]:
     )
 
 
-def test_an_engine_whose_worker_and_watcher_were_both_killed_is_ended_by_the_next_worker(
-    system: System,
-) -> None:
+def _start_worker(system: System) -> tuple[subprocess.Popen[bytes], str]:
+    """It and its id, once it is up."""
     system.start_api()
     worker = system.start_worker()
     system.wait_for_worker()
-    worker_id = system.health()["worker"]["id"]
+    return worker, system.health()["worker"]["id"]
+
+
+def test_an_engine_whose_worker_was_killed_is_gone_within_ten_seconds_though_no_other_worker_comes(
+    system: System,
+) -> None:
+    worker, worker_id = _start_worker(system)
+    with _engine_of(worker_id) as engine, _engine_of("worker_of_somebody_else") as foreign:
+        try:
+            system.kill(worker)
+            wait_until(lambda: engine.poll() is not None, what="the engine to end", timeout=ENDS_WITHIN)
+            assert foreign.poll() is None
+        finally:
+            engine.kill()
+            foreign.kill()
+
+
+def test_an_engine_whose_worker_and_watcher_were_both_killed_is_ended_by_the_next_worker(
+    system: System,
+) -> None:
+    worker, worker_id = _start_worker(system)
     [watcher] = [
         child
         for child in psutil.Process(worker.pid).children()
