@@ -1,7 +1,8 @@
 """How a connection has to behave: the head of a request comes soon, and is small. uvicorn bounds neither.
 
 Whoever opens connections and sends nothing, or headers without end, would otherwise hold a file descriptor or memory
-for each, before any key was asked for. A body may take its time: what it may hold is bounded by bytes.
+for each, before any key was asked for. So would trailers behind a chunked body. A body may take its time, and whoever
+reads it bounds its bytes.
 """
 
 import asyncio
@@ -28,7 +29,7 @@ class Connection(HttpToolsProtocol):
     head_bytes: ClassVar[int] = 64 * 1024
 
     _waiting: asyncio.TimerHandle | None = None
-    _received = 0
+    _received = 0  # bytes since the last whole head or piece of a body
     _in_message = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -40,7 +41,7 @@ class Connection(HttpToolsProtocol):
         super().data_received(data)
         if self._waiting is None and not self._in_message and self.cycle.response_complete:
             self._wait()  # for a head: what comes between requests is none
-        if self._waiting is not None and self._received > self.head_bytes:
+        if self._received > self.head_bytes:
             self.transport.close()
 
     def on_message_begin(self) -> None:
@@ -50,7 +51,12 @@ class Connection(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         self._stop_waiting()
+        self._received = 0
         super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        self._received = 0
+        super().on_body(body)
 
     def on_message_complete(self) -> None:
         super().on_message_complete()

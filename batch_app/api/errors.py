@@ -14,6 +14,7 @@ from fastapi.responses import JSONResponse
 from pysqlite3 import dbapi2
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from batch_app import errors
 from batch_app.jsonl import LineError
@@ -106,6 +107,7 @@ def install(app: FastAPI) -> None:
         app.add_exception_handler(kind, _on_machine_trouble)
     app.add_exception_handler(ApiError, _on_api_error)
     app.add_exception_handler(errors.BatchAppError, _on_cause)
+    app.add_exception_handler(ClientDisconnect, _on_interruption)
     app.add_exception_handler(HTTPException, _on_http_exception)
     app.add_exception_handler(RequestValidationError, _on_invalid_request)
 
@@ -118,6 +120,12 @@ async def _on_api_error(_request: Request, error: Exception) -> JSONResponse:
 async def _on_cause(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, errors.BatchAppError)
     return await _on_api_error(request, from_cause(error))
+
+
+async def _on_interruption(request: Request, _error: Exception) -> JSONResponse:
+    """Nobody hears this any more; the log does."""
+    interrupted = ApiError(400, "upload_interrupted", "The connection ended before the request did.")
+    return await _on_api_error(request, interrupted)
 
 
 async def _on_machine_trouble(request: Request, error: Exception) -> JSONResponse:

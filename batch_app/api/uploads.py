@@ -13,7 +13,6 @@ from fastapi import Request
 from python_multipart.multipart import parse_options_header
 from starlette.datastructures import FormData, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
-from starlette.requests import ClientDisconnect
 
 from batch_app.api.errors import ApiError
 from batch_app.api.rules import check_line_order, check_priority, check_switch
@@ -110,8 +109,6 @@ async def _parse(parser: _Parser, max_file_bytes: int) -> FormData:
             f"The form cannot be read: {error.message} Send it as multipart/form-data with a 'file' part."
         )
         raise ApiError(400, "invalid_form", message) from None
-    except ClientDisconnect:
-        raise ApiError(400, "upload_interrupted", "The upload ended before the form did.") from None
     if not parser.has_ended:
         raise ApiError(400, "invalid_form", "The form cannot be read: it ends before its last boundary.")
     return form

@@ -1,9 +1,12 @@
 """One error shape, whatever goes wrong, with a request id to find it in the log."""
 
+import asyncio
 import logging
 import re
 
+import httpx
 import pytest
+from starlette.types import Message, Receive, Scope, Send
 
 from tests.api.errors import error_of
 from tests.api.served import Api
@@ -133,3 +136,28 @@ def test_accepting_and_cancelling_are_logged_with_ids_and_without_prompts(
     for action in ("batch_accepted", "batch_cancel_requested"):
         assert (ours[action]["batch_id"], ours[action]["request_id"]) == (batch_id, "web-app-42")
     assert "Evaluate" not in str([vars(record) for record in caplog.records])
+
+
+@pytest.mark.parametrize(
+    ("kind", "begun"),
+    [("application/json", b'{"input_file_id": '), ("multipart/form-data; boundary=b", b"--b\r\n")],
+)
+def test_a_connection_that_ends_within_its_request_is_no_crash_of_ours(
+    api: Api, caplog: pytest.LogCaptureFixture, kind: str, begun: bytes
+) -> None:
+    messages = iter([{"type": "http.request", "body": begun, "more_body": True}, {"type": "http.disconnect"}])
+
+    async def cut_off(scope: Scope, _receive: Receive, send: Send) -> None:
+        async def receive() -> Message:
+            return next(messages)
+
+        await api.app(scope, receive, send)
+
+    async def post() -> httpx.Response:
+        transport = httpx.ASGITransport(cut_off, raise_app_exceptions=False)
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost:4080") as client:
+            return await client.post("/v1/batches", headers={"content-type": kind})
+
+    error_of(asyncio.run(post()), 400, "upload_interrupted")
+    assert "request_crashed" not in caplog.text
+    assert api.has_stored_nothing()

@@ -83,6 +83,34 @@ def test_a_head_without_end_is_cut_off(connect: Callable[[], socket.socket]) -> 
         assert b"200" not in said_until_closed(connection)
 
 
+@pytest.mark.parametrize(
+    ("begun", "endless"),
+    [
+        (b"0\r\nx-trailer: ", b"a" * 4096),
+        (b"0\r\n", b"x-trailer: " + b"a" * 4096 + b"\r\n"),
+        (b"1\r\na\r\n1;extension=", b"a" * 4096),
+    ],
+    ids=["one trailer", "many trailers", "chunk extension"],
+)
+def test_what_is_no_part_of_a_body_is_cut_off_behind_it_too(
+    connect: Callable[[], socket.socket], begun: bytes, endless: bytes
+) -> None:
+    with closing(connect()) as connection:
+        head = b"POST / HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\n\r\n"
+        connection.sendall(head + begun)
+        with pytest.raises((ConnectionResetError, BrokenPipeError)):
+            connection.sendall(endless * 10_000)
+
+
+def test_a_body_of_any_length_in_chunks_of_any_size_is_read(connect: Callable[[], socket.socket]) -> None:
+    with closing(connect()) as connection:
+        connection.sendall(b"POST / HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\n\r\n")
+        for size in (1, 100_000, 3_000_000):
+            connection.sendall(b"%x\r\n%s\r\n" % (size, b"a" * size))
+        connection.sendall(b"0\r\n\r\n")
+        assert answer_on(connection).startswith(b"HTTP/1.1 200")
+
+
 def test_idle_talk_between_two_requests_is_not_waited_for(connect: Callable[[], socket.socket]) -> None:
     with closing(connect()) as connection:
         connection.sendall(HEAD + b"\r\n")
