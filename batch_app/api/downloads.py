@@ -1,11 +1,16 @@
 """Answers as downloads: published files, and what is committed of a batch that is not finished yet."""
 
-from collections.abc import Iterator
+import os
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from itertools import chain
+from pathlib import Path
 
+import anyio
 from fastapi import Request
 from fastapi.responses import FileResponse, Response, StreamingResponse
 from starlette.responses import MalformedRangeHeader, RangeNotSatisfiable
+from starlette.types import Receive, Scope, Send
 
 from batch_app.api.context import Context
 from batch_app.api.errors import ApiError
@@ -18,10 +23,35 @@ from batch_app.store.ledger import Committed
 _MEDIA_TYPE = "application/octet-stream"
 
 
+class _OpenedFile(FileResponse):
+    """Opened when it is made, before the answer begins: a file that is deleted from then on is still sent whole."""
+
+    def __init__(self, path: Path, filename: str, headers: dict[str, str]) -> None:
+        self._source = path.open("rb")
+        found = os.fstat(self._source.fileno())
+        super().__init__(path, media_type=_MEDIA_TYPE, filename=filename, headers=headers, stat_result=found)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        with self._source:
+            await super().__call__(scope, receive, send)
+
+    @asynccontextmanager
+    async def _open_file(self) -> AsyncIterator[anyio.AsyncFile[bytes]]:
+        yield anyio.wrap_file(self._source)
+
+
 def published_file(context: Context, request: Request, file_id: str, *, offset: int) -> Response:
     """A stored file, with Range, If-Range, ETag and Content-Length; one of answers from behind line `offset` and with
     the number of its last line. Raises FileMissingError, ApiError 400 and 416.
     """
+    try:
+        return _published_file(context, request, file_id, offset)
+    except FileNotFoundError:
+        files.get_file(context.database, file_id=file_id)  # raises FileMissingError: it was deleted meanwhile
+        raise
+
+
+def _published_file(context: Context, request: Request, file_id: str, offset: int) -> Response:
     file = files.get_file(context.database, file_id=file_id)
     batch = batches.batch_with_answers(context.database, file_id=file_id)
     if batch is None and offset:
@@ -39,8 +69,7 @@ def published_file(context: Context, request: Request, file_id: str, *, offset: 
     if etag in known or known.strip() == "*":
         return Response(status_code=304, headers=headers)
     _check_range(request, file.bytes)
-    path = context.settings.data_dir / file.path
-    return FileResponse(path, media_type=_MEDIA_TYPE, filename=file.filename, headers=headers)
+    return _OpenedFile(context.settings.data_dir / file.path, file.filename, headers)
 
 
 def _check_range(request: Request, size: int) -> None:

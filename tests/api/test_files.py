@@ -1,10 +1,15 @@
 """Files: OpenAI's file object, and downloads that can be resumed, checked and cached."""
 
+import asyncio
 import time
 
 import httpx
 import pytest
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from batch_app.database import Database
+from batch_app.store import batches, files
+from batch_app.store.batches import Batch
 from tests.api.errors import error_of
 from tests.api.served import Api
 from tests.lines import chat_lines, jsonl
@@ -117,6 +122,55 @@ def test_a_download_that_is_there_already_is_not_sent_again(api: Api, file_id: s
     assert (same.status_code, same.content, same.headers["etag"]) == (304, b"", etag)
     assert content(api, file_id, if_none_match="*").status_code == 304
     assert other.status_code == 200
+
+
+@pytest.mark.parametrize("wanted", ["", "bytes=10-", "bytes=0-9,20-29"])
+def test_a_file_that_is_deleted_during_its_download_is_sent_whole(
+    api: Api, file_id: str, wanted: str
+) -> None:
+    api.work()  # nothing needs it any more
+    undisturbed = content(api, file_id, range=wanted)
+    path = f"/v1/files/{file_id}"
+    deleted = []
+
+    async def deleting(scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_and_delete(message: Message) -> None:
+            await send(message)
+            if message["type"] == "http.response.start":
+                async with client_of(api.app) as other:
+                    deleted.append((await other.delete(path)).status_code)
+
+        await api.app(scope, receive, send_and_delete)
+
+    async def download() -> httpx.Response:
+        async with client_of(deleting) as client:
+            return await client.get(f"{path}/content", headers={"range": wanted})
+
+    answer = asyncio.run(download())
+
+    assert (answer.status_code, deleted) == (undisturbed.status_code, [200])
+    assert len(answer.content) == len(undisturbed.content) == int(answer.headers["content-length"])
+    assert content(api, file_id).status_code == 404
+
+
+def client_of(app: ASGIApp) -> httpx.AsyncClient:
+    return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost:4080")
+
+
+def test_a_file_that_is_deleted_just_before_its_download_is_not_found(
+    api: Api, file_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    look = batches.batch_with_answers
+
+    def delete_and_look(database: Database, *, file_id: str) -> Batch | None:
+        file = files.delete_file(database, file_id=file_id, now=time.time())
+        (api.settings.data_dir / file.path).unlink()
+        return look(database, file_id=file_id)
+
+    api.work()
+    monkeypatch.setattr(batches, "batch_with_answers", delete_and_look)
+
+    error_of(content(api, file_id), 404, "not_found")
 
 
 def test_head_tells_the_length_without_the_content(api: Api, file_id: str) -> None:
