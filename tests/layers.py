@@ -17,8 +17,9 @@ LAYERS = [
     "vllm",
     "browser",
 ]
-# These stay in the process of the tests, or nearly so, and keep one core busy. The others mostly wait for processes.
-ASIDE = ["unit", "store", "worker", "stateful", "api", "operations", "security"]
+# The two lanes take about as long as each other on two cores: in front is what waits for pages and for commands, the
+# browser most of the time; aside what stays in the process of the tests or starts our own alone.
+ASIDE = ["unit", "store", "worker", "stateful", "api", "operations", "security", "processes"]
 # vLLM computes on every core, and each of them waits for the slowest: it shares with nobody.
 ALONE = ["vllm"]
 IN_FRONT = [layer for layer in LAYERS if layer not in (*ASIDE, *ALONE)]
