@@ -14,13 +14,19 @@ from batch_app.jsonl import ENDPOINTS
 from batch_app.plan import LINE_ORDERS
 
 _MAX_BODY_BYTES = 64 * 1024
+_MAX_FILE_ID = 256  # longer than any: what is only unknown makes a failed batch that repeats it
 
 CREATION_SCHEMA: dict[str, Any] = {
     "type": "object",
     "required": ["input_file_id", "endpoint", "completion_window"],
     "additionalProperties": False,
     "properties": {
-        "input_file_id": {"type": "string", "description": "a file uploaded with purpose batch"},
+        "input_file_id": {
+            "type": "string",
+            "minLength": 1,
+            "maxLength": _MAX_FILE_ID,
+            "description": "a file uploaded with purpose batch",
+        },
         "endpoint": {"type": "string", "enum": list(ENDPOINTS)},
         "completion_window": {"type": "string", "description": "for example 24h"},
         "metadata": {"type": ["object", "null"], "additionalProperties": {"type": "string"}},
@@ -59,6 +65,7 @@ async def read_creation(request: Request) -> Creation:
     input_file_id, endpoint, window = (
         _required_text(body, name) for name in ("input_file_id", "endpoint", "completion_window")
     )
+    _check_file_id(input_file_id)
     if endpoint not in ENDPOINTS:
         message = f"'endpoint' must be one of {', '.join(ENDPOINTS)}; got {endpoint[:80]!r}."
         raise ApiError(400, "invalid_value", message, param="endpoint")
@@ -103,6 +110,15 @@ def _required_text(body: dict[str, Any], name: str) -> str:
         message = f"Invalid type for '{name}': expected a string, got {type(value).__name__}."
         raise ApiError(400, "invalid_type", message, param=name)
     return value
+
+
+def _check_file_id(file_id: str) -> None:
+    if not 0 < len(file_id) <= _MAX_FILE_ID or not file_id.isprintable():
+        message = (
+            f"'input_file_id' must have 1 to {_MAX_FILE_ID} printable characters: "
+            "send the 'id' that POST /v1/files answered."
+        )
+        raise ApiError(400, "invalid_value", message, param="input_file_id")
 
 
 def _lifetime(value: Any) -> int | None:

@@ -20,6 +20,9 @@ def lifetime(seconds: Any, anchor: str = "created_at") -> dict[str, Any]:
 REFUSED: list[tuple[dict[str, Any], str, str, str]] = [
     ({"input_file_id": None}, "missing_required_parameter", "input_file_id", "Missing required parameter"),
     ({"input_file_id": 7}, "invalid_type", "input_file_id", "got int"),
+    ({"input_file_id": ""}, "invalid_value", "input_file_id", "POST /v1/files"),
+    ({"input_file_id": "f" * 257}, "invalid_value", "input_file_id", "1 to 256 printable"),
+    ({"input_file_id": "file-\x00"}, "invalid_value", "input_file_id", "1 to 256 printable"),
     ({"endpoint": None}, "missing_required_parameter", "endpoint", "Missing required parameter"),
     ({"endpoint": "/v1/images/edits"}, "invalid_value", "endpoint", "got '/v1/images/edits'"),
     ({"endpoint": "/pause"}, "invalid_value", "endpoint", "/v1/chat/completions"),
