@@ -12,8 +12,8 @@ from batch_app.settings import Settings
 from tests import factories
 from tests.lines import chat_lines
 from tests.processes.forked import ForkedSystem
-from tests.processes.invariants import examine_batch, examine_folder, statuses
-from tests.processes.scenarios import custom_ids, finish, prepared, submit
+from tests.processes.invariants import examine_echoes, examine_folder, statuses
+from tests.processes.scenarios import finish, prepared, submit
 
 FINISHED, UNFINISHED = chat_lines(5), chat_lines(7)
 
@@ -53,7 +53,7 @@ def end_the_restore(system: ForkedSystem, failpoint: str, migrated: Path) -> Non
         assert statuses(system.data_dir) == {finished: "completed"}
     finish(system)
     assert set(statuses(system.data_dir).values()) == {"completed"}
-    assert not examine_batch(system.data_dir, finished, custom_ids(FINISHED))
+    assert not examine_echoes(system.data_dir, finished, FINISHED)
     assert not examine_folder(system.data_dir)
 
 

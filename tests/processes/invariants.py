@@ -1,8 +1,9 @@
 """What must be true of a data folder after any crash, found out from its bytes, not by the code that wrote them."""
 
 import hashlib
+import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -35,10 +36,7 @@ def examine_batch(data_dir: Path, batch_id: str, custom_ids: Iterable[str]) -> F
     """An ended batch: each line sent has exactly one answer, whole, at the place that the ledger says."""
     expected, found = set(custom_ids), Findings()
     with closing(_connect(data_dir)) as connection:
-        batch = _one(connection, "SELECT * FROM batches WHERE id = ?", batch_id)
-        content = {
-            kind: _bytes_of(connection, data_dir, batch[f"{kind}_file_id"]) for kind in ("output", "error")
-        }
+        content = _published(connection, data_dir, batch_id)
         ledger = _all(connection, "SELECT * FROM requests WHERE batch_id = ?", batch_id)
     published: Counter[str] = Counter()
     for line in (line for text in content.values() for line in text.splitlines()):
@@ -54,6 +52,18 @@ def examine_batch(data_dir: Path, batch_id: str, custom_ids: Iterable[str]) -> F
             found.damage.append(f"{batch_id}: line {row['line']} has no answer where the ledger says it lies")
     if {row["custom_id"] for row in ledger} != expected:
         found.damage.append(f"{batch_id}: the ledger has other lines than were sent")
+    return found
+
+
+def examine_echoes(data_dir: Path, batch_id: str, sent: Sequence[Mapping[str, Any]]) -> Findings:
+    """As `examine_batch`, of a batch of chats of the echo engine: each answer is the one to its own line's text."""
+    found = examine_batch(data_dir, batch_id, [line["custom_id"] for line in sent])
+    echoes = {line["custom_id"]: _echo(line["body"]["messages"][-1]["content"]) for line in sent}
+    with closing(_connect(data_dir)) as connection:
+        content = _published(connection, data_dir, batch_id)
+    for line in (line for text in content.values() for line in text.splitlines()):
+        if (custom_id := _custom_id(line)) in echoes and _said(line) not in (None, echoes[custom_id]):
+            found.damage.append(f"{batch_id}: {custom_id} has the answer to another line")
     return found
 
 
@@ -95,6 +105,12 @@ def _one(connection: Any, query: str, *values: str) -> Any:
     return row
 
 
+def _published(connection: Any, data_dir: Path, batch_id: str) -> dict[str, bytes]:
+    """What is in each of a batch's files."""
+    batch = _one(connection, "SELECT * FROM batches WHERE id = ?", batch_id)
+    return {kind: _bytes_of(connection, data_dir, batch[f"{kind}_file_id"]) for kind in ("output", "error")}
+
+
 def _bytes_of(connection: Any, data_dir: Path, file_id: str | None) -> bytes:
     if file_id is None:
         return b""
@@ -107,3 +123,18 @@ def _custom_id(line: bytes) -> str:
         return str(orjson.loads(line)["custom_id"])
     except (orjson.JSONDecodeError, KeyError, TypeError):
         return ""
+
+
+def _echo(text: str) -> str:
+    """What the echo engine says in the end to a text."""
+    refusal = re.search(r"\[\[fail (\d+)\]\]", text)
+    return f"The text asked for a {refusal[1]}." if refusal else text
+
+
+def _said(line: bytes) -> str | None:
+    """By the engine, in a whole answer; None where it was not asked to the end."""
+    response = orjson.loads(line).get("response")
+    if response is None:
+        return None
+    body = response["body"]
+    return str(body["error"]["message"] if "error" in body else body["choices"][0]["message"]["content"])

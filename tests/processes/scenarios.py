@@ -57,10 +57,6 @@ OF_API = [
 ]
 
 
-def custom_ids(lines: list[dict[str, Any]]) -> list[str]:
-    return [line["custom_id"] for line in lines]
-
-
 def prepared(system: ForkedSystem, migrated: Path) -> Database:
     system.data_dir.mkdir()
     return Database(Path(shutil.copy(migrated, system.data_dir / "batch.db")))

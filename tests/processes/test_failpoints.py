@@ -17,7 +17,7 @@ import pytest
 import requests
 from sqlalchemy import insert, select, update
 
-from batch_app import database as tables
+from batch_app import tables
 from batch_app.database import Database
 from batch_app.failpoints import EXIT_STATUS, NAMES, Point, Step
 from batch_app.settings import PROJECT_DIR
@@ -27,7 +27,7 @@ from tests import factories
 from tests.lines import chat_line, chat_lines, jsonl
 from tests.processes.backup_scenarios import end_the_backup, end_the_restore
 from tests.processes.forked import Forked, ForkedSystem, Nursery
-from tests.processes.invariants import examine_batch, examine_folder, statuses
+from tests.processes.invariants import examine_echoes, examine_folder, statuses
 from tests.processes.scenarios import (
     OF_API,
     OF_BACKUP,
@@ -36,7 +36,6 @@ from tests.processes.scenarios import (
     OF_RESTORE,
     OF_STOPPING_WORKER,
     OF_WORKER,
-    custom_ids,
     finish,
     prepared,
     submit,
@@ -138,7 +137,7 @@ def end_the_worker(system: ForkedSystem, failpoint: str, migrated: Path) -> None
     finish(system)
     assert statuses(system.data_dir) == {answers: "completed", cancelled: "cancelled", poison: "completed"}
     for batch_id, lines in sent.items():
-        assert not examine_batch(system.data_dir, batch_id, custom_ids(lines))
+        assert not examine_echoes(system.data_dir, batch_id, lines)
     assert not examine_folder(system.data_dir)
 
 
@@ -154,7 +153,7 @@ def end_the_stopping_worker(system: ForkedSystem, failpoint: str, migrated: Path
     system.settings = {}
     finish(system)
     assert statuses(system.data_dir) == {batch_id: "completed"}
-    assert not examine_batch(system.data_dir, batch_id, custom_ids(chat_lines(40)))
+    assert not examine_echoes(system.data_dir, batch_id, chat_lines(40))
     assert not examine_folder(system.data_dir)
 
 
@@ -169,7 +168,7 @@ def end_the_mending_worker(system: ForkedSystem, failpoint: str, migrated: Path)
         os.truncate(log, log.stat().st_size // 2)
     finish(system)
     assert statuses(system.data_dir) == {batch_id: "completed"}
-    assert not examine_batch(system.data_dir, batch_id, custom_ids(chat_lines(10)))
+    assert not examine_echoes(system.data_dir, batch_id, chat_lines(10))
     assert not examine_folder(system.data_dir)
 
 
@@ -192,7 +191,7 @@ def end_the_lost_worker(system: ForkedSystem, failpoint: str, migrated: Path) ->
     assert worker.wait() == EXIT_STATUS
     finish(system)
     assert statuses(system.data_dir) == {batch_id: "completed"}
-    assert not examine_batch(system.data_dir, batch_id, custom_ids(chat_lines(40)))
+    assert not examine_echoes(system.data_dir, batch_id, chat_lines(40))
     assert not examine_folder(system.data_dir)
 
 
@@ -222,7 +221,7 @@ def end_the_api(system: ForkedSystem, failpoint: str, migrated: Path) -> None:
         system.stop_all()
     finish(system)
     assert statuses(system.data_dir) == {**kept, failed: "failed", cancelled: "cancelled"}
-    assert not examine_batch(system.data_dir, cancelled, custom_ids(CANCELLED))
+    assert not examine_echoes(system.data_dir, cancelled, CANCELLED)
     assert not examine_folder(system.data_dir)
 
 

@@ -16,12 +16,12 @@ import pytest
 import requests
 from sqlalchemy import update
 
-from batch_app import database as tables
+from batch_app import tables
 from batch_app.store import workers
 from tests.lines import chat_lines, jsonl
 from tests.processes.forked import Forked, ForkedSystem, Nursery
-from tests.processes.invariants import examine_batch, examine_folder, statuses
-from tests.processes.scenarios import custom_ids, finish, prepared, submit, wait_for_ends
+from tests.processes.invariants import examine_echoes, examine_folder, statuses
+from tests.processes.scenarios import finish, prepared, submit, wait_for_ends
 from tests.processes.system import MODEL
 from tests.waiting import wait_until
 
@@ -98,7 +98,7 @@ def signal_a_worker(system: ForkedSystem, moment: str, number: signal.Signals, m
             assert first.wait() == (0 if number == signal.SIGTERM else -signal.SIGKILL)
             finish(system)
     assert statuses(system.data_dir) == {batch_id: "completed"}
-    assert not examine_batch(system.data_dir, batch_id, custom_ids(LINES))
+    assert not examine_echoes(system.data_dir, batch_id, LINES)
     assert not examine_folder(system.data_dir)
 
 
@@ -137,7 +137,7 @@ def signal_an_api(system: ForkedSystem, moment: str, number: signal.Signals) -> 
     assert list(statuses(system.data_dir)) == [batch_id]
     system.stop_all()
     finish(system)
-    assert not examine_batch(system.data_dir, batch_id, custom_ids(LINES))
+    assert not examine_echoes(system.data_dir, batch_id, LINES)
     assert not examine_folder(system.data_dir)
 
 

@@ -1,7 +1,7 @@
 """Faults at random moments, with the echo engine: several systems at once, each batch under one kind of fault.
 
-A batch meets its fault again and again while it is worked on. Once it has ended, its answers are compared with what was
-sent, byte by byte.
+A batch meets its fault again and again while it is worked on. Once it has ended, each line must have one answer: the
+echo of its own text.
 """
 
 import random

@@ -12,7 +12,7 @@ from pysqlite3 import dbapi2
 
 from tests.lines import chat_line, chat_lines, jsonl
 from tests.processes.forked import ForkedSystem
-from tests.processes.invariants import Findings, examine_batch, examine_folder, statuses
+from tests.processes.invariants import Findings, examine_echoes, examine_folder, statuses
 from tests.processes.system import MODEL
 from tests.waiting import wait_until
 
@@ -35,11 +35,11 @@ _CUT_OFF = (requests.ConnectionError, requests.exceptions.ChunkedEncodingError, 
 
 
 class World:
-    """`sent` has the batches that were accepted and not examined yet, with their lines' custom_ids."""
+    """`sent` has the batches that were accepted and not examined yet, with their lines."""
 
     def __init__(self, system: ForkedSystem, chance: random.Random) -> None:
         self.system, self.chance = system, chance
-        self.sent: dict[str, list[str]] = {}
+        self.sent: dict[str, list[dict[str, Any]]] = {}
         self.damage: list[str] = []
         self.journal = system.data_dir.parent / "journal"
         system.settings = {**SETTINGS, "ECHO_JOURNAL": str(self.journal)}
@@ -99,7 +99,7 @@ class World:
         return None
 
     def _note_accepted(self, batch_id: str, lines: list[dict[str, Any]]) -> None:
-        self.sent[batch_id] = [line["custom_id"] for line in lines]
+        self.sent[batch_id] = lines
 
     def pause(self, most: float) -> None:
         """Any moment is as good as any other: that is the point."""
@@ -130,8 +130,8 @@ class World:
         """What is true once every batch has ended; afterwards the world is as good as new."""
         wait_until(self.has_ended, what="every batch to end", timeout=_END_SECONDS, every=0.1)
         found = examine_folder(self.system.data_dir)
-        for batch_id, custom_ids in self.sent.items():
-            found.add(examine_batch(self.system.data_dir, batch_id, custom_ids))
+        for batch_id, lines in self.sent.items():
+            found.add(examine_echoes(self.system.data_dir, batch_id, lines))
         found.damage += self.damage
         self.sent, self.damage = {}, []
         return found

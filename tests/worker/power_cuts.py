@@ -15,8 +15,8 @@ from batch_app.database import Database
 from batch_app.settings import Settings
 from batch_app.store import batches, claims
 from tests.lines import chat_line, chat_lines
-from tests.processes.invariants import examine_batch, examine_folder
-from tests.worker.conftest import Bench, custom_ids
+from tests.processes.invariants import examine_echoes, examine_folder
+from tests.worker.conftest import Bench
 from tests.worker.disk import FATES, Disk, lay_out
 from tests.worker.recording import Op, recording
 
@@ -30,11 +30,11 @@ LINES = [*chat_lines(18), chat_line("refused", "[[fail 400]]"), chat_line("flaky
 
 @dataclass
 class Run:
-    """`start` is the disk before the first call. `sent` has the custom_ids of each batch."""
+    """`start` is the disk before the first call. `sent` has the lines of each batch."""
 
     start: Path
     ops: list[Op]
-    sent: dict[str, list[str]]
+    sent: dict[str, list[dict[str, Any]]]
 
     def cuts(self) -> list[int]:
         """Every moment at which the power can fail: after so many calls."""
@@ -71,7 +71,7 @@ async def record_run(settings: Settings, start: Path) -> Run:
         await bench.finish(second, last)
         for worker in bench.workers:
             bench._free(worker)
-        sent = {long: custom_ids(LINES), short: custom_ids(chat_lines(6)), last: custom_ids(chat_lines(3))}
+        sent = {long: LINES, short: chat_lines(6), last: chat_lines(3)}
         run = Run(start, list(noted.ops), sent)
         bench.database.close()
     return run
@@ -135,7 +135,7 @@ async def recover(
             bench._free(worker)
         bench.database.close()
     for batch_id in found:
-        wrong = examine_batch(root, batch_id, run.sent[batch_id])
+        wrong = examine_echoes(root, batch_id, run.sent[batch_id])
         assert not wrong, wrong
     assert not (wrong := examine_folder(root)), wrong
     return found
