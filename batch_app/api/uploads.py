@@ -80,7 +80,7 @@ async def read_form(request: Request, *, fields: frozenset[str], max_file_bytes:
     _, options = parse_options_header(request.headers.get("content-type"))
     if options.get(b"charset", b"utf-8").lower() != b"utf-8":
         raise ApiError(400, "invalid_form", "The form must be in UTF-8.")
-    parser = _Parser(request.headers, _counted(request, limit), max_files=1, max_fields=10)
+    parser = _Parser(request.headers, _counted(request, limit), max_files=2, max_fields=10)
     try:
         return _check(await _parse(parser, max_file_bytes), fields, max_file_bytes)
     except (ApiError, OSError):
@@ -90,9 +90,26 @@ async def read_form(request: Request, *, fields: frozenset[str], max_file_bytes:
 
 
 class _Parser(MultiPartParser):
-    """Starlette's, which takes a form that breaks off for one that ends."""
+    """Starlette's, which takes a form that breaks off for one that ends, reads as latin-1 what is no UTF-8, and of two
+    fields of one name takes the last. Raises ApiError 400."""
 
     has_ended = False
+
+    def on_headers_finished(self) -> None:
+        super().on_headers_finished()
+        name = self._current_part.field_name
+        if name in dict(self.items):
+            message = f"The form has {name[:80]!r} more than once: send it once."
+            raise ApiError(400, "invalid_form", message, param=name[:80])
+
+    def on_part_end(self) -> None:
+        super().on_part_end()
+        try:
+            self._current_part.data.decode()
+        except UnicodeDecodeError:
+            name = self._current_part.field_name[:80]
+            message = f"{name!r} is not UTF-8 text: send it in UTF-8."
+            raise ApiError(400, "invalid_form", message, param=name) from None
 
     def on_end(self) -> None:
         super().on_end()

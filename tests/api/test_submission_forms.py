@@ -173,8 +173,40 @@ def test_a_missing_file_or_a_field_of_the_wrong_kind_is_named(api: Api) -> None:
     assert api.has_stored_nothing()
 
 
-def test_a_second_file_is_refused(api: Api) -> None:
-    error_of(api.post("/v1/batches", **form(file(LINES), file(LINES))), 400)
+@pytest.mark.parametrize(
+    ("name", "parts"),
+    [
+        ("file", [file(LINES), file(LINES)]),
+        ("file", [text("file", LINES), file(LINES)]),
+        ("model", [text("model", MODEL), file(LINES), text("model", MODEL)]),
+        ("metadata", [file(LINES), text("metadata", '{"a": "b"}'), text("metadata", "")]),
+    ],
+)
+def test_a_field_that_is_sent_twice_is_refused_by_its_name(api: Api, name: str, parts: list[bytes]) -> None:
+    error = error_of(api.post("/v1/batches", **form(*parts)), 400, "invalid_form")
+    assert (error["param"], error["message"]) == (
+        name,
+        f"The form has '{name}' more than once: send it once.",
+    )
+    gc.collect()  # an upload that is not closed is noticed now
+    assert api.has_stored_nothing()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("model", b"\xff\xfe"),
+        ("metadata", b'{"a": "\xff"}'),
+        ("priority", b"1\x80"),
+        ("model", b"\xed\xa0\x80"),
+    ],
+)
+def test_a_field_that_is_not_in_utf8_is_refused_by_its_name(api: Api, name: str, value: bytes) -> None:
+    for parts in ((text(name, value), file(LINES)), (file(LINES), text(name, value))):
+        error = error_of(api.post("/v1/batches", **form(*parts)), 400, "invalid_form")
+        assert error["param"] == name
+        assert "send it in UTF-8" in error["message"]
+    gc.collect()  # an upload that is not closed is noticed now
     assert api.has_stored_nothing()
 
 
