@@ -130,6 +130,7 @@ def _log_accepted(batch: Batch, request: Request) -> None:
     log.info("batch_accepted", extra={**ids, "model": batch.served_model, "requests": batch.total_requests})
 
 
+@router.head("", include_in_schema=False)
 @router.get("", responses=failures(400, 404))
 def list_batches(
     context: Ctx,

@@ -17,18 +17,21 @@ from batch_app.store import workers
 router = APIRouter(tags=["system"])
 
 
+@router.head("/health", include_in_schema=False)
 @router.get("/health")
 def get_health(context: Ctx) -> Health:
     """Database, GPU, worker, queue and disk, with what to do about each problem."""
     return health(context)
 
 
+@router.head("/livez", include_in_schema=False)
 @router.get("/livez", openapi_extra=NEEDS_NO_KEY)
 def get_livez() -> Liveness:
     """The process answers. Needs no key."""
     return Liveness()
 
 
+@router.head("/readyz", include_in_schema=False)
 @router.get("/readyz", responses={503: {"model": Readiness, "description": "Not ready."}})
 def get_readyz(context: Ctx, response: Response) -> Readiness:
     """Whether batches can be accepted and worked on: 200, or 503 with what is missing."""

@@ -50,6 +50,15 @@ def test_health_has_every_part_with_and_without_a_worker(api: Api) -> None:
         batch_in(api, "in_progress")
 
 
+@pytest.mark.parametrize("path", ["/health", "/livez", "/readyz", "/v1/batches"])
+def test_monitors_that_ask_with_head_are_told_what_get_tells_without_the_body(api: Api, path: str) -> None:
+    for _ in range(2):
+        head, get = api.call("HEAD", path), api.get(path)
+        assert (head.status_code, head.content) == (get.status_code, b"")
+        assert head.headers["content-type"] == get.headers["content-type"] == "application/json"
+        api.register_worker()  # from now on it is ready
+
+
 def test_all_is_well_with_a_worker(api: Api) -> None:
     api.register_worker()
     seen = health(api)
