@@ -21,6 +21,10 @@ from scripts.doctor.findings import Finding, bad, ok, size, warn
 _TORCH_SECONDS = 180
 _TORCH = "import torch; print(torch.__version__, torch.version.cuda, torch.cuda.is_available())"
 _OLDEST_DRIVER = 580
+_DEVICES = {
+    Path("/dev"): "nvidia[0-9]*",
+    Path("/proc/driver/nvidia/gpus"): "*",
+}  # there though the driver is lost
 
 
 def secrets_file(path: Path) -> Iterator[Finding]:
@@ -50,7 +54,7 @@ def models(settings: Settings) -> Iterator[Finding]:
 
 def gpu(settings: Settings) -> Iterator[Finding]:
     reading = read_gpu()
-    has_device = any(Path("/dev").glob("nvidia[0-9]*")) or any(Path("/proc/driver/nvidia/gpus").glob("*"))
+    has_device = any(any(folder.glob(name)) for folder, name in _DEVICES.items())
     if reading is not None:
         text = (
             f"{reading.name}, {size(reading.memory_used_bytes)} of {size(reading.memory_total_bytes)} in use"

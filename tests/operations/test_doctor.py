@@ -10,14 +10,15 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import pynvml
 import pytest
 
-from batch_app.settings import PROJECT_DIR
+from batch_app.settings import PROJECT_DIR, Settings
 from batch_app.store import workers
-from scripts.doctor import data, machine
+from scripts.doctor import data, machine, setup
 from scripts.doctor.__main__ import diagnose, look_at, main
 from scripts.doctor.findings import Finding
-from tests import factories
+from tests import factories, scripted_gpu
 from tests.api.served import Api
 from tests.processes.system import free_port
 from tests.stuck_reader import stuck_reader
@@ -263,3 +264,62 @@ def test_little_room_is_warned_of_and_none_is_bad(monkeypatch: pytest.MonkeyPatc
         return next(machine.disk(Path("/"))).level
 
     assert [level(free) for free in (10 * 1024**2, 1024**3, 10 * 1024**3)] == ["bad", "warn", "ok"]
+
+
+Gpu = Callable[..., list[tuple[str, str]]]
+
+
+@pytest.fixture
+def gpu(tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Gpu:
+    """What is found of a card whose driver says this: levels and texts. `is_there`: its device file is."""
+    monkeypatch.setattr(setup, "_DEVICES", {tmp_path: "nvidia[0-9]*"})
+
+    def look(*, is_there: bool = True, is_required: bool = False, **readings: Any) -> list[tuple[str, str]]:
+        if is_there:
+            (tmp_path / "nvidia0").touch()
+        scripted_gpu.script(monkeypatch, **readings)
+        asked = settings.model_copy(update={"require_gpu": is_required, "gpu_max_temperature_c": 85})
+        findings = list(setup.gpu(asked))
+        assert all(finding.advice for finding in findings if finding.level != "ok")
+        return [(finding.level, finding.text) for finding in findings]
+
+    return look
+
+
+def test_a_gpu_in_order_is_named_with_its_memory_and_its_driver(gpu: Gpu) -> None:
+    assert gpu() == [
+        ("ok", "NVIDIA GeForce RTX 4080, 15.0 GiB of 16.0 GiB in use"),
+        ("ok", "driver 580.95.05"),
+    ]
+
+
+def test_a_gpu_that_is_too_hot_is_warned_of(gpu: Gpu) -> None:
+    [(level, text), (of_driver, _)] = gpu(nvmlDeviceGetTemperature=86)
+    assert (level, of_driver) == ("warn", "ok")
+    assert "86 °C" in text
+    assert gpu(nvmlDeviceGetTemperature=85)[0][0] == "ok"
+
+
+@pytest.mark.parametrize(("version", "level"), [("579.99", "warn"), ("580.0", "ok"), ("1000.1", "ok")])
+def test_a_driver_that_is_older_than_the_build_of_torch_wants_is_warned_of(
+    gpu: Gpu, version: str, level: str
+) -> None:
+    assert gpu(nvmlSystemGetDriverVersion=version)[-1] == (level, f"driver {version}")
+
+
+@pytest.mark.parametrize(
+    "lost",
+    [
+        {"nvmlInit": pynvml.NVMLError(pynvml.NVML_ERROR_DRIVER_NOT_LOADED)},
+        {"nvmlDeviceGetHandleByIndex": pynvml.NVMLError(pynvml.NVML_ERROR_GPU_IS_LOST)},
+    ],
+)
+def test_a_gpu_whose_driver_is_lost_is_bad_whether_one_is_required_or_not(gpu: Gpu, lost: Any) -> None:
+    found = [("bad", "there is one, and its driver does not answer")]
+    assert gpu(**lost) == gpu(is_required=True, **lost) == found
+
+
+def test_no_gpu_is_bad_only_where_one_is_required(gpu: Gpu) -> None:
+    none = {"nvmlInit": pynvml.NVMLError(pynvml.NVML_ERROR_LIBRARY_NOT_FOUND), "is_there": False}
+    assert gpu(**none) == [("ok", "none: the engine runs on the CPU")]
+    assert gpu(is_required=True, **none) == [("bad", "there is none, and BATCH_REQUIRE_GPU is set")]

@@ -15,6 +15,29 @@ from scripts.start import ENGINE_STOP_SECONDS
 
 ME = pwd.getpwuid(os.getuid()).pw_name
 NAMES = ["batch-api.service", "batch-web.service", "batch-worker.service"]
+# What keeps a service that was broken into from the rest of the machine, whoever's manager runs it.
+HARDENED = {
+    "UMask": "0077",
+    "LimitCORE": "0",
+    "NoNewPrivileges": "yes",
+    "RestrictSUIDSGID": "yes",
+    "RestrictNamespaces": "yes",
+    "RestrictRealtime": "yes",
+    "LockPersonality": "yes",
+    "RestrictAddressFamilies": "AF_UNIX AF_INET AF_INET6 AF_NETLINK",
+}
+# And what only the machine's own manager can do.
+HARDENED_BY_ROOT = {
+    "User": ME,
+    "ProtectSystem": "strict",
+    "PrivateTmp": "yes",
+    "ProtectKernelTunables": "yes",
+    "ProtectKernelModules": "yes",
+    "ProtectKernelLogs": "yes",
+    "ProtectControlGroups": "yes",
+    "ProtectHostname": "yes",
+    "CapabilityBoundingSet": "",
+}
 
 
 def planned(settings: Settings, *, system: bool) -> install_service.Plan:
@@ -62,11 +85,25 @@ def test_the_worker_has_the_time_that_an_orderly_end_takes(settings: Settings) -
     assert int(directives(text)["TimeoutStopSec"]) > 300 + ENGINE_STOP_SECONDS
 
 
+def test_every_service_is_hardened_in_every_respect(settings: Settings) -> None:
+    for is_system, hardened in ((True, HARDENED | HARDENED_BY_ROOT), (False, HARDENED)):
+        for path, text in planned(settings, system=is_system).units.items():
+            assert hardened.items() - directives(text).items() == set(), path.name
+
+
+def test_the_services_that_run_no_engine_are_bounded_and_the_pages_write_nothing(settings: Settings) -> None:
+    units = {path.name: directives(text) for path, text in planned(settings, system=True).units.items()}
+    assert {name for name, unit in units.items() if "TasksMax" in unit} == {
+        "batch-api.service",
+        "batch-web.service",
+    }
+    pages = units["batch-web.service"]
+    assert pages["PrivateDevices"] == "yes"
+    assert "ReadWritePaths" not in pages
+
+
 def test_the_hardening_leaves_the_gpu_and_the_compiler_alone(settings: Settings) -> None:
     units = {path.name: directives(text) for path, text in planned(settings, system=True).units.items()}
-    for unit in units.values():
-        assert unit["ProtectSystem"] == "strict"
-        assert unit["User"] == ME
     for name in ("batch-api.service", "batch-worker.service"):
         assert (
             not {"PrivateDevices", "ProtectClock", "DevicePolicy", "MemoryDenyWriteExecute"}

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from functools import partial
 from threading import Event
 from types import SimpleNamespace
 from typing import Any
@@ -11,22 +12,11 @@ import pytest
 
 from batch_app import gpu
 from batch_app.gpu import GpuLimits, GpuSnapshot, read_gpu, unfit_reason
+from tests.scripted_gpu import GIB, script
 from tests.waiting import wait_until
 
-GIB = 1024**3
 LIMITS = GpuLimits(max_memory_percent=95, max_temperature_c=85, require_gpu=False)
 NOT_SUPPORTED = pynvml.NVMLError(pynvml.NVML_ERROR_NOT_SUPPORTED)
-READINGS = {
-    "nvmlInit": None,
-    "nvmlShutdown": None,
-    "nvmlDeviceGetHandleByIndex": "card",
-    "nvmlDeviceGetName": "NVIDIA GeForce RTX 4080",
-    "nvmlDeviceGetMemoryInfo": SimpleNamespace(used=15 * GIB, total=16 * GIB),
-    "nvmlDeviceGetComputeRunningProcesses": [],
-    "nvmlDeviceGetUtilizationRates": SimpleNamespace(gpu=70),
-    "nvmlDeviceGetPowerUsage": 250_000,
-    "nvmlDeviceGetTemperature": 60,
-}
 Script = Callable[..., list[str]]
 
 
@@ -41,22 +31,7 @@ def snapshot(**fields: Any) -> GpuSnapshot:
 
 @pytest.fixture
 def driver(monkeypatch: pytest.MonkeyPatch) -> Script:
-    """Scripts the driver: what each call answers, or raises. Returns the list that calls are noted in."""
-
-    def script(**changes: Any) -> list[str]:
-        calls: list[str] = []
-        for name, reading in {**READINGS, **changes}.items():
-
-            def call(*_: Any, name: str = name, reading: Any = reading) -> Any:
-                calls.append(name)
-                if isinstance(reading, Exception):
-                    raise reading
-                return reading
-
-            monkeypatch.setattr(pynvml, name, call)
-        return calls
-
-    return script
+    return partial(script, monkeypatch)
 
 
 def test_a_reading_has_everything_the_driver_tells(driver: Script) -> None:
