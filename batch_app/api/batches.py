@@ -219,26 +219,27 @@ def retry_batch(batch_id: BatchId, request: Request, context: Ctx) -> wire.Recei
 
 def _resubmit(context: Context, parent: Batch, places: list[tuple[int, int]]) -> Batch:
     """Copy the lines out of the parent's input, and take the same way as any upload."""
-    try:
-        source = files.get_file(context.database, file_id=parent.input_file_id)
-    except FileMissingError:
-        message = f"The input file of batch '{parent.id}' was deleted: its lines cannot be sent again."
-        raise ApiError(409, "input_file_deleted", message, headers={"x-should-retry": "false"}) from None
-    order = Order(
-        model=parent.model,
-        filename=source.filename,
-        dialect=parent.dialect,
-        priority=parent.priority,
-        line_order=parent.line_order,
-        deduplicate=parent.deduplicate,
-        use_cache=parent.use_cache,
-        metadata=parent.metadata,
-        parent_batch_id=parent.id,
-    )
     with tempfile.TemporaryFile() as lines:
-        for offset, length in places:
-            for piece in read_range(context.settings.data_dir / source.path, offset, length):
-                lines.write(piece)
-            lines.write(b"\n")
+        try:
+            source = files.get_file(context.database, file_id=parent.input_file_id)
+            for offset, length in places:
+                for piece in read_range(context.settings.data_dir / source.path, offset, length):
+                    lines.write(piece)
+                lines.write(b"\n")
+        except (FileMissingError, FileNotFoundError):  # the one before this call, the other during it
+            message = f"The input file of batch '{parent.id}' was deleted: its lines cannot be sent again."
+            no_retry = {"x-should-retry": "false"}
+            raise ApiError(409, "input_file_deleted", message, headers=no_retry) from None
         lines.seek(0)
+        order = Order(
+            model=parent.model,
+            filename=source.filename,
+            dialect=parent.dialect,
+            priority=parent.priority,
+            line_order=parent.line_order,
+            deduplicate=parent.deduplicate,
+            use_cache=parent.use_cache,
+            metadata=parent.metadata,
+            parent_batch_id=parent.id,
+        )
         return context.submissions.accept(lines, order, now=time.time())

@@ -132,13 +132,11 @@ class Submissions:
             return earlier  # whatever has become of the file since
         try:
             stored = files.get_file(self._database, file_id=file_id)
-        except FileMissingError as error:
-            problem = LineError(0, "invalid_request", str(error), "file_id")
+            source = (self._settings.data_dir / stored.path).open("rb")
+        except (FileMissingError, FileNotFoundError):  # the one before this call, the other during it
+            problem = LineError(0, "invalid_request", str(FileMissingError(file_id)), "file_id")
             return self._fail(order, file_id, endpoint, "", [problem], now)
-        with (
-            (self._settings.data_dir / stored.path).open("rb") as source,
-            Path(os.devnull).open("wb") as nowhere,
-        ):
+        with source, Path(os.devnull).open("wb") as nowhere:
             found = scan(source, self._rules(order, endpoint=endpoint), copy_to=nowhere)
         size_problem = self._size_problem(found)
         if problems := [size_problem] if size_problem else _listed(found):

@@ -10,6 +10,10 @@ from typing import Any
 import pytest
 
 from batch_app.api import housekeeping
+from batch_app.database import Database
+from batch_app.errors import FileMissingError
+from batch_app.store import files
+from batch_app.store.files import StoredFile
 from tests.api.errors import error_of
 from tests.api.forms import HEADERS, file, form, text
 from tests.api.openai_dialect import cancel, create, created, ended, upload, uploaded
@@ -232,6 +236,29 @@ def test_a_batch_whose_input_was_deleted_cannot_be_retried_and_says_so(api: Api)
     api.work()
     assert api.delete(f"/v1/files/{batch['input_file_id']}").status_code == 200
     error_of(api.post(f"/v1/batches/{batch['id']}/retry"), 409, "input_file_deleted")
+
+
+def test_an_input_file_that_is_deleted_during_a_call_is_as_one_that_was_before(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended, unused = created(api), uploaded(api)["id"]
+    cancel(api, ended["id"])
+    api.work()
+    look = files.get_file
+
+    def look_and_delete(database: Database, *, file_id: str) -> StoredFile:
+        found = look(database, file_id=file_id)
+        files.delete_file(database, file_id=file_id, now=time.time())
+        (api.settings.data_dir / found.path).unlink()
+        return found
+
+    monkeypatch.setattr(files, "get_file", look_and_delete)
+
+    error_of(api.post(f"/v1/batches/{ended['id']}/retry"), 409, "input_file_deleted")
+    batch = api.batch(create(api, unused).json()["id"])
+    [error] = batch["errors"]["data"]
+    assert (batch["status"], error["code"], error["param"]) == ("failed", "invalid_request", "file_id")
+    assert error["message"] == str(FileMissingError(unused))
 
 
 def test_a_large_upload_is_taken_in_little_memory(api: Api) -> None:
