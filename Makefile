@@ -16,7 +16,7 @@ help: ## This text
 	@printf 'Python, VARIANT=cpu or VARIANT=gpu the build of vLLM instead of looking for a GPU.\n'
 
 #@ Install
-setup: ## Make venv/, the small model and the database
+setup: ## Make venv/ and the small model
 	@sh scripts/setup.sh
 
 embeddings: ready ## The small model for /v1/embeddings, /score and /rerank; models.toml says how to serve it

@@ -22,6 +22,7 @@ from batch_app.failpoints import Step
 
 BUSY_TIMEOUT_MS = 30_000
 _LOCK_POLL_SECONDS = 0.02
+_INCREMENTAL = 2  # as `PRAGMA auto_vacuum` tells it
 WAL_LIMIT_BYTES = 64 * 1024 * 1024
 
 
@@ -69,7 +70,9 @@ def _open(path: Path) -> Engine:
 
 def _configure(connection: Any, _record: Any) -> None:
     connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
-    connection.execute("PRAGMA auto_vacuum = INCREMENTAL")  # only a database that is empty still takes it
+    (auto_vacuum,) = connection.execute("PRAGMA auto_vacuum").fetchone()
+    if auto_vacuum != _INCREMENTAL:  # to set it again would be a write, and wait for other writers
+        connection.execute("PRAGMA auto_vacuum = INCREMENTAL")  # only a database that is empty still takes it
     _switch_to_wal(connection)
     for pragma in (
         "synchronous = FULL",

@@ -66,8 +66,20 @@ def require_current_schema(database: Database) -> None:
     if schema_of(database) is not Schema.CURRENT:
         raise SchemaError(
             f"{database.path} has schema {current_revision(database)}, this code knows {known_revision()}: "
-            "stop the API and the worker, then run `make migrate`"
+            f"{way_out(current_revision(database))}"
         )
+
+
+def way_out(revision: str | None) -> str:
+    """What a person does about a database at a revision that is not the newest known one."""
+    if _is_known(revision):
+        return "stop the API and the worker, `make backup`, `make migrate`"
+    return "newer code made it: run that, or go 'Back again' as under 'Updating' in docs/operations.md"
+
+
+def _is_known(revision: str | None) -> bool:
+    scripts = ScriptDirectory.from_config(_config()).walk_revisions()
+    return revision is None or revision in {script.revision for script in scripts}
 
 
 def differences(database: Database) -> list[object]:
@@ -84,7 +96,7 @@ def main() -> int:
     arguments = parser.parse_args()
     try:
         return _check() if arguments.check else _upgrade()
-    except ConfigurationError as error:
+    except (ConfigurationError, SchemaError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
 
@@ -92,6 +104,8 @@ def main() -> int:
 def _upgrade() -> int:
     database = Database(load_settings().database_path)
     before = current_revision(database)
+    if not _is_known(before):
+        require_current_schema(database)
     migrate(database)
     print(f"{database.path}: schema {before or 'none'} -> {current_revision(database)}")
     return 0

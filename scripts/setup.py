@@ -1,8 +1,9 @@
-"""Makes `venv/` and what belongs to it: packages, front-end libraries, the small model, the database.
+"""Makes `venv/` and what belongs to it: packages, front-end libraries, the small model.
 
 Runs before anything is installed: standard library only. Every step may be repeated. Packages are installed
 again only when the requirement files, the variant (gpu or cpu) or the Python changed, or an installation was
-cut off: `venv/.packages` says "installing" from before the first file to after the last.
+cut off: `venv/.packages` says "installing" from before the first file to after the last. It leaves `data/` alone:
+the API makes a new database, and a restore needs a folder without one.
 """
 
 import argparse
@@ -80,7 +81,6 @@ def _set_up(*, dev: bool) -> None:
     steps.run("model", [PYTHON, "scripts/prepare_model.py"])
     if dev:
         steps.run("embedding model", [PYTHON, "scripts/prepare_model.py", "--embedding"])
-    steps.run("database", [PYTHON, "-m", "batch_app.migrate"])
     shutil.rmtree(TEMP, ignore_errors=True)
     READY_STAMP.write_text(packages)
     if variant == "gpu":

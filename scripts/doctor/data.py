@@ -10,7 +10,7 @@ from pysqlite3 import dbapi2
 from batch_app.database import WAL_LIMIT_BYTES, Database
 from batch_app.files import KINDS, read_stream
 from batch_app.leftovers import find_leftovers
-from batch_app.migrate import current_revision, known_revision
+from batch_app.migrate import current_revision, known_revision, way_out
 from batch_app.settings import Settings
 from batch_app.store import batches, files, ledger, readers, space
 from scripts.doctor.findings import Finding, bad, listed, ok, size, warn
@@ -57,8 +57,7 @@ def schema(database: Database) -> Iterator[Finding]:
     elif revision is None:
         yield warn("schema", "the database is empty", "start the API, or `make migrate`")
     else:
-        advice = "stop the API and the worker, `make backup`, `make migrate`"
-        yield bad("schema", f"{revision}, this code knows {known}", advice)
+        yield bad("schema", f"{revision}, this code knows {known}", way_out(revision))
 
 
 def log_and_space(database: Database) -> Iterator[Finding]:

@@ -66,13 +66,22 @@ def test_migrating_again_changes_nothing(database: Database) -> None:
         assert schema(connection) == before
 
 
-def test_a_schema_of_another_version_is_refused_with_what_to_do(fresh: Database) -> None:
-    migrate.migrate(fresh)
-    with fresh.write() as connection:
-        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
+@pytest.mark.parametrize(
+    ("revision", "to_do"), [("0001", "`make migrate`"), ("9999", "'Updating' in docs/operations.md")]
+)
+def test_a_schema_of_another_version_is_refused_with_what_to_do(
+    fresh: Database, revision: str, to_do: str
+) -> None:
+    set_revision(fresh, revision)
     assert migrate.schema_of(fresh) is Schema.OTHER
-    with pytest.raises(SchemaError, match=r"has schema 9999.*make migrate"):
+    with pytest.raises(SchemaError, match=f"has schema {revision}.*{to_do}"):
         migrate.require_current_schema(fresh)
+
+
+def set_revision(database: Database, revision: str) -> None:
+    migrate.migrate(database)
+    with database.write() as connection:
+        connection.exec_driver_sql(f"UPDATE alembic_version SET version_num = '{revision}'")
 
 
 def test_a_migration_that_fails_leaves_nothing_behind(fresh: Database) -> None:
@@ -98,6 +107,18 @@ def test_the_command_migrates_and_says_from_what_to_what(
     for before in ("none", head):
         assert run_command(monkeypatch) == 0
         assert capsys.readouterr().out.strip().endswith(f"schema {before} -> {head}")
+
+
+def test_the_command_refuses_a_database_of_newer_code_in_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("BATCH_DATA_DIR", str(tmp_path))
+    database = Database(tmp_path / "batch.db")
+    set_revision(database, "9999")
+    database.close()
+    assert run_command(monkeypatch) == 1
+    [line] = capsys.readouterr().err.splitlines()
+    assert "newer code made it" in line
 
 
 def test_the_command_can_check_without_touching_the_database(

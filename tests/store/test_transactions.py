@@ -51,6 +51,17 @@ def test_nothing_that_a_reader_does_is_kept(database: Database) -> None:
     assert everything(database)["samples"] == []
 
 
+def test_a_new_reader_does_not_wait_for_a_writer_that_stands_still(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("batch_app.database.BUSY_TIMEOUT_MS", 100)
+    with database.write() as connection:
+        connection.exec_driver_sql(ONE_SAMPLE)
+        late = Database(database.path)
+        assert everything(late)["samples"] == []
+        late.close()
+
+
 def test_a_reader_sees_one_moment_whatever_is_written_meanwhile(database: Database) -> None:
     with database.read() as connection:
         assert connection.exec_driver_sql("SELECT count(*) FROM batches").scalar_one() == 0
