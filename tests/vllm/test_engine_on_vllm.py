@@ -5,6 +5,7 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
@@ -14,7 +15,7 @@ import orjson
 import psutil
 import pytest
 
-from batch_app.inference.engine import ModelLoadError
+from batch_app.inference.engine import EngineCounters, ModelLoadError
 from batch_app.inference.engine_processes import owned
 from batch_app.inference.vllm_engine import VllmEngine
 from batch_app.processing.pulse import Pulse
@@ -147,19 +148,27 @@ def test_a_cancelled_request_leaves_the_engine(driver: Driver) -> None:
 
 
 def test_a_prompt_as_long_as_the_model_bears_raises_no_alarm(driver: Driver) -> None:
-    """No token is counted before its end, but every step of it fills the cache, and costs processor time."""
+    """No token is counted before its end, but every step of it fills the cache, and costs processor time. Either will
+    do, however long it takes here: half of that is the patience. Without either it would be taken to be hung."""
 
-    async def listen() -> list[str]:
-        pulse, alarms = Pulse(stall_seconds=5), []
+    async def listen() -> list[tuple[float, EngineCounters]]:
+        readings = []
         asked = asyncio.create_task(driver.send("/v1/completions", prompt="word " * 8100, max_tokens=1))
         while not asked.done():
-            if why := pulse.stalled(time.monotonic(), driver.engine.counters(), in_flight=1):
-                alarms.append(why)
-            await asyncio.sleep(0.1)
+            readings.append((time.monotonic(), driver.engine.counters()))
+            await asyncio.sleep(0.01)
         assert asked.result().status_code == 200
-        return alarms
+        return readings
 
-    assert driver.runner.run(listen()) == []
+    readings = driver.runner.run(listen())
+
+    def alarms(**hidden: float) -> list[str]:
+        pulse = Pulse(stall_seconds=(readings[-1][0] - readings[0][0]) / 2)
+        looks = [pulse.stalled(at, replace(seen, **hidden), in_flight=1) for at, seen in readings]  # type: ignore[arg-type]
+        return [why for why in looks if why]
+
+    assert alarms() == alarms(busy_seconds=0.0) == alarms(kv_cache_usage=0.0) == []
+    assert alarms(busy_seconds=0.0, kv_cache_usage=0.0)
 
 
 def test_a_wrong_engine_argument_is_named(driver: Driver) -> None:
