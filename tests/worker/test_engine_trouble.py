@@ -2,6 +2,7 @@
 
 import errno
 import os
+from types import ModuleType
 
 import pytest
 from sqlalchemy.exc import OperationalError
@@ -44,6 +45,41 @@ def test_a_line_in_a_thousand_that_kills_the_engine_costs_the_others_nothing(ben
         assert len(bench.loads) == worker.room.restarts + 1
         attempts = {row for row in bench.ledger(batch_id, "attempts", "status") if row[1] == "completed"}
         assert attempts == {(1, "completed")}
+
+    run(scenario())
+
+
+@pytest.mark.parametrize(
+    ("store", "verb"),
+    [(requests, "record"), (claims, "begin_finalizing"), (claims, "end_batch")],
+    ids=["between log and ledger", "before finalizing", "in finalizing"],
+)
+def test_an_engine_that_dies_there_costs_no_line_of_this_batch_nor_of_the_next(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, store: ModuleType, verb: str
+) -> None:
+    """In finalizing it is idle: its death is noticed by the next lines that it is asked."""
+
+    async def scenario() -> None:
+        bench.with_settings(window=5)
+        batch_id, real, engines = bench.submit(20), getattr(store, verb), []
+
+        def make(_spec: object) -> EchoEngine:
+            engines.append(EchoEngine())
+            return engines[-1]
+
+        def die(*arguments: object, **facts: object) -> object:
+            engines[0]._dead.set()
+            return real(*arguments, **facts)
+
+        monkeypatch.setattr(store, verb, die)
+        worker = bench.worker(make)
+        await bench.finish(worker, batch_id)
+        next_id = bench.submit(chat_lines(20, "Another {}"))
+        await bench.finish(worker, next_id)
+        for ended in (batch_id, next_id):
+            assert sorted(custom_ids(bench.output(ended))) == sorted(f"candidate-{i}" for i in range(20))
+            assert set(bench.ledger(ended, "status")) == {("completed",)}
+        assert (len(engines), worker.room.restarts) == (2, 1)
 
     run(scenario())
 
