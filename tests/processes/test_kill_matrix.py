@@ -1,7 +1,8 @@
 """SIGKILL, SIGTERM, and SIGSTOP past the lease, at five moments of a worker's work and two of an upload.
 
 A failpoint makes the process stand still at the very moment; then it gets its signal. An engine's process is killed
-and stopped in `tests/vllm`, and everything at random moments in `make torture`.
+and stopped in `tests/vllm`, and dies at the worker's moments in `tests/worker/test_engine_trouble.py`; everything at
+random moments is `make torture`.
 """
 
 import signal

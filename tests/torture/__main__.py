@@ -14,7 +14,7 @@ from tests.torture.tally import Tally
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="make torture", description=__doc__)
-    parser.add_argument("--kills", type=int, default=150, help="faults with the echo engine")
+    parser.add_argument("--kills", type=int, default=150, help="faults of all kinds, echo engine")
     parser.add_argument("--worlds", type=int, default=4, help="systems at once")
     parser.add_argument("--cuts", type=int, default=25, help="power cuts of each kind")
     parser.add_argument(
