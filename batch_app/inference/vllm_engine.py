@@ -10,12 +10,12 @@ import gc
 import logging
 import os
 import tempfile
-from collections.abc import Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from concurrent.futures import Future
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
-from threading import Thread
+from threading import Event, Thread
 from types import SimpleNamespace
 from typing import Any, NoReturn, TypeVar
 
@@ -69,6 +69,7 @@ class _Loaded:
     client: Any
     max_num_seqs: int
     identity: str | None
+    was_told_to_end: Event
 
 
 class VllmEngine:
@@ -210,6 +211,8 @@ class VllmEngine:
             )
         # In the end vLLM kills its processes, since asking them takes over ten seconds: not worth its warnings.
         self._resources.callback(logging.getLogger("vllm").setLevel, logging.ERROR)
+        was_told_to_end = Event()
+        client.generate = _whole_answers(client.generate, was_told_to_end)
         tasks = await client.get_supported_tasks()
         application = build_app(arguments, tasks, client.model_config)
         await init_app_state(client, application.state, arguments, tasks)
@@ -219,7 +222,8 @@ class VllmEngine:
         gc.freeze()  # what is loaded stays: collections need not walk it
         revision = getattr(client.model_config.hf_config, "_commit_hash", None)
         identity = fingerprint(self._spec, revision=revision, version=vllm.__version__)
-        return _Loaded(application, client, client.vllm_config.scheduler_config.max_num_seqs, identity)
+        max_num_seqs = client.vllm_config.scheduler_config.max_num_seqs
+        return _Loaded(application, client, max_num_seqs, identity, was_told_to_end)
 
 
 async def _answer(loaded: _Loaded, exchange: Exchange, request_id: str) -> EngineAnswer:
@@ -229,9 +233,28 @@ async def _answer(loaded: _Loaded, exchange: Exchange, request_id: str) -> Engin
         kind = type(error).__name__
         _log.warning("request_raised", extra={"request_id": request_id, "error": kind})
         answer = EngineAnswer(500, error_body(500, f"the engine failed on this request: {kind}"))
+    if answer.status_code >= 500 and loaded.was_told_to_end.is_set():
+        raise EngineDeadError("its process was told to end")
     if answer.status_code >= 500 and loaded.client.errored:
         raise EngineDeadError("its process has died")
     return answer
+
+
+def _whole_answers(
+    generate: Callable[..., AsyncIterator[Any]], was_told_to_end: Event
+) -> Callable[..., AsyncIterator[Any]]:
+    """On SIGTERM vLLM's process ends every request with the words so far, which would be answered with 200. As if it
+    had died at once instead, they get none."""
+    from vllm.v1.engine.exceptions import EngineDeadError as ProcessEndedError
+
+    async def whole(*arguments: Any, **named: Any) -> AsyncIterator[Any]:
+        async for output in generate(*arguments, **named):
+            if any(part.finish_reason == "abort" for part in output.outputs):
+                was_told_to_end.set()
+                raise ProcessEndedError
+            yield output
+
+    return whole
 
 
 def _arguments(spec: ModelSpec, failures: vllm_failures.FailureLog) -> Any:
