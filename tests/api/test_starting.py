@@ -58,7 +58,7 @@ def test_an_older_database_is_left_alone_until_it_is_migrated(
     settings: Settings, capsys: pytest.CaptureFixture[str]
 ) -> None:
     settings.data_dir.mkdir()
-    older = "CREATE TABLE alembic_version (version_num TEXT); INSERT INTO alembic_version VALUES ('0000')"
+    older = "CREATE TABLE alembic_version (version_num TEXT); INSERT INTO alembic_version VALUES ('0001')"
     in_database(settings.database_path, older)
 
     assert "migrate" in refused_start(capsys)

@@ -7,7 +7,7 @@ being mostly asleep, so that all of them take seconds.
 import ast
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, suppress
 from pathlib import Path
@@ -86,8 +86,9 @@ def test_every_failpoint_has_a_scenario() -> None:
 @pytest.fixture(scope="module")
 def outcomes(
     request: pytest.FixtureRequest, nursery: Nursery, migrated: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[dict[tuple[str, str], Future[None]]]:
-    """The scenarios of the tests that were asked for, under way."""
+) -> dict[tuple[str, str], Future[None]]:
+    """Of the scenarios of the tests that were asked for, side by side. All of them before the first test: pytest sets
+    a variable of the environment for each, and whoever reads the environment meanwhile may fail."""
     wanted = [
         item.callspec.params["scenario"]
         for item in request.session.items
@@ -103,7 +104,7 @@ def outcomes(
         "api": end_the_api,
     }
     with ThreadPoolExecutor(12) as pool:
-        yield {
+        return {
             (process, name): pool.submit(
                 play[process],
                 ForkedSystem(tmp_path_factory.mktemp("failpoint") / "data", nursery=nursery),

@@ -6,7 +6,6 @@ random moments is `make torture`.
 """
 
 import signal
-from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from itertools import product
@@ -46,8 +45,9 @@ LINES = chat_lines(30)
 @pytest.fixture(scope="module")
 def outcomes(
     nursery: Nursery, migrated: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[dict[tuple[Any, ...], Future[None]]]:
-    """All of the matrix, under way side by side: most of a process's time is waiting."""
+) -> dict[tuple[Any, ...], Future[None]]:
+    """Of all the matrix, side by side: most of a process's time is waiting. Before the first test, for the reason that
+    stands in test_failpoints.py."""
 
     def system() -> ForkedSystem:
         return ForkedSystem(tmp_path_factory.mktemp("signalled") / "data", nursery=nursery)
@@ -60,7 +60,7 @@ def outcomes(
         apis = {
             cell: pool.submit(signal_an_api, system(), *cell) for cell in product(UPLOAD_MOMENTS, SIGNALS)
         }
-        yield {**workers, **apis}
+    return {**workers, **apis}
 
 
 @pytest.mark.parametrize("moment", MOMENTS)
