@@ -213,6 +213,7 @@ class VllmEngine:
         self._resources.callback(logging.getLogger("vllm").setLevel, logging.ERROR)
         was_told_to_end = Event()
         client.generate = _whole_answers(client.generate, was_told_to_end)
+        self._resources.callback(delattr, client, "generate")  # or the client would refer to itself
         tasks = await client.get_supported_tasks()
         application = build_app(arguments, tasks, client.model_config)
         await init_app_state(client, application.state, arguments, tasks)
