@@ -10,11 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pysqlite3 import dbapi2  # carries a SQLite without the WAL-reset bug of 3.7.0 to 3.51.2
-from sqlalchemy import (
-    Connection,
-    create_engine,
-    event,
-)
+from sqlalchemy import Connection, create_engine, event
 from sqlalchemy.engine import Engine
 
 from batch_app import failpoints
