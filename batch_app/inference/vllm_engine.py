@@ -20,7 +20,6 @@ from types import SimpleNamespace
 from typing import Any, NoReturn, TypeVar
 
 import psutil
-from prometheus_client import REGISTRY
 
 from batch_app.inference import vllm_arguments, vllm_failures
 from batch_app.inference.asgi_exchange import Exchange, error_body
@@ -40,23 +39,14 @@ from batch_app.inference.engine_processes import (
     variables,
 )
 from batch_app.inference.fingerprint import fingerprint
+from batch_app.inference.vllm_counters import VllmCounters
 from batch_app.models import ModelSpec
 
 _ABORT_SECONDS = 5.0
 _CLOSE_SECONDS = 8.0
 _PATIENCE_SECONDS = 2.0
 _POLL_SECONDS = 0.05
-_COUNTERS = {
-    "vllm:prompt_tokens_total": "prompt_tokens",
-    "vllm:generation_tokens_total": "generation_tokens",
-    "vllm:num_requests_running": "requests_running",
-    "vllm:num_requests_waiting": "requests_waiting",
-    "vllm:num_preemptions_total": "preemptions",
-    "vllm:prefix_cache_queries_total": "prefix_cache_queries",
-    "vllm:prefix_cache_hits_total": "prefix_cache_hits",
-}
 _CLOSED = "it was closed meanwhile"
-_KV_CACHE_USAGE = "vllm:kv_cache_usage_perc"
 
 _T = TypeVar("_T")
 
@@ -69,6 +59,7 @@ class _Loaded:
     client: Any
     max_num_seqs: int
     identity: str | None
+    counters: VllmCounters
     was_told_to_end: Event
 
 
@@ -130,14 +121,7 @@ class VllmEngine:
     def counters(self) -> EngineCounters:
         if self._loaded is None:
             return EngineCounters()
-        # Each engine registers its counters anew, so these count from the start of this one.
-        readings = dict.fromkeys([*_COUNTERS, _KV_CACHE_USAGE], 0.0)
-        for metric in REGISTRY.restricted_registry(list(readings)).collect():
-            for sample in metric.samples:
-                readings[sample.name] += sample.value
-        counts = {field: int(readings[name]) for name, field in _COUNTERS.items()}
-        busy = busy_seconds(self._processes)
-        return EngineCounters(**counts, kv_cache_usage=readings[_KV_CACHE_USAGE], busy_seconds=busy)
+        return self._loaded.counters.reading(busy_seconds=busy_seconds(self._processes))
 
     async def close(self) -> None:
         """As promised, within ten seconds, also while a model loads or when the engine hangs."""
@@ -211,6 +195,8 @@ class VllmEngine:
             )
         # In the end vLLM kills its processes, since asking them takes over ten seconds: not worth its warnings.
         self._resources.callback(logging.getLogger("vllm").setLevel, logging.ERROR)
+        counters = VllmCounters()
+        client.logger_manager.stat_loggers[:] = [counters]
         was_told_to_end = Event()
         client.generate = _whole_answers(client.generate, was_told_to_end)
         self._resources.callback(delattr, client, "generate")  # or the client would refer to itself
@@ -224,7 +210,7 @@ class VllmEngine:
         revision = getattr(client.model_config.hf_config, "_commit_hash", None)
         identity = fingerprint(self._spec, revision=revision, version=vllm.__version__)
         max_num_seqs = client.vllm_config.scheduler_config.max_num_seqs
-        return _Loaded(application, client, max_num_seqs, identity, was_told_to_end)
+        return _Loaded(application, client, max_num_seqs, identity, counters, was_told_to_end)
 
 
 async def _answer(loaded: _Loaded, exchange: Exchange, request_id: str) -> EngineAnswer:
