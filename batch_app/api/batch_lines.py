@@ -5,10 +5,19 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
-from batch_app.api import answers, downloads, wire
+from batch_app.api import answers, downloads
 from batch_app.api.batches import BatchId, find_batch
 from batch_app.api.context import Ctx
 from batch_app.api.document import DOWNLOAD, DOWNLOAD_HEADERS, failures
+from batch_app.api.wire_lines import (
+    DeadLetter,
+    DeadLetterList,
+    ErrorGroupObject,
+    ErrorGroups,
+    ErrorSample,
+    Row,
+    RowList,
+)
 from batch_app.states import RequestStatus
 from batch_app.store import ledger
 from batch_app.store.ledger import RowFilter
@@ -37,19 +46,19 @@ def download_results(
 
 
 @router.get("/{batch_id}/errors", responses=failures(404))
-def list_errors(batch_id: BatchId, context: Ctx) -> wire.ErrorGroups:
+def list_errors(batch_id: BatchId, context: Ctx) -> ErrorGroups:
     """What went wrong, grouped by error code, with one line of each as a sample."""
     batch = find_batch(context, batch_id)
     groups = ledger.error_groups(context.database, batch_id=batch.id)
     data = [
-        wire.ErrorGroupObject(
+        ErrorGroupObject(
             code=group.code,
             count=group.count,
-            sample=wire.ErrorSample(line=group.line, custom_id=group.custom_id, message=group.message),
+            sample=ErrorSample(line=group.line, custom_id=group.custom_id, message=group.message),
         )
         for group in groups
     ]
-    return wire.ErrorGroups(data=data, total=sum(group.count for group in groups))
+    return ErrorGroups(data=data, total=sum(group.count for group in groups))
 
 
 @router.get("/{batch_id}/dead_letters", responses=failures(400, 404))
@@ -58,12 +67,12 @@ def list_dead_letters(
     context: Ctx,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
     after: Annotated[int, Query(ge=0, le=2**62, description="the last line already seen")] = 0,
-) -> wire.DeadLetterList:
+) -> DeadLetterList:
     """The requests that were given up on, each with its reason and the batch that retried it."""
     batch = find_batch(context, batch_id)
     found = ledger.list_dead_letters(context.database, batch_id=batch.id, after=after, limit=limit + 1)
-    letters = [wire.DeadLetter(**letter) for letter in found[:limit]]
-    return wire.DeadLetterList(data=letters, has_more=len(found) > limit)
+    letters = [DeadLetter(**letter) for letter in found[:limit]]
+    return DeadLetterList(data=letters, has_more=len(found) > limit)
 
 
 @router.get("/{batch_id}/requests", responses=failures(400, 404))
@@ -78,18 +87,18 @@ def list_requests(
     text: Annotated[
         str | None, Query(min_length=1, max_length=500, description="what the answer has in it")
     ] = None,
-) -> wire.RowList:
+) -> RowList:
     """The ledger: one row per input line, in the order of the file."""
     batch = find_batch(context, batch_id)
     wanted = RowFilter(status, code, custom_id)
     if text is not None:
         found, next_after = answers.search(context, batch.id, text, wanted=wanted, after=after, limit=limit)
-        data = [wire.Row(**row) for row in found]
-        return wire.RowList(data=data, has_more=next_after is not None, next_after=next_after, total=None)
+        data = [Row(**row) for row in found]
+        return RowList(data=data, has_more=next_after is not None, next_after=next_after, total=None)
     rows, total = ledger.list_rows(
         context.database, batch_id=batch.id, wanted=wanted, after=after, limit=limit + 1
     )
-    data = [wire.Row(**row) for row in rows[:limit]]
+    data = [Row(**row) for row in rows[:limit]]
     has_more = len(rows) > limit
     next_after = data[-1].line if has_more else None
-    return wire.RowList(data=data, has_more=has_more, next_after=next_after, total=total)
+    return RowList(data=data, has_more=has_more, next_after=next_after, total=total)

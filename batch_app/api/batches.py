@@ -13,7 +13,7 @@ from batch_app.api.context import Context, Ctx
 from batch_app.api.creation import CREATION_SCHEMA, read_creation
 from batch_app.api.document import IDEMPOTENCY_KEY, failures
 from batch_app.api.errors import ApiError
-from batch_app.api.submission import Order
+from batch_app.api.orders import Order
 from batch_app.api.uploads import BATCH_FIELDS, batch_fields, idempotency_key, media_type, read_form
 from batch_app.errors import FileMissingError
 from batch_app.files import read_range

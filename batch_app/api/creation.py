@@ -7,8 +7,8 @@ import orjson
 from fastapi import Request
 
 from batch_app.api.errors import ApiError
+from batch_app.api.orders import Order
 from batch_app.api.rules import check_lifetime, check_line_order, check_priority, check_switch
-from batch_app.api.submission import Order
 from batch_app.api.uploads import idempotency_key
 from batch_app.jsonl import ENDPOINTS
 from batch_app.plan import LINE_ORDERS

@@ -4,18 +4,18 @@ Blocking: called in a thread. The GPU and the queue are asked first, so a refusa
 are decided again, for good, in the transaction that accepts the batch.
 """
 
-import hashlib
-import json
 import os
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
 from batch_app import ids
 from batch_app.api.errors import ApiError, retry_later
+from batch_app.api.orders import Order, digest, digest_of_order
 from batch_app.api.rules import check_metadata, window_seconds
+from batch_app.api.scan_problems import listed_problems, require_some_json, require_valid
 from batch_app.database import Database
 from batch_app.errors import FileMissingError
 from batch_app.files import make_folder, publish
@@ -23,9 +23,8 @@ from batch_app.gpu import GpuLimits, GpuSnapshot, unfit_reason
 from batch_app.intake import Rules, Scan, scan
 from batch_app.jsonl import MAX_MODEL_NAME, LineError, is_model_name
 from batch_app.models import Models
-from batch_app.plan import LineOrder, arrange
+from batch_app.plan import arrange
 from batch_app.settings import Settings
-from batch_app.states import Dialect
 from batch_app.store import accepting, files, queueing, workers
 from batch_app.store.accepting import NewBatch
 from batch_app.store.batches import Batch
@@ -33,24 +32,6 @@ from batch_app.store.files import NewFile, StoredFile
 from batch_app.store.queueing import QueueLimits
 
 GpuReader = Callable[..., GpuSnapshot | None]
-
-
-@dataclass(frozen=True)
-class Order:
-    """What a client asks for besides the file. `model` None: the lines name it."""
-
-    model: str | None
-    filename: str
-    dialect: Dialect = "simple"
-    priority: int = 0
-    line_order: LineOrder = "auto"
-    deduplicate: bool = False
-    use_cache: bool = False
-    metadata: dict[str, str] | None = None
-    completion_window: str | None = None
-    output_expires_after_seconds: int | None = None
-    idempotency_key: str | None = None
-    parent_batch_id: str | None = None
 
 
 class Submissions:
@@ -105,12 +86,12 @@ class Submissions:
         now: float,
     ) -> StoredFile:
         """Keep a file for batches to come. Raises ApiError 400 when it cannot be one of requests, and causes."""
-        _found, file = self._store(source, filename, self._rules(), _require_some_json)
+        _found, file = self._store(source, filename, self._rules(), require_some_json)
         file = replace(
             file,
             expires_at=now + lifetime if lifetime is not None else None,
             idempotency_key=idempotency_key,
-            request_digest=_digest(file.sha256, filename, lifetime),
+            request_digest=digest(file.sha256, filename, lifetime),
         )
         is_needed = False
         try:
@@ -125,7 +106,7 @@ class Submissions:
         """A batch of an uploaded file. What is wrong with the file makes a failed batch that says so, as OpenAI's
         clients expect. Raises ApiError for what is wrong with the order, and causes."""
         self._check_order(order)
-        digest = _digest_of_order(order, endpoint, file_id)
+        digest = digest_of_order(order, endpoint, file_id)
         if earlier := accepting.batch_with_key(
             self._database, key=order.idempotency_key, request_digest=digest, now=now
         ):
@@ -138,8 +119,7 @@ class Submissions:
             return self._fail(order, file_id, endpoint, "", [problem], now)
         with source, Path(os.devnull).open("wb") as nowhere:
             found = scan(source, self._rules(order, endpoint=endpoint), copy_to=nowhere)
-        size_problem = self._size_problem(found)
-        if problems := [size_problem] if size_problem else _listed(found):
+        if problems := listed_problems(found, max_requests=self._settings.max_requests_per_batch):
             return self._fail(order, file_id, endpoint, found.model or "", problems, now)
         file = NewFile(stored.id, stored.purpose, stored.filename, stored.bytes, stored.sha256, stored.path)
         return self._accept_scanned(order, found, file, now, is_stored=True)
@@ -149,17 +129,6 @@ class Submissions:
     ) -> Batch:
         new = self._new_batch(order, model, model, endpoint, file_id, digest_of=file_id, now=now)
         return accepting.create_failed_batch(self._database, batch=new, errors=problems, now=now)
-
-    def _size_problem(self, found: Scan) -> LineError | None:
-        """What is wrong with the number of requests, whatever the lines say."""
-        limit = self._settings.max_requests_per_batch
-        if found.total_lines > limit:
-            message = f"The file has {found.total_lines} requests; a batch may have {limit}: split it."
-            return LineError(0, "too_many_requests_in_file", message)
-        if not found.lines and not found.errors:
-            message = "The file has no requests: send one JSON object per line, as in the README."
-            return LineError(0, "empty_file", message)
-        return None
 
     def _rules(self, order: Order | None = None, *, endpoint: str | None = None) -> Rules:
         return Rules(
@@ -203,28 +172,7 @@ class Submissions:
         return found, NewFile(file_id, "batch", filename, found.bytes, found.sha256, path)
 
     def _require_valid(self, found: Scan) -> None:
-        if problem := self._size_problem(found):
-            raise ApiError(400, problem.code, problem.message, param="file")
-        if found.total_errors:
-            lines = len({error.line for error in found.errors})
-            some = (
-                ""
-                if found.total_errors == len(found.errors)
-                else f" (the first {len(found.errors)} are listed)"
-            )
-            message = (
-                f"Nothing was stored: {found.total_errors} {'error' if found.total_errors == 1 else 'errors'} "
-                f"on {lines} of {found.total_lines} lines{some}. "
-                "Correct them and submit the file again."
-            )
-            raise ApiError(
-                400,
-                "invalid_batch_file",
-                message,
-                param="file",
-                line_errors=found.errors,
-                total_errors=found.total_errors,
-            )
+        require_valid(found, max_requests=self._settings.max_requests_per_batch)
 
     def _accept_scanned(
         self, order: Order, found: Scan, file: NewFile, now: float, *, is_stored: bool
@@ -275,41 +223,5 @@ class Submissions:
             metadata=order.metadata,
             parent_batch_id=order.parent_batch_id,
             idempotency_key=order.idempotency_key,
-            request_digest=_digest_of_order(order, endpoint, digest_of),
+            request_digest=digest_of_order(order, endpoint, digest_of),
         )
-
-
-def _listed(found: Scan) -> list[LineError]:
-    """The errors of a batch object: the first ones, and how many there are when that is not all."""
-    if found.total_errors == len(found.errors):
-        return found.errors
-    message = f"The file has {found.total_errors} errors; the first {len(found.errors)} are listed."
-    return [*found.errors, LineError(0, "more_errors", message)]
-
-
-def _require_some_json(found: Scan) -> None:
-    """Raises ApiError for an upload in which no line could be a request; the rest is said when it is used."""
-    if not found.lines and found.total_errors == found.unparseable_lines:
-        message = "Invalid file format for Batch API. Must be .jsonl"
-        raise ApiError(400, "invalid_file_format", message, param="file")
-
-
-def _digest_of_order(order: Order, endpoint: str, content: str) -> str:
-    return _digest(
-        content,
-        endpoint,
-        order.model,
-        order.priority,
-        order.line_order,
-        order.deduplicate,
-        order.use_cache,
-        order.metadata,
-        order.completion_window,
-        order.output_expires_after_seconds,
-        order.parent_batch_id,
-    )
-
-
-def _digest(*asked: object) -> str:
-    """Identifies what was asked for: the same request sent twice has the same one."""
-    return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()

@@ -4,9 +4,9 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from batch_app.api import wire
 from batch_app.api.context import Ctx
 from batch_app.api.document import failures
+from batch_app.api.wire_webhooks import DeliveryList, DeliveryObject, EventObject
 from batch_app.settings import shown_url
 from batch_app.states import DeliveryStatus
 from batch_app.store import webhooks
@@ -22,20 +22,18 @@ def list_deliveries(
     after: Annotated[int | None, Query(ge=0, le=2**62, description="the last delivery already seen")] = None,
     batch_id: Annotated[str | None, Query(description="only of this batch")] = None,
     status: DeliveryStatus | None = None,
-) -> wire.DeliveryList:
+) -> DeliveryList:
     """The webhooks of ended batches, newest first, with what each receiver answered."""
     found = webhooks.list_deliveries(
         context.database, limit=limit + 1, after=after, batch_id=batch_id, status=status
     )
-    return wire.DeliveryList(
-        data=[_view(delivery) for delivery in found[:limit]], has_more=len(found) > limit
-    )
+    return DeliveryList(data=[_view(delivery) for delivery in found[:limit]], has_more=len(found) > limit)
 
 
-def _view(delivery: Delivery) -> wire.DeliveryObject:
-    return wire.DeliveryObject(
+def _view(delivery: Delivery) -> DeliveryObject:
+    return DeliveryObject(
         id=delivery.id,
-        event=wire.EventObject(
+        event=EventObject(
             id=delivery.event_id,
             type=delivery.event_type,
             created_at=int(delivery.event_created_at),

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from batch_app.plan import LineOrder
-from batch_app.states import BatchStatus, DeliveryStatus, RequestStatus
+from batch_app.states import BatchStatus
 from batch_app.store.workers import Sample
 
 _STATUSES = ["pending", "validating", *(str(word) for word in BatchStatus if word is not BatchStatus.QUEUED)]
@@ -172,74 +172,6 @@ class BatchList(WireObject):
     counts: dict[str, int] = Field(description="batches by status, `active` and `all` included")
 
 
-class ErrorSample(WireObject):
-    line: int
-    custom_id: str
-    message: str | None
-
-
-class ErrorGroupObject(WireObject):
-    code: str
-    count: int
-    sample: ErrorSample
-
-
-class ErrorGroups(WireObject):
-    object: Literal["list"] = "list"
-    data: list[ErrorGroupObject]
-    total: int
-
-
-class Row(WireObject):
-    """What became of one line of the input."""
-
-    line: int
-    custom_id: str
-    status: RequestStatus
-    attempts: int
-    status_code: int | None
-    finish_reason: str | None
-    error_code: str | None
-    input_tokens: int
-    output_tokens: int
-    started_at: float | None
-    finished_at: float | None
-
-
-class RowList(WireObject):
-    """Ledger rows of a batch."""
-
-    object: Literal["list"] = "list"
-    data: list[Row]
-    has_more: bool
-    next_after: int | None = Field(
-        description="`after` of the next page; a search may find nothing on this one"
-    )
-    total: int | None = Field(description="null when answers were searched for a text")
-
-
-class DeadLetter(WireObject):
-    """A line that was given up on."""
-
-    batch_id: str
-    line: int
-    custom_id: str
-    code: str
-    message: str
-    attempts: int
-    first_failed_at: float
-    last_failed_at: float
-    retried_by_batch_id: str | None
-
-
-class DeadLetterList(WireObject):
-    """`after` of the next page is the last letter's `line`."""
-
-    object: Literal["list"] = "list"
-    data: list[DeadLetter]
-    has_more: bool
-
-
 class FileObject(WireObject):
     id: str
     object: Literal["file"] = "file"
@@ -290,35 +222,3 @@ def iso(moment: float) -> str:
 
 def seconds(moment: float | None) -> int | None:
     return int(moment) if moment is not None else None
-
-
-class EventObject(WireObject):
-    """What a webhook tells: the batch, and the state it ended in."""
-
-    id: str
-    type: str
-    created_at: int
-    batch_id: str
-
-
-class DeliveryObject(WireObject):
-    """An event on its way to one receiver; `failed` means given up."""
-
-    id: int
-    object: Literal["webhook_delivery"] = "webhook_delivery"
-    event: EventObject
-    url: str = Field(description="without its query")
-    status: DeliveryStatus
-    attempts: int
-    next_attempt_at: float | None
-    last_attempt_at: float | None
-    status_code: int | None = Field(description="of the last answer")
-    error: str | None = Field(description="why the last attempt failed")
-
-
-class DeliveryList(WireObject):
-    """`after` of the next page is the last delivery's `id`."""
-
-    object: Literal["list"] = "list"
-    data: list[DeliveryObject]
-    has_more: bool

@@ -6,7 +6,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from batch_app.api.submission import Order, Submissions
+from batch_app.api.orders import Order
+from batch_app.api.submission import Submissions
 from batch_app.database import Database
 from batch_app.failpoints import Step
 from batch_app.models import Models

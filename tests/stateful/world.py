@@ -22,7 +22,8 @@ from unittest.mock import patch
 from batch_app.api import batches as batch_routes
 from batch_app.api import housekeeping
 from batch_app.api.context import Context
-from batch_app.api.submission import Order, Submissions
+from batch_app.api.orders import Order
+from batch_app.api.submission import Submissions
 from batch_app.database import Database
 from batch_app.migrate import migrate
 from batch_app.processing import heartbeat, recover

@@ -11,7 +11,8 @@ import orjson
 import pytest
 
 from batch_app import ids
-from batch_app.api.submission import Order, Submissions
+from batch_app.api.orders import Order
+from batch_app.api.submission import Submissions
 from batch_app.database import Database
 from batch_app.inference.echo_engine import EchoEngine
 from batch_app.inference.engine import Engine, EngineAnswer, EngineRequest
