@@ -11,7 +11,9 @@ import time
 import tomllib
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from http.client import HTTPException
 from pathlib import Path
+from subprocess import SubprocessError
 from types import ModuleType
 from typing import Any
 
@@ -81,9 +83,9 @@ def run(options: Options, only: Sequence[str], folder: Path) -> Iterator[Figure]
                 continue
             try:
                 yield from (figure for figure in stage.measure(bench) if figure.row in wanted)
-            except BenchError as error:
-                reason = str(error).splitlines()[0]
-                print(error, file=sys.stderr)
+            except (BenchError, OSError, HTTPException, SubprocessError) as error:
+                reason = (str(error) or type(error).__name__).splitlines()[0]
+                print(reason, error, sep="\n", file=sys.stderr)
                 for row in wanted:
                     yield Figure(row, stage.__name__.rpartition(".")[2], None, None, note=reason)
     finally:

@@ -7,8 +7,7 @@ GPU holds one engine at a time: there, whatever is asked next takes the place of
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
-from functools import partial
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol, TypeVar, cast
 
@@ -84,12 +83,10 @@ class Bench:
         return folder
 
     def file(self, prompts: Sequence[Prompt]) -> Path:
-        return write_lines(self.new_folder() / "lines.jsonl", prompts, self.options.model)
-
-    def parts(self, prompts: Sequence[Prompt], count: int) -> list[Path]:
-        """The same prompts as that many files."""
-        size = -(-len(prompts) // count)
-        return [self.file(prompts[start : start + size]) for start in range(0, len(prompts), size)]
+        """The prompts behind a number of their own: no engine has any of them in its prefix cache."""
+        folder = self.new_folder()
+        numbered = [replace(prompt, text=f"{folder.name} {prompt.text}") for prompt in prompts]
+        return write_lines(folder / "lines.jsonl", numbered, self.options.model)
 
     def in_turn(self, contestants: Mapping[str, Contestant]) -> tuple[dict[str, list[float]], float]:
         """Each one's seconds, measured A B C, A B C, … under the noise rule, and the largest share others took."""
@@ -102,9 +99,39 @@ class Bench:
                 others = max(others, run.others)
         return seconds, others
 
-    def batch(self, file: Path, fields: Mapping[str, str] | None = None, **arguments: Any) -> Contestant:
+    def batch(
+        self, prompts: Sequence[Prompt], fields: Mapping[str, str] | None = None, **arguments: Any
+    ) -> Contestant:
         """One batch through the system, "accepted" to "completed"."""
-        return lambda: partial(self.served(**arguments).answer, file, model=self.options.model, fields=fields)
+        return self.batches([prompts], fields, **arguments)
+
+    def batches(
+        self, parts: Sequence[Sequence[Prompt]], fields: Mapping[str, str] | None = None, **arguments: Any
+    ) -> Contestant:
+        """Several, sent one after the other: the first "accepted" to the last "completed"."""
+
+        def ready() -> Callable[[], float]:
+            system, model = self.served(**arguments), self.options.model
+            return lambda: system.answer(*map(self.file, parts), model=model, fields=fields)
+
+        return ready
+
+    def compared(
+        self,
+        kind: str,
+        prompts: Sequence[Prompt],
+        *,
+        chunk: int = 0,
+        environment: Mapping[str, str] | None = None,
+        **arguments: Any,
+    ) -> Contestant:
+        """The same with a yardstick, `chunk` requests at a time."""
+
+        def ready() -> Callable[[], float]:
+            yardstick = self.yardstick(kind, environment=environment, **arguments)
+            return lambda: yardstick.seconds(self.file(prompts), chunk=chunk)
+
+        return ready
 
     @contextmanager
     def system(self, *names: str, settings: Mapping[str, str] | None = None) -> Iterator[System]:

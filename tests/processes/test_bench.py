@@ -1,14 +1,20 @@
 """The benchmarks at least run: hardly any work, the echo engine on both sides."""
 
+import json
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from batch_app.settings import PROJECT_DIR
+from scripts.bench.__main__ import run
+from scripts.bench.context import TINY, Bench, Options
 from scripts.bench.figures import Figure, Target, median_ratio
 from scripts.bench.quiet import NoiseRule, Reading, others_share
+from scripts.bench.workloads import write_bulk
 
 ROWS = {f"P{number}" for number in range(1, 14)}
 
@@ -24,6 +30,36 @@ def test_every_row_of_the_table_is_measured(tmp_path: Path) -> None:
     assert {row[0].removeprefix("| ") for row in rows} == ROWS
     assert [row for row in rows if row[-1].startswith("not measured")] == []
     assert {path.name for path in tmp_path.iterdir()} == {"table.md", "figures.json", "plot.svg"}
+
+
+@pytest.mark.process
+def test_the_memory_of_planning_is_not_what_the_benchmark_itself_has_held(tmp_path: Path) -> None:
+    file = write_bulk(tmp_path / "lines.jsonl", count=2000, line_bytes=4000, model="m")
+    held = b"x" * 300_000_000  # by the parent; a child's `ru_maxrss` begins with it
+    command = [sys.executable, "-m", "scripts.bench.planning", str(file)]
+    output = subprocess.run(command, cwd=PROJECT_DIR, stdout=subprocess.PIPE, check=True).stdout
+    assert len(held) > json.loads(output)[1] > 0
+
+
+def test_a_stage_that_breaks_costs_its_own_rows_only(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def breaks(_bench: Bench) -> Iterator[Figure]:
+        yield Figure("P1", "work", None, 1.0)
+        raise ConnectionResetError
+
+    def holds(_bench: Bench) -> Iterator[Figure]:
+        yield Figure("P2", "work", None, 1.0)
+
+    stages = [
+        SimpleNamespace(__name__=row, ROWS=(row,), measure=work)
+        for row, work in (("P1", breaks), ("P2", holds))
+    ]
+    monkeypatch.setattr("scripts.bench.__main__.STAGES", stages)
+    figures = list(run(Options(TINY, "m", "m", {}, "echo"), [], tmp_path))
+    assert [(figure.row, figure.value, figure.note) for figure in figures] == [
+        ("P1", 1.0, ""),
+        ("P1", None, "ConnectionResetError"),
+        ("P2", 1.0, ""),
+    ]
 
 
 def test_a_disturbed_run_is_done_again_and_the_quietest_counts(monkeypatch: pytest.MonkeyPatch) -> None:

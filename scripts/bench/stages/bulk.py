@@ -98,7 +98,8 @@ def _download(bench: Bench, system: System, batch_id: str) -> Iterator[Figure]:
         runs={"MB/s": speeds},
         others=others,
     )
-    yield Figure("P13", "API's memory grown", Target("≤", 20, "MB"), (peak[0] - before) / 1e6, "MB")
+    grown = (peak[0] - before) / 1e6
+    yield Figure("P13", "API's memory grown", Target("≤", 20, "MB"), grown, "MB", others=others)
 
 
 def _size(system: System, batch_id: str) -> int:

@@ -5,7 +5,6 @@ The system leaves no core out (`VLLM_CPU_NUM_OF_RESERVED_CPU=0`); the other proc
 """
 
 from collections.abc import Iterator
-from functools import partial
 
 from scripts.bench.context import Bench
 from scripts.bench.figures import Figure, Target, median_ratio
@@ -21,11 +20,11 @@ def measure(bench: Bench) -> Iterator[Figure]:
     if bench.options.on_gpu:
         yield Figure("P12", work, target, None, note="the engine runs on a GPU here")
         return
-    file = bench.file(uniform(max(bench.options.sizes.prompts // _SHARE, 1)))
+    prompts = uniform(max(bench.options.sizes.prompts // _SHARE, 1))
     seconds, others = bench.in_turn(
         {
-            "all cores": lambda: partial(bench.yardstick("chat").seconds, file),
-            "auto": lambda: partial(bench.yardstick("chat-auto", environment=_AUTO).seconds, file),
+            "all cores": bench.compared("chat", prompts),
+            "auto": bench.compared("chat-auto", prompts, environment=_AUTO),
         }
     )
     ratio = median_ratio(seconds["auto"], seconds["all cores"])

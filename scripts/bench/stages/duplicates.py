@@ -14,11 +14,11 @@ ROWS = ("P8",)
 
 def measure(bench: Bench) -> Iterator[Figure]:
     count = bench.options.sizes.prompts
-    file = bench.file(half_identical(count))
+    prompts = half_identical(count)
     seconds, others = bench.in_turn(
         {
-            "deduplicated": bench.batch(file, {"deduplicate": "true"}),
-            "all computed": bench.batch(file),
+            "deduplicated": bench.batch(prompts, {"deduplicate": "true"}),
+            "all computed": bench.batch(prompts),
         }
     )
     yield Figure(

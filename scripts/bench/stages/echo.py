@@ -52,7 +52,9 @@ def measure(bench: Bench) -> Iterator[Figure]:
         runs=runs,
         others=loudest,
     )
-    yield Figure("P10", "worker's memory grown", Target("≤", 50, "MB"), max(grown) / 1e6, "MB")
+    yield Figure(
+        "P10", "worker's memory grown", Target("≤", 50, "MB"), max(grown) / 1e6, "MB", others=loudest
+    )
     per_line = [1e6 * (a - b) / count for a, b in zip(ours, bare, strict=True)]
     yield Figure(
         "P10",

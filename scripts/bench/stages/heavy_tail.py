@@ -8,8 +8,8 @@ further lines say how many that is, and how much cheaper than a full step one of
 """
 
 import heapq
+import statistics
 from collections.abc import Iterable, Iterator
-from functools import partial
 from typing import Any
 
 from scripts.bench.context import Bench
@@ -25,15 +25,12 @@ _STEPS = 128
 def measure(bench: Bench) -> Iterator[Figure]:
     count = bench.options.sizes.tail_prompts
     prompts = heavy_tail(count)
-    file = bench.file(prompts)
     engine: dict[str, Any] = {"max_num_seqs": _SEQUENCES}
     seconds, others = bench.in_turn(
         {
-            "auto order": bench.batch(file, {"order": "auto"}, **engine),
-            "arrival order": bench.batch(file, {"order": "submission"}, **engine),
-            "chunks with a barrier": lambda: partial(
-                bench.yardstick("chat", **engine).seconds, file, chunk=_CHUNK
-            ),
+            "auto order": bench.batch(prompts, {"order": "auto"}, **engine),
+            "arrival order": bench.batch(prompts, {"order": "submission"}, **engine),
+            "chunks with a barrier": bench.compared("chat", prompts, chunk=_CHUNK, **engine),
         }
     )
     for name, bound in (("arrival order", 0.80), ("chunks with a barrier", 0.55)):
@@ -54,13 +51,14 @@ def measure(bench: Bench) -> Iterator[Figure]:
         longest_first / arrival,
         note=f"{arrival:,} steps, longest first {longest_first:,}",
     )
-    full, single = _step_seconds(bench, _SEQUENCES), _step_seconds(bench, 1)
+    full, single, others = _step_seconds(bench)
     yield Figure(
         "P4",
         f"a step of one sequence: time against a step of {_SEQUENCES}",
         None,
         single / full,
         note=f"{1000 * single:.1f} ms against {1000 * full:.1f}",
+        others=others,
     )
 
 
@@ -72,11 +70,17 @@ def _steps(lengths: Iterable[int]) -> int:
     return max(ends)
 
 
-def _step_seconds(bench: Bench, sequences: int) -> float:
-    """Of a step without a prompt in it: the difference that so many more tokens make."""
-    chat = bench.yardstick("chat", max_num_seqs=_SEQUENCES)
-    short, long = (
-        bench.noise.run("steps", partial(chat.seconds, bench.file(uniform(sequences, output_tokens=tokens))))
-        for tokens in (1, 1 + _STEPS)
+def _step_seconds(bench: Bench) -> tuple[float, float, float]:
+    """Of a step with all sequences, of one with a single one, and what others took. No prompt is in them: they are the
+    difference that so many more tokens make."""
+    seconds, others = bench.in_turn(
+        {
+            f"{count} of {tokens} tokens": bench.compared(
+                "chat", uniform(count, output_tokens=tokens), max_num_seqs=_SEQUENCES
+            )
+            for count in (_SEQUENCES, 1)
+            for tokens in (1, 1 + _STEPS)
+        }
     )
-    return (long.value - short.value) / _STEPS
+    short, long, short_single, long_single = map(statistics.median, seconds.values())
+    return (long - short) / _STEPS, (long_single - short_single) / _STEPS, others

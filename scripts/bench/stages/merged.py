@@ -1,7 +1,6 @@
 """P6: three small batches of one model, submitted at once, against one batch of all their lines, in turn."""
 
 from collections.abc import Iterator
-from functools import partial
 
 from scripts.bench.context import Bench
 from scripts.bench.figures import Figure, Target, median_ratio
@@ -12,13 +11,13 @@ _BATCHES = 3
 
 
 def measure(bench: Bench) -> Iterator[Figure]:
-    each, model = bench.options.sizes.small_batch, bench.options.model
+    each = bench.options.sizes.small_batch
     prompts = uniform(_BATCHES * each, seed=6)
-    parts = bench.parts(prompts, _BATCHES)
+    parts = [prompts[start : start + each] for start in range(0, len(prompts), each)]
     seconds, others = bench.in_turn(
         {
-            "three batches": lambda: partial(bench.served().answer, *parts, model=model),
-            "one batch": bench.batch(bench.file(prompts)),
+            "three batches": bench.batches(parts),
+            "one batch": bench.batch(prompts),
         }
     )
     yield Figure(

@@ -29,8 +29,8 @@ def measure(bench: Bench) -> Iterator[Figure]:
     seconds, grown = run.value
     work = f"planning {sizes.bulk_lines:,} lines"
     yield Figure("P5", work, Target("≤", 10, "s"), seconds, "s", others=run.others)
-    yield Figure("P5", f"{work}, memory", Target("≤", 300, "MB"), grown / 1e6, "MB")
-    prompts = bench.file(uniform(sizes.prompts))
+    yield Figure("P5", f"{work}, memory", Target("≤", 300, "MB"), grown / 1e6, "MB", others=run.others)
+    prompts = uniform(sizes.prompts)
     timed, others = bench.in_turn(
         {
             "auto order": bench.batch(prompts, {"order": "auto"}),

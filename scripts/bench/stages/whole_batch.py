@@ -10,7 +10,6 @@ difference is what durability can have cost, were none of it hidden behind the e
 import os
 import time
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -20,7 +19,7 @@ from sqlalchemy import select
 from batch_app.database import Database
 from batch_app.files import AnswerLog
 from batch_app.tables import requests
-from scripts.bench.context import Bench, Contestant
+from scripts.bench.context import Bench
 from scripts.bench.figures import Figure, Target, median_ratio
 from scripts.bench.workloads import uniform
 
@@ -30,16 +29,16 @@ _CHUNKS = 4
 
 def measure(bench: Bench) -> Iterator[Figure]:
     sizes, options = bench.options.sizes, bench.options
-    file = bench.file(uniform(sizes.prompts))
-    chunk = max(sizes.prompts // _CHUNKS, 1)
+    prompts = uniform(sizes.prompts)
     untuned: dict[str, Any] = {"max_num_seqs": None, "max_num_batched_tokens": None}
-    contestants: dict[str, Contestant] = {
-        "system": bench.batch(file),
-        "LLM.chat": lambda: partial(bench.yardstick("chat").seconds, file),
-        "run_batch": lambda: partial(bench.yardstick("run_batch", **untuned).seconds, file),
-        "chunks": lambda: partial(bench.yardstick("chat").seconds, file, chunk=chunk),
-    }
-    seconds, others = bench.in_turn(contestants)
+    seconds, others = bench.in_turn(
+        {
+            "system": bench.batch(prompts),
+            "LLM.chat": bench.compared("chat", prompts),
+            "run_batch": bench.compared("run_batch", prompts, **untuned),
+            "chunks": bench.compared("chat", prompts, chunk=max(sizes.prompts // _CHUNKS, 1)),
+        }
+    )
     ours = seconds["system"]
     work = f"{sizes.prompts} prompts 128/64 tokens: speed against"
     for row, name, target in (
