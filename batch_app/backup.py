@@ -13,8 +13,8 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,7 +26,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from batch_app import __version__, failpoints
 from batch_app.database import Database
 from batch_app.errors import BackupError, BatchAppError
-from batch_app.files import KINDS, make_folder, publish_stream, sync_folder
+from batch_app.files import KINDS, make_folder, publish_stream, sha256_of, sync_folder
 from batch_app.machine_trouble import in_words
 from batch_app.migrate import current_revision, migrate
 from batch_app.settings import PROJECT_DIR, Settings, load_settings
@@ -43,7 +43,8 @@ _COPY_BYTES = 1024 * 1024
 @dataclass
 class Backup:
     """What a backup holds. `linked_bytes` it shares with the one before; `lost` and `damaged` are files that the
-    data folder no longer has, or no longer has as they were published."""
+    data folder no longer has, or no longer has as they were published. The backup still has them if the one before
+    had a good copy."""
 
     path: Path
     made_at: float
@@ -199,9 +200,10 @@ def _copy_what_it_names(
     named = files.list_files(copy, limit=None, newest_first=False)
     target = folder / "files"
     target.mkdir(exist_ok=True)
+    earlier = _good_copies(previous, named)
     for file in named:
         try:
-            _copy_file(file, settings.data_dir / file.path, folder / file.path, made, previous)
+            _copy_file(file, settings.data_dir / file.path, folder / file.path, made, earlier.get(file.path))
         except FileNotFoundError:
             missing.add(file.path)
     for path in set(target.iterdir()) - {folder / file.path for file in named}:
@@ -229,19 +231,46 @@ def _copy_logs(copy: Database, folder: Path, settings: Settings) -> set[str]:
     return missing
 
 
-def _copy_file(file: StoredFile, source: Path, target: Path, made: Backup, previous: Path | None) -> None:
-    """Published files never change, so backups share them where the file system can. Raises FileNotFoundError."""
-    if target.exists():
-        return
-    earlier = previous / file.path if previous is not None else None
-    if earlier is not None and earlier.is_file() and earlier.stat().st_size == file.bytes:
-        with suppress(OSError):
-            os.link(earlier, target)
-            made.linked_bytes += file.bytes
-            return
-    if copy_and_hash(source, target) != file.sha256:
+def _good_copies(previous: Path | None, named: Iterable[StoredFile]) -> dict[str, Path]:
+    """What the backup before has of these files. Where it gave a warning, its copy may be the damaged file itself, or
+    a good one from earlier: only its bytes tell."""
+    if previous is None:
+        return {}
+    try:
+        doubted = set(json.loads((previous / MANIFEST).read_text())["damaged"])
+    except (ValueError, KeyError):
+        return {}  # a backup without its word
+    copies = [(file, previous / file.path) for file in named]
+    return {
+        file.path: copy
+        for file, copy in copies
+        if copy.is_file()
+        and copy.stat().st_size == file.bytes
+        and (file.path not in doubted or sha256_of(copy) == file.sha256)
+    }
+
+
+def _copy_file(file: StoredFile, source: Path, target: Path, made: Backup, earlier: Path | None) -> None:
+    """Published files never change, so backups share them where the file system can; but that the data folder still has
+    them is looked at each time. Raises FileNotFoundError."""
+    if target.exists() or _link(earlier, target, made):
+        is_damaged = source.stat().st_size != file.bytes
+    else:
+        is_damaged = copy_and_hash(source, target) != file.sha256
+        made.copied_bytes += file.bytes
+    if is_damaged and file.path not in made.damaged:
         made.damaged.append(file.path)
-    made.copied_bytes += file.bytes
+
+
+def _link(earlier: Path | None, target: Path, made: Backup) -> bool:
+    if earlier is None:
+        return False
+    try:
+        os.link(earlier, target)
+    except OSError:  # a file system without links
+        return False
+    made.linked_bytes += target.stat().st_size
+    return True
 
 
 def copy_and_hash(source: Path, target: Path) -> str:
@@ -289,7 +318,10 @@ def main() -> int:
         print(f"warning: the data folder no longer has {name}, which the database names", file=sys.stderr)
     for name in made.damaged:
         print(f"warning: {name} is not as it was published", file=sys.stderr)
-    return 1 if made.lost or made.damaged else 0
+    if not made.lost and not made.damaged:
+        return 0
+    print("what to do: see 'Backups' in docs/operations.md", file=sys.stderr)
+    return 1
 
 
 def _complain(reason: str) -> int:

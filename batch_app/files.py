@@ -124,6 +124,11 @@ def is_all_there(folder: Path, kind: AnswerKind, end: int) -> bool:
     )
 
 
+def sha256_of(path: Path) -> str:
+    with path.open("rb") as source:
+        return hashlib.file_digest(source, "sha256").hexdigest()
+
+
 def read_range(path: Path, offset: int, length: int) -> Iterator[bytes]:
     """`length` bytes of a file from `offset`, in pieces of at most 1 MiB. Raises EOFError when they are not there."""
     with path.open("rb") as source:

@@ -149,6 +149,55 @@ def test_a_file_that_the_data_folder_has_lost_is_named_and_costs_nothing_else(ap
     assert restore(other, backup=made.path, now=NOW) == [f"files/{lost}.jsonl is missing"]
 
 
+def output_of(api: Api, batch_id: str) -> Path:
+    """Relative to the data folder, and to a backup."""
+    return Path("files", f"{api.batch(batch_id)['output_file_id']}.jsonl")
+
+
+def test_a_file_that_was_damaged_and_is_mended_is_good_in_the_next_backup(api: Api) -> None:
+    name = output_of(api, api.finished(5))
+    path = api.settings.data_dir / name
+    good = path.read_bytes()
+    path.write_bytes(bytes(len(good)))
+    assert back_up(api.settings).damaged == [str(name)]
+    assert back_up(api.settings, day=1).damaged == [str(name)], "as long as it is"
+
+    path.write_bytes(good)
+    mended = [back_up(api.settings, day=day, keep=1) for day in (2, 3)]
+
+    assert [made.damaged for made in mended] == [[], []]
+    assert (mended[-1].path / name).read_bytes() == good
+
+
+@pytest.mark.parametrize("what", ["lost", "damaged"])
+def test_what_the_data_folder_loses_after_a_backup_is_named_each_night_and_stays_in_all_that_follow(
+    api: Api, what: str
+) -> None:
+    name = output_of(api, api.finished(5))
+    path = api.settings.data_dir / name
+    good = path.read_bytes()
+    back_up(api.settings)
+    if what == "lost":
+        path.unlink()
+    else:
+        path.write_bytes(good[:-1])
+
+    nights = [back_up(api.settings, day=day, keep=1) for day in (1, 2, 3)]
+
+    assert [getattr(made, what) for made in nights] == [[str(name)]] * 3
+    assert (nights[-1].path / name).read_bytes() == good
+    restored(api.settings, nights[-1])
+
+
+def test_a_backup_whose_own_word_is_damaged_shares_nothing_and_ends_no_backup(api: Api) -> None:
+    name = output_of(api, api.finished(5))
+    first = back_up(api.settings)
+    (first.path / "backup.json").write_bytes(bytes(10))
+    second = back_up(api.settings, day=1)
+    assert (second.linked_bytes, second.lost, second.damaged) == (0, [], [])
+    assert (second.path / name).read_bytes() == (api.settings.data_dir / name).read_bytes()
+
+
 def test_a_backup_that_fails_leaves_no_trace_and_the_old_ones_stay(
     api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
