@@ -256,7 +256,8 @@ workers = Table(
     Column("id", String, primary_key=True),  # one per start: a restarted worker is another one
     Column("host", String, nullable=False),
     Column("pid", Integer, nullable=False),
-    Column("process_started_at", Float, nullable=False),  # with the pid: is that process still the same one?
+    # In seconds after the boot. With the pid: is that process still the same one?
+    Column("process_started_at", Float, nullable=False),
     Column("engine", String, nullable=False),
     Column("state", String, nullable=False),
     Column("model", String),

@@ -141,7 +141,7 @@ def register(database: Database, settings: Settings, worker_id: str) -> None:
         worker_id=worker_id,
         host=socket.gethostname(),
         pid=os.getpid(),
-        process_started_at=psutil.Process().create_time(),
+        process_started_at=recover.started_after_boot(psutil.Process()),
         engine=settings.engine,
         now=time.time(),
     )

@@ -16,6 +16,9 @@ from batch_app.store.workers import Worker
 
 log = logging.getLogger(__name__)
 
+_ROUNDING_SECONDS = 1.5  # the moment of the boot is told in whole seconds
+_NO_UPTIME = 1e9  # seconds: decades
+
 
 def release_lost_workers(database: Database, settings: Settings, *, own_id: str, now: float) -> list[str]:
     """Void the claims of workers that died on this machine, or have been silent for too long."""
@@ -41,10 +44,19 @@ def is_gone(worker: Worker) -> bool:
         is_dead = (
             process.status() == psutil.STATUS_ZOMBIE
         )  # and nobody has waited for it, as in many a container
-        started_at = process.create_time()
+        started = started_after_boot(process)
     except psutil.NoSuchProcess:
         return True
-    return is_dead or abs(started_at - worker.process_started_at) > 1
+    noted = worker.process_started_at
+    if noted > _NO_UPTIME:  # by the version before, as a moment: an update must not take its worker for dead
+        noted -= psutil.boot_time()
+    return is_dead or abs(started - noted) > _ROUNDING_SECONDS
+
+
+def started_after_boot(process: psutil.Process) -> float:
+    """Seconds. As a moment it would not stay the same: with every step of the clock the system's idea of the moment of
+    its boot moves, and with it that of every start. Raises psutil.NoSuchProcess."""
+    return float(process.create_time() - psutil.boot_time())
 
 
 def sweep(database: Database, settings: Settings, *, lost: Sequence[str], now: float) -> None:

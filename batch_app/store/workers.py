@@ -15,7 +15,8 @@ SAMPLES_KEPT_SECONDS = 7 * 24 * 3600
 
 @dataclass(frozen=True, slots=True)
 class Worker:
-    """One incarnation of the worker process: a new id at every start."""
+    """One incarnation of the worker process: a new id at every start. Its process started `process_started_at` seconds
+    after the machine's boot."""
 
     id: str
     host: str

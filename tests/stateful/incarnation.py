@@ -181,7 +181,7 @@ class Incarnation:
             worker_id=self.id,
             host="elsewhere" if elsewhere else socket.gethostname(),
             pid=os.getpid(),
-            process_started_at=psutil.Process().create_time(),
+            process_started_at=recover.started_after_boot(psutil.Process()),
             engine="echo",
             now=now,
         )

@@ -1,9 +1,19 @@
-"""A clock that is set back by an hour (NTP after a start, a hardware clock in local time) costs nobody that hour."""
+"""A clock that is set back by an hour (NTP after a start, a hardware clock in local time) costs nobody that hour, and
+one that is set either way, nobody's life."""
 
+import os
+import socket
 from collections.abc import Callable
 
+import psutil
 import pytest
 
+from batch_app import worker as worker_process
+from batch_app.database import Database
+from batch_app.processing import recover
+from batch_app.settings import Settings
+from batch_app.store import workers
+from tests import factories
 from tests.lines import chat_line
 from tests.worker.conftest import Bench, HeldEngine, run
 
@@ -61,3 +71,34 @@ def test_a_dead_worker_of_this_machine_is_noticed_at_once(
 def hide_processes(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
     """From now on every worker but the one that looks is found to be gone."""
     return lambda: monkeypatch.setattr("batch_app.processing.recover.is_gone", lambda _worker: True)
+
+
+@pytest.fixture
+def set_clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
+    """By so many seconds. The system counts from its boot to each start of a process: when the clock moves, so does
+    the moment at which it says that it booted."""
+    booted_at = psutil.boot_time()
+    return lambda by: monkeypatch.setattr(psutil._psplatform, "boot_time", lambda: booted_at + by)
+
+
+@pytest.mark.parametrize("by", [-HOUR, 1, 5, HOUR])
+def test_a_worker_that_lives_is_not_taken_for_dead(
+    database: Database, settings: Settings, set_clock: Callable[[float], None], by: float
+) -> None:
+    worker_process.register(database, settings, "worker_1")
+    [worker] = workers.living_workers(database)
+    started_at = psutil.Process().create_time()
+    set_clock(by)
+    assert psutil.Process().create_time() == pytest.approx(started_at + by), "or nothing is tried here"
+    assert not recover.is_gone(worker)
+
+
+def test_a_row_of_the_version_before_tells_whether_its_process_lives_too(database: Database) -> None:
+    """It noted the moment of the start. The pid alone says nothing: another process may have got it."""
+    started_at = psutil.Process().create_time()
+    for noted in (started_at, started_at - 100):
+        factories.start_worker(database, host=socket.gethostname(), pid=os.getpid(), process_started_at=noted)
+    found = {
+        worker.process_started_at: recover.is_gone(worker) for worker in workers.living_workers(database)
+    }
+    assert found == {started_at: False, started_at - 100: True}
