@@ -15,6 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from batch_app import failpoints, leftovers
 from batch_app.api.context import Context
+from batch_app.errors import BatchNotFoundError
 from batch_app.store import batches, files, retention, space
 from batch_app.store.files import StoredFile
 
@@ -23,6 +24,7 @@ log = logging.getLogger(__name__)
 _SWEEP_SECONDS = 60.0
 _LEFTOVERS_SECONDS = 3600.0
 _INDEX_SECONDS = 2.0
+_AN_END_TAKES_SECONDS = 3600.0
 _DAY_SECONDS = 24 * 3600
 _WORKERS_KEPT_SECONDS = 30 * _DAY_SECONDS
 _WAL_BYTES = 16 * 1024**2
@@ -30,7 +32,7 @@ _UNUSED_BYTES, _UNUSED_SHARE = 32 * 1024**2, 0.25
 
 
 async def keep_house(context: Context) -> None:
-    """Until cancelled. A database in trouble is for the next round."""
+    """Until cancelled. Trouble is for the next round: neither a full disk nor a bug of ours ends any of this."""
     indexer = Indexer(context, since=time.time())
     await asyncio.gather(
         _every(_SWEEP_SECONDS, partial(sweep, context)),
@@ -45,6 +47,8 @@ async def _every(seconds: float, work: Callable[..., None]) -> None:
             await asyncio.to_thread(work, now=time.time())
         except (OSError, SQLAlchemyError, dbapi2.Error) as error:
             log.warning("housekeeping_failed", extra={"reason": str(error)})
+        except Exception:
+            log.exception("housekeeping_failed")
         await asyncio.sleep(seconds)
 
 
@@ -94,8 +98,26 @@ class Indexer:
 
     def __init__(self, context: Context, *, since: float) -> None:
         self._context, self._since = context, since
+        self._tried: set[str] = set()
 
     def run_once(self, *, now: float) -> None:
-        for batch_id in batches.list_ended_since(self._context.database, since=self._since):
-            self._context.indexes.refresh(batch_id)
+        """An end bears the moment at which the worker began with it, and is to be seen once its files are published: so
+        this looks back, past ends that it knows."""
+        since = min(self._since, now) - _AN_END_TAKES_SECONDS
+        ended = batches.list_ended_since(self._context.database, since=since)
+        for batch_id in ended:
+            if batch_id not in self._tried:
+                self._tried.add(batch_id)
+                self._index(batch_id)
+        self._tried.intersection_update(ended)
         self._since = now
+
+    def _index(self, batch_id: str) -> None:
+        """Raises OSError and the database's errors. A batch whose answers are gone or broken is only logged."""
+        try:
+            self._context.indexes.refresh(batch_id)
+        except (BatchNotFoundError, EOFError, FileNotFoundError, ValueError) as error:
+            log.warning("batch_not_indexed", extra={"batch_id": batch_id, "reason": str(error)})
+        except (OSError, SQLAlchemyError, dbapi2.OperationalError):
+            self._tried.remove(batch_id)  # the next round tries again: it is not the batch's fault
+            raise

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from batch_app.api.housekeeping import Indexer
 from batch_app.reading import index
 from tests.api.errors import error_of
 from tests.api.served import Api
@@ -252,14 +251,6 @@ def test_with_its_answers_the_index_goes_too(api: Api, batch_id: str) -> None:
     page = table(api, batch_id)
     assert [row["text"] for row in page["data"] if row["status"] == "completed"] == [""] * 5
     assert api.get(f"/v1/batches/{batch_id}/answers/1").json()["response"] is None
-
-
-def test_a_batch_that_has_ended_is_indexed_before_anybody_asks(api: Api) -> None:
-    indexer = Indexer(api.app.state.context, since=0)
-    batch_id = api.finished(LINES)
-    indexer.run_once(now=10**10)
-    [path] = (api.settings.data_dir / "index").glob("*.db")
-    assert path.name.startswith(batch_id)
 
 
 def test_answers_with_names_of_their_own_each_do_not_make_a_column_each(
