@@ -27,15 +27,16 @@ class Forgotten:
 
 def forget_ended_batch(database: Database, *, ended_before: float) -> Forgotten | None:
     """The batch that ended longest ago; None when none ended before that moment. A batch whose webhooks are still on
-    their way stays. Its input stays if another batch was made of the same file."""
-    on_its_way = (
-        select(webhook_deliveries.c.id)
-        .join_from(webhook_deliveries, events)
-        .where(events.c.batch_id == batches.c.id, webhook_deliveries.c.status == DeliveryStatus.PENDING)
+    their way, or not even addressed, stays. Its input stays if another batch was made of the same file."""
+    is_on_its_way = webhook_deliveries.c.status == DeliveryStatus.PENDING
+    untold = (
+        select(events.c.id)
+        .join_from(events, webhook_deliveries, isouter=True)
+        .where(events.c.batch_id == batches.c.id, or_(events.c.addressed_at.is_(None), is_on_its_way))
     )
     due = (
         select(batches.c.id, batches.c.input_file_id, batches.c.output_file_id, batches.c.error_file_id)
-        .where(ended_before > ENDED_AT, ~on_its_way.exists())
+        .where(ended_before > ENDED_AT, ~untold.exists())
         .order_by(ENDED_AT)
         .limit(1)
     )
