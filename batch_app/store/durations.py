@@ -53,7 +53,8 @@ def all_durations(database: Database) -> list[Bucket]:
 
 def _count(connection: Connection, which: ColumnElement[bool]) -> list[dict[str, Any]]:
     """Requests that an engine worked on and that have their end, by bucket."""
-    seconds = requests.c.finished_at - requests.c.started_at
+    # SQLite's max of two is the larger one: where the clock was set back, no time rather than less than none.
+    seconds = func.max(requests.c.finished_at - requests.c.started_at, 0.0)
     bucket = case(*((seconds <= bound, bound) for bound in BUCKETS)).label("up_to_seconds")
     query = (
         select(bucket, func.count().label("requests"), func.sum(seconds).label("seconds"))

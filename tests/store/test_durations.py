@@ -36,3 +36,11 @@ def test_batches_add_up(database: Database) -> None:
         end(database, held, BatchStatus.COMPLETED)
     assert filled(database) == {2.5: (6, 12.0)}
     assert [one.up_to_seconds for one in durations.all_durations(database)] == list(durations.BUCKETS)
+
+
+def test_a_clock_that_was_set_back_takes_nothing_off_the_sum(database: Database) -> None:
+    held = claim(database, accept(database))
+    [first, second, _third] = [line.line for line in take(database, held)]
+    answer(database, held, first, now=NOW + 7)
+    answer(database, held, second, now=NOW - 3600)
+    assert filled(database) == {0.05: (1, 0.0), 10.0: (1, 7.0)}
