@@ -15,6 +15,7 @@ from sqlalchemy.engine import Engine
 
 from batch_app import failpoints
 from batch_app.failpoints import Step
+from batch_app.files import make_folder
 
 BUSY_TIMEOUT_MS = 30_000
 _LOCK_POLL_SECONDS = 0.02
@@ -26,7 +27,7 @@ class Database:
     """One SQLite file, opened for many threads. No transaction may span a model call, a file write or an await."""
 
     def __init__(self, path: Path) -> None:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_folder(path.parent)
         self.path = path
         self.engine = _open(path)
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from batch_app.database import Database
 from batch_app.files import make_folder, publish, read_range
 
 
@@ -38,6 +39,12 @@ def test_a_new_folders_own_name_is_durable_and_an_old_one_costs_nothing(
 def test_the_folders_made_on_the_way_are_durable_too(tmp_path: Path, deeds: list[str]) -> None:
     make_folder(tmp_path / "outer" / "inner")
     assert set(deeds) == {f"sync {tmp_path.name}", "sync outer"}
+
+
+def test_so_is_the_data_folder_whoever_comes_first(tmp_path: Path, deeds: list[str]) -> None:
+    Database(tmp_path / "new" / "batch.db").close()
+    assert f"sync {tmp_path.name}" in deeds
+    assert (tmp_path / "new").stat().st_mode & 0o777 == 0o700
 
 
 def test_reading_past_the_end_is_an_error_and_never_a_shorter_answer(tmp_path: Path) -> None:
