@@ -42,7 +42,7 @@ migrate: ready ## Bring an older database to the current schema; stop the API an
 	@exec $(PY) -m batch_app.migrate
 
 #@ Look after
-doctor: ## What could be wrong, a line each with what to do; status 1 if something is (ARGS=--json)
+doctor: ## What could be wrong, a line each with what to do; status 1 if something is (ARGS=--deep reads every file; ARGS=--json)
 	@exec $(if $(wildcard $(PY)),$(PY),python3) -m scripts.doctor $(ARGS)
 
 backup: ready ## A consistent copy of the data while everything runs (TO=folder KEEP=7)

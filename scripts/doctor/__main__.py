@@ -1,4 +1,4 @@
-"""`python -m scripts.doctor [--json]`: a line per finding with what to do; status 1 if one is bad.
+"""`python -m scripts.doctor [--deep] [--json]`: a line per finding with what to do; status 1 if one is bad.
 
 Nothing that is broken may break it: a look that fails is a finding, and where packages or settings are missing it
 looks at the rest. Changes nothing.
@@ -8,7 +8,6 @@ import argparse
 import json
 import os
 import sys
-import time
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
     from batch_app.settings import Settings
 
 
-def diagnose() -> Iterator[Finding]:
+def diagnose(*, deep: bool = False) -> Iterator[Finding]:
     yield from look_at("python", machine.python)
     yield from look_at("packages", machine.packages)
     settings = None
@@ -37,7 +36,7 @@ def diagnose() -> Iterator[Finding]:
     if settings is not None:
         from scripts.doctor import system
 
-        for subject, look in system.looks(settings, now=time.time()):
+        for subject, look in system.looks(settings, deep=deep):
             yield from look_at(subject, look)
 
 
@@ -66,16 +65,19 @@ def look_at(subject: str, look: Callable[[], Iterator[Finding]]) -> Iterator[Fin
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m scripts.doctor", description=__doc__)
     parser.add_argument("--json", action="store_true", help="one JSON object a line")
-    as_json = parser.parse_args().json
+    parser.add_argument(
+        "--deep", action="store_true", help="read every file of the data folder, as long as that takes"
+    )
+    arguments = parser.parse_args()
     levels = []
-    for finding in diagnose():
+    for finding in diagnose(deep=arguments.deep):
         levels.append(finding.level)
-        if as_json:
+        if arguments.json:
             print(json.dumps(asdict(finding)), flush=True)
         else:
             advice = f": {finding.advice}" if finding.advice else ""
             print(f"{finding.level:<5} {finding.subject:<11} {finding.text}{advice}", flush=True)
-    if not as_json:
+    if not arguments.json:
         print(f"{levels.count('bad')} bad, {levels.count('warn')} to look at, {levels.count('ok')} ok")
     return 1 if "bad" in levels else 0
 

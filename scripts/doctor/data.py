@@ -8,11 +8,12 @@ from pathlib import Path
 from pysqlite3 import dbapi2
 
 from batch_app.database import WAL_LIMIT_BYTES, Database
-from batch_app.files import KINDS, read_stream
+from batch_app.files import KINDS, read_stream, sha256_of
 from batch_app.leftovers import find_leftovers
 from batch_app.migrate import current_revision, known_revision, way_out
 from batch_app.settings import Settings
 from batch_app.store import batches, files, ledger, readers, space
+from batch_app.store.files import StoredFile
 from scripts.doctor.findings import Finding, bad, listed, ok, size, warn
 
 _FIRST_BAD, _FIRST_GOOD = (3, 7, 0), (3, 51, 3)
@@ -108,24 +109,31 @@ def moments(database: Database, now: float) -> Iterator[Finding]:
         )
 
 
-def named_files(database: Database, settings: Settings) -> Iterator[Finding]:
-    """Every file that the database names, and every committed answer of an unfinished batch, is there."""
+def named_files(database: Database, settings: Settings, *, deep: bool) -> Iterator[Finding]:
+    """Every file that the database names, and every committed answer of an unfinished batch, is there. `deep`: every
+    byte of the files, too, is as it was published."""
     present = files.list_files(database, limit=None, newest_first=False)
-    wrong = [file.path for file in present if _size_of(settings.data_dir / file.path) != file.bytes]
+    wrong = {file.path for file in present if not _is_whole(file, settings.data_dir / file.path, deep=deep)}
+    if wrong:  # what was deleted meanwhile is missed by nobody
+        named = files.list_files(database, limit=None, newest_first=False)
+        wrong &= {file.path for file in named}
     if wrong:
         advice = "take them from a backup: they never change, a copy of any age will do"
-        yield bad("files", f"missing or cut off: {listed(wrong)}", advice)
+        yield bad("files", f"missing, cut off or damaged: {listed(sorted(wrong))}", advice)
     else:
-        yield ok("files", f"{len(present)}, {size(sum(file.bytes for file in present))}")
+        looked_at = "every byte as published" if deep else "of the right size"
+        yield ok("files", f"{len(present)}, {size(sum(file.bytes for file in present))}, {looked_at}")
+    yield from _answers_so_far(database, settings)
+
+
+def _answers_so_far(database: Database, settings: Settings) -> Iterator[Finding]:
     for batch in batches.list_open_batches(database):
         for kind in KINDS:
             end = ledger.committed(database, batch_id=batch.id, kind=kind).end
             try:
                 for _piece in read_stream(settings.work_dir / batch.id, kind, 0, end):
                     pass
-            except OSError as error:
-                yield bad("files", f"{batch.id}: {error.strerror}", f"fetch work/{batch.id} from a backup")
-            except EOFError as error:
+            except (EOFError, OSError) as error:
                 if _is_open(database, batch.id):
                     yield bad("files", f"{batch.id}: {error}", f"fetch work/{batch.id} from a backup")
 
@@ -135,11 +143,11 @@ def _is_open(database: Database, batch_id: str) -> bool:
     return batch_id in {batch.id for batch in batches.list_open_batches(database)}
 
 
-def _size_of(path: Path) -> int | None:
+def _is_whole(file: StoredFile, path: Path, *, deep: bool) -> bool:
     try:
-        return path.stat().st_size
+        return path.stat().st_size == file.bytes and (not deep or sha256_of(path) == file.sha256)
     except OSError:
-        return None
+        return False
 
 
 def leftovers(database: Database, settings: Settings, now: float) -> Iterator[Finding]:

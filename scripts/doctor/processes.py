@@ -78,7 +78,7 @@ def living_workers(database: Database, settings: Settings, now: float) -> Iterat
     open_batches = batches.list_open_batches(database)
     lively = 0
     for worker in workers.living_workers(database):
-        age = now - worker.heartbeat_at
+        age = max(0.0, now - worker.heartbeat_at)  # it may have come since
         text = f"{worker.id}, pid {worker.pid}, {worker.state}, heartbeat {age:.0f} s ago"
         if is_gone(worker):
             yield warn("worker", f"{worker.id} died without a word", "`make worker`: it takes over at once")

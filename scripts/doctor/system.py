@@ -1,5 +1,7 @@
-"""The looks that need the project's own code, in the order in which they make sense."""
+"""The looks that need the project's own code, in the order in which they make sense. One may take minutes, so each
+reads the clock itself."""
 
+import time
 from collections.abc import Callable, Iterator
 
 from batch_app.database import Database
@@ -11,7 +13,7 @@ from scripts.doctor.findings import Finding
 Look = Callable[[], Iterator[Finding]]
 
 
-def looks(settings: Settings, *, now: float) -> Iterator[tuple[str, Look]]:
+def looks(settings: Settings, *, deep: bool) -> Iterator[tuple[str, Look]]:
     yield "settings", lambda: setup.secrets_file(PROJECT_DIR / ".env")
     yield "models", lambda: setup.models(settings)
     yield "gpu", lambda: setup.gpu(settings)
@@ -30,10 +32,10 @@ def looks(settings: Settings, *, now: float) -> Iterator[tuple[str, Look]]:
     except Exception:  # noqa: BLE001  # the looks above have said so
         current = False
     if current:
-        yield "clock", lambda: data.moments(database, now)
-        yield "files", lambda: data.named_files(database, settings)
-        yield "leftovers", lambda: data.leftovers(database, settings, now)
-        yield "worker", lambda: processes.living_workers(database, settings, now)
+        yield "clock", lambda: data.moments(database, time.time())
+        yield "files", lambda: data.named_files(database, settings, deep=deep)
+        yield "leftovers", lambda: data.leftovers(database, settings, time.time())
+        yield "worker", lambda: processes.living_workers(database, settings, time.time())
         yield "claims", lambda: processes.claims(database)
         yield "engine", lambda: processes.engines(database)
     database.close()

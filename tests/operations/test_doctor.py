@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from typing import Any
 import pynvml
 import pytest
 
+from batch_app.files import sha256_of
 from batch_app.settings import PROJECT_DIR, Settings
 from batch_app.store import workers
 from scripts.doctor import data, machine, setup
@@ -186,6 +188,30 @@ def test_an_engine_whose_worker_is_gone_is_bad_unless_it_is_of_another_data_fold
                 orphan.kill()
 
 
+def test_a_look_that_takes_minutes_makes_no_heartbeat_of_the_future(
+    patient: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ahead, clock = [0.0], time.time
+    monkeypatch.setattr(time, "time", lambda: clock() + ahead[0])
+
+    def look_at_a_slow_engine(_settings: Settings) -> Iterator[Finding]:
+        ahead[0] += 120
+        patient.register_worker(state="idle")
+        yield Finding("ok", "engine", "torch")
+
+    monkeypatch.setattr(setup, "engine", look_at_a_slow_engine)
+    findings = list(diagnose())
+    assert [finding for finding in findings if finding.level == "bad"] == []
+    [worker] = [finding.text for finding in findings if (finding.level, finding.subject) == ("ok", "worker")]
+    assert re.search(r"heartbeat \d+ s ago", worker), worker
+
+
+def test_a_heartbeat_that_comes_while_it_looks_is_of_now(patient: Api) -> None:
+    worker_id = patient.register_worker(age_seconds=-50, state="idle")
+    [worker] = [text for text in found("ok", "worker") if worker_id in text]
+    assert "heartbeat 0 s ago" in worker
+
+
 def test_a_missing_file_is_bad_and_so_is_one_cut_off(patient: Api) -> None:
     one, other = (path for path in patient.settings.files_dir.iterdir())
     one.unlink()
@@ -194,6 +220,49 @@ def test_a_missing_file_is_bad_and_so_is_one_cut_off(patient: Api) -> None:
     assert one.name in text
     assert other.name in text
     assert "backup" in text
+
+
+def test_a_file_of_zeros_has_the_right_size_and_is_found_by_who_reads_it(
+    patient: Api, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["doctor", "--deep"])
+    assert main() == 0
+    assert "every byte as published" in capsys.readouterr().out
+    path = next(patient.settings.files_dir.iterdir())
+    path.write_bytes(bytes(path.stat().st_size))
+    assert main() == 1
+    assert (
+        f"missing, cut off or damaged: files/{path.name}: take them from a backup" in capsys.readouterr().out
+    )
+    assert "of the right size" in found("ok", "files")[0], "which is all that a quick look tells"
+
+
+def test_a_file_that_is_deleted_while_it_looks_is_missed_by_nobody(
+    patient: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file_id = patient.batch(patient.finished(3))["output_file_id"]
+
+    def deleted_first(path: Path) -> str:
+        patient.delete(f"/v1/files/{file_id}")
+        return sha256_of(path)
+
+    monkeypatch.setattr(data, "sha256_of", deleted_first)
+    assert [finding for finding in diagnose(deep=True) if finding.level == "bad"] == []
+
+
+def test_a_batch_that_ends_while_it_looks_has_its_answers_elsewhere(
+    patient: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batch_id = patient.accepted(5)
+    patient.work(answers=3)
+
+    def ended_first(*_: Any) -> Iterator[bytes]:
+        patient.work()
+        raise FileNotFoundError(2, "No such file or directory")
+
+    monkeypatch.setattr(data, "read_stream", ended_first)
+    assert bad() == []
+    assert patient.batch(batch_id)["status"] == "completed"
 
 
 def test_lost_answers_of_an_unfinished_batch_are_bad(patient: Api) -> None:
