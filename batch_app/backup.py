@@ -19,7 +19,6 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from alembic.util.exc import CommandError
 from pysqlite3 import dbapi2
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -28,8 +27,8 @@ from batch_app.database import Database
 from batch_app.errors import BackupError, BatchAppError
 from batch_app.files import KINDS, make_folder, publish_stream, sha256_of, sync_folder
 from batch_app.machine_trouble import in_words
-from batch_app.migrate import current_revision, migrate
 from batch_app.settings import PROJECT_DIR, Settings, load_settings
+from batch_app.snapshot import copy_database, readable
 from batch_app.store import batches, files, ledger
 from batch_app.store.files import StoredFile
 
@@ -140,56 +139,12 @@ def _copy_until_complete(
     lost: set[str] = set()
     for _ in range(_ATTEMPTS):
         copy_database(database, folder / "batch.db")
-        with _readable(folder / "batch.db", made) as copy:
+        with readable(folder / "batch.db") as (copy, made.schema):
             missing = _copy_what_it_names(copy, folder, settings, made, previous)
         if missing <= lost:
             return sorted(missing)
         lost = missing
     raise BackupError("files are deleted faster than they can be copied: try again when it is quieter")
-
-
-@contextmanager
-def _readable(snapshot: Path, made: Backup) -> Iterator[Database]:
-    """The copied database in the schema that this code knows: a backup is wanted before an update, and as often right
-    after the new code is there. The snapshot itself stays as it is."""
-    scratch = snapshot.with_name("reading.db")
-    shutil.copyfile(snapshot, scratch)
-    copy = Database(scratch)
-    try:
-        made.schema = current_revision(copy)
-        migrate(copy)
-        yield copy
-    except CommandError as error:
-        raise BackupError(f"the database is from a newer version than this code: {error}") from None
-    finally:
-        copy.close()
-        scratch.unlink()
-
-
-def copy_database(database: Database, to: Path) -> None:
-    """All pages in one step: in WAL mode that is one consistent moment, and nobody waits for it."""
-    to.unlink(missing_ok=True)
-    target = dbapi2.connect(str(to))
-    source = database.engine.raw_connection()
-    try:
-        source.driver_connection.backup(target)  # type: ignore[union-attr]
-    finally:
-        source.close()
-        target.close()
-    require_sound(to)
-
-
-def require_sound(path: Path) -> None:
-    """Raises BackupError when a database that nobody uses is damaged."""
-    connection = dbapi2.connect(str(path))
-    try:
-        [(found,)] = connection.execute("PRAGMA quick_check(1)").fetchall()
-    except dbapi2.DatabaseError as error:
-        found = str(error)
-    finally:
-        connection.close()
-    if found != "ok":
-        raise BackupError(f"the database is damaged ({found}): see docs/operations.md")
 
 
 def _copy_what_it_names(

@@ -14,12 +14,13 @@ from pysqlite3 import dbapi2
 from sqlalchemy.exc import SQLAlchemyError
 
 from batch_app import failpoints
-from batch_app.backup import MANIFEST, copy_and_hash, require_sound
+from batch_app.backup import MANIFEST, copy_and_hash
 from batch_app.database import Database
 from batch_app.errors import BackupError, BatchAppError
 from batch_app.files import make_folder, sync_folder
 from batch_app.migrate import Schema, schema_of
 from batch_app.settings import Settings, load_settings
+from batch_app.snapshot import require_sound
 from batch_app.store import claims, files, workers
 
 
