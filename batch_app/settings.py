@@ -1,4 +1,4 @@
-"""Every knob in one frozen object, read once from the environment and an optional `.env`.
+"""Every knob in one frozen object, read once from the environment, then from an optional `.env`.
 
 Names start with BATCH_. An unknown BATCH_ name or a malformed value refuses to start, with the name in the message.
 """
@@ -17,6 +17,7 @@ from batch_app.errors import ConfigurationError
 
 PROJECT_DIR = Path(__file__).resolve().parent.parent
 PREFIX = "BATCH_"
+_ENV_FILE = f"{PREFIX}ENV_FILE"
 _EVERYWHERE = frozenset({"0.0.0.0", "::"})  # noqa: S104  # addresses to recognise, not to bind
 _MAKE_ONE = "make one: echo whsec_$(head -c 32 /dev/urandom | base64)"
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
@@ -25,8 +26,11 @@ _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 class Settings(BaseSettings):
     """Defaults suit one machine with one 16 GB GPU; a relative path is relative to the current folder."""
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, env_file=".env", frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore")
 
+    env_file: Path = Field(
+        Path(".env"), description="file of what the environment does not set; /dev/null for none"
+    )
     data_dir: Path = Field(Path("data"), description="folder of the database and all files")
     api_host: str = Field("127.0.0.1", description="address the API listens on")
     api_port: int = Field(4080, ge=1, le=65535, description="port of the API")
@@ -199,16 +203,36 @@ def _is_webhook_secret(secret: str) -> bool:
 
 
 def load_settings() -> Settings:
-    """Read the environment. Raises ConfigurationError naming each unknown or malformed BATCH_ variable."""
+    """Read the environment and the file. Raises ConfigurationError naming each unknown or malformed BATCH_ variable."""
+    env_file = _env_file()
     known = {PREFIX + name.upper() for name in Settings.model_fields}
-    env_file = Settings.model_config.get("env_file")
-    given = {*os.environ, *(name.upper() for name in (dotenv_values(str(env_file)) if env_file else {}))}
+    in_file = {name.upper() for name in dotenv_values(env_file)}
+    if _ENV_FILE in in_file:
+        raise ConfigurationError(f"{env_file} cannot name another file: set {_ENV_FILE} in the environment")
+    given = {*os.environ, *in_file}
     if unknown := sorted(name for name in given if name.startswith(PREFIX) and name not in known):
         raise ConfigurationError(f"unknown setting {', '.join(unknown)}; `--check` lists the names there are")
     try:
-        return Settings()
+        return Settings(_env_file=env_file)
     except ValidationError as error:
         raise ConfigurationError("; ".join(_explain(dict(item)) for item in error.errors())) from None
+
+
+def _env_file() -> Path:
+    """One that was asked for must be there."""
+    given = os.environ.get(_ENV_FILE)
+    path = Path(".env" if given is None else given)
+    if given is not None and (path.is_dir() or not path.exists()):
+        raise ConfigurationError(f"{_ENV_FILE}={given!r}: there is no such file")
+    return path
+
+
+def lend_to_environment(settings: Settings) -> None:
+    """Give this process, and those it starts, what the file holds for others (HF_TOKEN, VLLM_…) and the environment
+    does not."""
+    for name, value in dotenv_values(settings.env_file).items():
+        if value is not None and not name.upper().startswith(PREFIX):
+            os.environ.setdefault(name, value)
 
 
 def describe(settings: Settings) -> str:

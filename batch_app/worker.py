@@ -34,7 +34,7 @@ from batch_app.models import Models, ModelSpec, load_models
 from batch_app.processing import orphans, recover
 from batch_app.processing.heartbeat import Heartbeat
 from batch_app.processing.loop import Worker
-from batch_app.settings import Settings, describe, load_settings
+from batch_app.settings import Settings, describe, lend_to_environment, load_settings
 from batch_app.store import workers
 
 log = logging.getLogger("batch_app.worker")  # not by __name__: it runs as __main__
@@ -51,6 +51,7 @@ def main() -> int:
         if arguments.check:
             print(describe(settings))
             return 0
+        lend_to_environment(settings)  # before anything imports what reads it
         return run(settings)
     except BatchAppError as error:
         print(f"error: {error}", file=sys.stderr)

@@ -52,7 +52,8 @@ class Machine:
     @contextmanager
     def running(self, **settings: str) -> Iterator[None]:
         own = {"DATA_DIR": str(self._folder / "data"), "API_PORT": str(self._api_port), "GRACE_SECONDS": "0"}
-        own |= {"WEB_PORT": str(self._web_port), "ENGINE": "echo", "HEARTBEAT_SECONDS": "2", **settings}
+        own |= {"WEB_PORT": str(self._web_port), "ENGINE": "echo", "HEARTBEAT_SECONDS": "2"}
+        own |= {"ENV_FILE": os.devnull, **settings}
         for name in [name for name in os.environ if name.startswith(PREFIX)]:
             del os.environ[name]
         os.environ.update({PREFIX + name: value for name, value in own.items()})

@@ -1,7 +1,8 @@
 """The processes of the Procfile in one terminal, until Ctrl-C or until one of them ends. `make start`.
 
 honcho, with the patience that the worker needs: honcho alone kills what is left five seconds after the first
-process has ended, while the worker still waits for the answers in flight.
+process has ended, while the worker still waits for the answers in flight. And without its own way to read `.env`,
+which would win over the environment: each process reads that file itself.
 """
 
 import os
@@ -19,15 +20,14 @@ ENGINE_STOP_SECONDS = 15  # what unloading the model takes, after the worker's g
 
 
 def main() -> None:
+    os.chdir(PROJECT_DIR)
     try:
         manager.KILL_WAIT = load_settings().grace_seconds + ENGINE_STOP_SECONDS
     except ConfigurationError as error:
         sys.exit(f"error: {error}")
-    os.chdir(PROJECT_DIR)
     os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
     os.environ["PYTHONUNBUFFERED"] = "1"
-    sys.argv = ["honcho", "start"]
-    command.main()
+    command.main(["start", "--env", os.devnull])
 
 
 if __name__ == "__main__":

@@ -53,7 +53,7 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """No setting of the developer's shell or `.env` reaches a test."""
     for name in [name for name in os.environ if name.startswith(PREFIX)]:
         monkeypatch.delenv(name)
-    monkeypatch.setitem(Settings.model_config, "env_file", None)
+    monkeypatch.setenv("BATCH_ENV_FILE", os.devnull)
 
 
 @pytest.fixture(autouse=True)

@@ -59,7 +59,7 @@ class System:
         self._log = folder / "log"
         self._worker_environment = dict(environment or {})
         clean = {name: value for name, value in os.environ.items() if not name.startswith("BATCH_")}
-        own = {"DATA_DIR": str(self.data), "API_PORT": str(self.port), **settings}
+        own = {"ENV_FILE": os.devnull, "DATA_DIR": str(self.data), "API_PORT": str(self.port), **settings}
         self._environment = {**clean, **{f"BATCH_{name}": value for name, value in own.items()}}
 
     def start(self, *names: str) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 from batch_app.database import Database
 from batch_app.migrate import Schema, schema_of
-from batch_app.settings import PROJECT_DIR, Settings
+from batch_app.settings import Settings
 from scripts.doctor import data, processes, setup
 from scripts.doctor.findings import Finding
 
@@ -14,7 +14,7 @@ Look = Callable[[], Iterator[Finding]]
 
 
 def looks(settings: Settings, *, deep: bool) -> Iterator[tuple[str, Look]]:
-    yield "settings", lambda: setup.secrets_file(PROJECT_DIR / ".env")
+    yield "settings", lambda: setup.secrets_file(settings.env_file)
     yield "models", lambda: setup.models(settings)
     yield "gpu", lambda: setup.gpu(settings)
     yield "engine", lambda: setup.engine(settings)

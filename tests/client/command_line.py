@@ -42,4 +42,4 @@ class Client:
 def clean_environment(**settings: str) -> dict[str, str]:
     """The tests' own environment without the operator's settings, the server's and the client's."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith((PREFIX, "BATCHES_"))}
-    return {**kept, "PYTHONUNBUFFERED": "1", **settings}
+    return {**kept, "PYTHONUNBUFFERED": "1", "BATCH_ENV_FILE": os.devnull, **settings}

@@ -113,6 +113,16 @@ def test_a_damaged_page_is_found(patient: Api) -> None:
     assert any("docs/operations.md" in text for text in found("bad", "database"))
 
 
+def test_secrets_that_others_can_read_are_named_whatever_their_file_is_called(
+    patient: Api, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    secrets = tmp_path / "second.env"
+    secrets.write_text("BATCH_API_KEY=of-the-file\n")
+    secrets.chmod(0o644)
+    monkeypatch.setenv("BATCH_ENV_FILE", str(secrets))
+    assert found("warn", "settings") == [f"{secrets} can be read by others: `chmod 600 {secrets}`"]
+
+
 def test_a_setting_that_nobody_understands_is_a_finding_and_the_rest_is_looked_at(tmp_path: Path) -> None:
     status, findings = doctor(BATCH_API_PROT="4081", BATCH_DATA_DIR=str(tmp_path))
     assert status == 1

@@ -71,6 +71,7 @@ class System:
     def environment(self) -> dict[str, str]:
         clean = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
         own = {
+            "ENV_FILE": os.devnull,
             "DATA_DIR": str(self.data_dir),
             "API_PORT": str(self.api_port),
             "WEB_PORT": str(self.web_port),

@@ -1,12 +1,13 @@
 """Settings come from the environment, and a mistake in them is told by name instead of ignored."""
 
+import os
 from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
 
 from batch_app.errors import ConfigurationError
-from batch_app.settings import PREFIX, Settings, describe, load_settings
+from batch_app.settings import PREFIX, Settings, describe, lend_to_environment, load_settings
 
 
 def test_the_defaults_are_those_the_design_names() -> None:
@@ -110,7 +111,7 @@ def test_the_pages_can_reach_an_api_that_listens_everywhere() -> None:
 def dot_env(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The optional `.env` in the current folder, still to be written."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setitem(Settings.model_config, "env_file", ".env")
+    monkeypatch.delenv("BATCH_ENV_FILE")
     return tmp_path / ".env"
 
 
@@ -130,3 +131,39 @@ def test_an_unknown_name_in_a_dot_env_refuses_to_start_and_is_named(dot_env: Pat
 def test_what_a_dot_env_holds_for_other_programs_is_theirs(dot_env: Path) -> None:
     dot_env.write_text("HF_TOKEN=hf_secret\nCUDA_VISIBLE_DEVICES=0\n")
     assert load_settings().api_port == 4080
+    assert os.environ.get("HF_TOKEN") != "hf_secret"
+
+
+def test_the_worker_lends_that_to_its_engine_and_the_environment_wins(
+    dot_env: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dot_env.write_text("BATCH_API_PORT=5000\nHF_TOKEN=it's a#b\nHF_HOME=/of the file\n")
+    monkeypatch.setenv("HF_HOME", "/of the environment")
+    monkeypatch.setenv("HF_TOKEN", "")  # so that it is gone again after the test
+    monkeypatch.delenv("HF_TOKEN")
+    lend_to_environment(load_settings())
+    assert (os.environ["HF_HOME"], os.environ["HF_TOKEN"]) == ("/of the environment", "it's a#b")
+    assert "BATCH_API_PORT" not in os.environ
+
+
+def test_another_file_can_stand_for_the_dot_env(dot_env: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    dot_env.write_text("BATCH_API_PORT=5000\n")
+    (dot_env.parent / "second.env").write_text("BATCH_WEB_PORT=6001\n")
+    monkeypatch.setenv("BATCH_ENV_FILE", "second.env")
+    settings = load_settings()
+    assert (settings.env_file, settings.api_port, settings.web_port) == (Path("second.env"), 4080, 6001)
+
+
+@pytest.mark.parametrize("given", ["missing.env", "", "."])
+def test_a_file_that_was_asked_for_and_is_not_there_refuses_to_start(
+    dot_env: Path, monkeypatch: pytest.MonkeyPatch, given: str
+) -> None:
+    monkeypatch.setenv("BATCH_ENV_FILE", given)
+    with pytest.raises(ConfigurationError, match=f"BATCH_ENV_FILE={given!r}"):
+        load_settings()
+
+
+def test_a_file_cannot_name_another(dot_env: Path) -> None:
+    dot_env.write_text("BATCH_ENV_FILE=second.env\n")
+    with pytest.raises(ConfigurationError, match="set BATCH_ENV_FILE in the environment"):
+        load_settings()
