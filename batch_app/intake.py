@@ -1,4 +1,4 @@
-"""Reads an input file once: copies, hashes and checks it line by line, in memory that does not grow with a line.
+"""Reads an input file once: copies, hashes and checks it line by line.
 
 One scan serves every way a file comes in. Knows the rules that look at several lines; `jsonl` knows a single line's.
 """
@@ -8,14 +8,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
+from batch_app.file_lines import FileLine, read_lines
 from batch_app.identity import identity
 from batch_app.jsonl import BadLine, LineError, RequestLine, check_line
 from batch_app.plan import Sketch, sketch
 
 MAX_REPORTED_ERRORS = 100
-_BOM = b"\xef\xbb\xbf"
-_AROUND_A_LINE = len(_BOM) + len(b"\r\n")
-_SKIP_BYTES = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,40 +74,23 @@ class _Scanner:
         self._first_line_asking: dict[bytes, int] = {}
 
     def run(self) -> Scan:
-        number = 0
-        while raw := self._read():
-            number += 1
-            start = self._found.bytes - len(raw)
-            too_long = not raw.endswith(b"\n") and self._skip_rest_of_line()
-            text = raw.rstrip(b"\r\n")
-            if number == 1 and text.startswith(_BOM):
-                text, start = text[len(_BOM) :], start + len(_BOM)
-            if text.strip():
-                self._take(text, number, start, too_long=too_long or len(text) > self._rules.max_line_bytes)
+        for line in read_lines(self._source, max_line_bytes=self._rules.max_line_bytes, on_read=self._keep):
+            if not line.is_blank:
+                self._take(line)
         self._found.sha256 = self._digest.hexdigest()
         return self._found
 
-    def _read(self, limit: int | None = None) -> bytes:
-        raw = self._source.readline(limit or self._rules.max_line_bytes + _AROUND_A_LINE)
+    def _keep(self, raw: bytes) -> None:
         self._digest.update(raw)
         self._copy_to.write(raw)
         self._found.bytes += len(raw)
-        return raw
 
-    def _skip_rest_of_line(self) -> bool:
-        """Whether there was any more of this line."""
-        skipped = False
-        while raw := self._read(_SKIP_BYTES):
-            skipped = True
-            if raw.endswith(b"\n"):
-                break
-        return skipped
-
-    def _take(self, text: bytes, number: int, start: int, *, too_long: bool) -> None:
+    def _take(self, file_line: FileLine) -> None:
+        number, text = file_line.number, file_line.text
         self._found.total_lines += 1
         if self._found.total_lines > self._rules.max_requests:
             return
-        if too_long:
+        if file_line.is_too_long:
             limit = self._rules.max_line_bytes
             self._report([LineError(number, "line_too_long", f"The line is longer than {limit} bytes.")])
             return
@@ -127,7 +108,7 @@ class _Scanner:
             self._report(wrong)
         else:
             copy_of = self._original(line, number) if self._rules.find_copies else None
-            self._found.lines.append(InputLine(number, line.custom_id, start, len(text), copy_of))
+            self._found.lines.append(InputLine(number, line.custom_id, file_line.start, len(text), copy_of))
             if self._rules.with_sketches:
                 self._found.sketches.append(sketch(number, line.body))
 

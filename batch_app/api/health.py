@@ -183,6 +183,7 @@ def _queue(state: QueueState, settings: Settings, gpu_refusal: str | None, now: 
         max_requests_per_batch=settings.max_requests_per_batch,
         max_file_bytes=settings.max_file_bytes,
         max_line_bytes=settings.max_line_bytes,
+        allow_grammars=settings.allow_grammars,
     )
 
 

@@ -66,6 +66,7 @@ class QueueHealth(BaseModel):
     max_requests_per_batch: int
     max_file_bytes: int
     max_line_bytes: int
+    allow_grammars: bool
 
 
 class LastDay(BaseModel):

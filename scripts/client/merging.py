@@ -12,8 +12,8 @@ from typing import BinaryIO
 
 import orjson
 
+from batch_app.file_lines import BOM
 from scripts.client.downloads import replacing
-from scripts.client.splitting import BOM
 from scripts.client.state import Part, State
 
 

@@ -2,7 +2,7 @@
 it.
 
 Nothing is held but the first bad lines and the plan; the custom_ids seen go to a temporary database that
-spills to disk. Rules that look at one line are the server's own.
+spills to disk. What a line is, and the rules that look at one, are the server's own.
 """
 
 import hashlib
@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from batch_app.file_lines import FileLine, read_lines
 from batch_app.jsonl import BadLine, LineError, RequestLine, check_line
 from scripts.client.errors import BadLinesError, ClientError
 
-BOM: Final = b"\xef\xbb\xbf"
 MAX_REPORTED: Final = 100
 _HASH_BYTES: Final = 1024 * 1024
 _REPORT_EVERY_LINES: Final = 5_000
@@ -24,10 +24,12 @@ _REPORT_EVERY_LINES: Final = 5_000
 
 @dataclass(frozen=True)
 class Limits:
-    """The most one part may hold."""
+    """What the server takes: the most that one part and one line may hold, and whether grammars."""
 
     requests: int
     bytes: int
+    line_bytes: int
+    allow_grammars: bool = False
 
 
 @dataclass(frozen=True)
@@ -83,43 +85,47 @@ class _Reader:
         self._endpoint: str | None = None
 
     def run(self) -> Plan:
-        offset = number = 0
+        done, longest = 0, self._limits.line_bytes
         with self._source.open("rb") as file:
-            while raw := file.readline(self._limits.bytes + 1):
-                number += 1
-                self._digest.update(raw)
-                self._take(raw, number, offset)
-                offset += len(raw)
-                if number % _REPORT_EVERY_LINES == 0:
-                    self._on_bytes(offset)
-        self._on_bytes(offset)
+            for line in read_lines(file, max_line_bytes=longest, on_read=self._digest.update):
+                self._take(line)
+                done = line.offset + line.length
+                if line.number % _REPORT_EVERY_LINES == 0:
+                    self._on_bytes(done)
+        self._on_bytes(done)
         pieces = self._cutter.finish()
         if self._total_errors:
             raise BadLinesError(f"{self._source} was not sent", self._errors, self._total_errors)
         if not pieces:
             raise ClientError(f"{self._source} has no requests in it")
-        return Plan(self._digest.hexdigest(), offset, pieces)
+        return Plan(self._digest.hexdigest(), done, pieces)
 
-    def _take(self, raw: bytes, number: int, offset: int) -> None:
-        if len(raw) > self._limits.bytes:
-            # Where this line ends is unknown, and with it the number of every line after it.
-            limit = f"longer than the {self._limits.bytes:,} bytes the server takes in one file"
-            errors = [*self._errors, LineError(number, "line_too_long", f"The line is {limit}.")]
-            raise BadLinesError(f"{self._source} was not sent", errors, self._total_errors + 1)
-        text = raw.removeprefix(BOM) if number == 1 else raw
-        is_request = bool(text.strip())
-        if is_request:
-            self._check(text, number)
-        self._cutter.add(number, offset, len(raw), is_request=is_request)
+    def _take(self, line: FileLine) -> None:
+        if line.is_too_long or line.length > self._limits.bytes:
+            limit = min(self._limits.line_bytes, self._limits.bytes)
+            message = f"The line is longer than {limit} bytes."
+            self._report([LineError(line.number, "line_too_long", message)])
+        elif not line.is_blank:
+            self._check(line.text, line.number)
+        self._cutter.add(line.number, line.offset, line.length, is_request=not line.is_blank)
 
     def _check(self, text: bytes, number: int) -> None:
-        line = check_line(text, number, model_given=True, endpoint=self._endpoint)
+        line = check_line(
+            text,
+            number,
+            model_given=True,
+            endpoint=self._endpoint,
+            allow_grammars=self._limits.allow_grammars,
+        )
         wrong = line.errors if isinstance(line, BadLine) else []
         if isinstance(line, RequestLine):
             self._endpoint = line.url
         if line.custom_id is not None and (first := self._seen.add(line.custom_id, number)) != number:
             message = f"'custom_id' {line.custom_id!r} was already used on line {first}."
             wrong = [*wrong, LineError(number, "duplicate_custom_id", message, "custom_id")]
+        self._report(wrong)
+
+    def _report(self, wrong: list[LineError]) -> None:
         self._total_errors += len(wrong)
         self._errors.extend(wrong[: MAX_REPORTED - len(self._errors)])
 

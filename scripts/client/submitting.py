@@ -46,7 +46,8 @@ def prepare(order: Order, api: Api, *, quiet: bool) -> State:
     queue = api.queue()
     # A part larger than the whole queue would wait for ever.
     most = min(order.max_requests, queue.max_requests_per_batch, queue.max_queued_requests)
-    found = _plan(order.source, Limits(requests=most, bytes=queue.max_file_bytes), quiet=quiet)
+    limits = Limits(most, queue.max_file_bytes, queue.max_line_bytes, queue.allow_grammars)
+    found = _plan(order.source, limits, quiet=quiet)
     return State(
         input=str(order.source.resolve()),
         sha256=found.sha256,

@@ -82,6 +82,8 @@ class Queue:
     max_queued_requests: int
     max_requests_per_batch: int
     max_file_bytes: int
+    max_line_bytes: int
+    allow_grammars: bool
 
     def refusal(self, requests: int) -> str | None:
         """Why a batch of this many requests would be turned away now; None when there is room."""
@@ -104,4 +106,6 @@ def read_queue(health: Json) -> Queue:
         max_queued_requests=queue["max_queued_requests"],
         max_requests_per_batch=queue["max_requests_per_batch"],
         max_file_bytes=queue["max_file_bytes"],
+        max_line_bytes=queue["max_line_bytes"],
+        allow_grammars=queue.get("allow_grammars", False),
     )

@@ -29,6 +29,7 @@ PARTS = {
     "queue": {
         "accepting", "reason", "active_batches", "max_active_batches", "queued_requests", "max_queued_requests",
         "oldest_waiting_seconds", "max_requests_per_batch", "max_file_bytes", "max_line_bytes",
+        "allow_grammars",
     },
     "last_24_hours": {"answers", "failed", "dead_letters"},
     "disk": {"path", "free_bytes", "total_bytes", "free_percent"},

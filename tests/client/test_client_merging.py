@@ -29,7 +29,7 @@ class Folder:
         self.ids = [f"c{n}" for n in range(9)]
         source = folder / "in.jsonl"
         source.write_bytes(b"\xef\xbb\xbf" + "\r\n".join(map(line, self.ids)).encode() + b"\n\n")
-        found = plan(source, Limits(requests=3, bytes=10_000))
+        found = plan(source, Limits(requests=3, bytes=10_000, line_bytes=10_000))
         self.parts = [
             Part(
                 number,

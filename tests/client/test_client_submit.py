@@ -136,6 +136,30 @@ def test_bad_lines_are_listed_and_nothing_is_sent(client: Client, tmp_path: Path
     assert not results_folder(source).exists()
 
 
+def test_a_line_that_the_server_would_refuse_in_a_later_part_is_found_before_the_first_is_sent(
+    own_client: Client, tmp_path: Path
+) -> None:
+    own_client.system.settings["MAX_LINE_BYTES"] = "1000"
+    own_client.system.start_api()
+    done = submit(own_client, write_input(tmp_path / "in.jsonl", 60, texts={55: "x" * 1000}))
+    assert done.returncode == 4
+    assert "line 55: The line is longer than 1000 bytes" in done.stderr
+    assert list(own_client.api.batch_bodies()) == []
+
+
+def test_grammars_are_sent_to_a_server_that_takes_them(own_client: Client, tmp_path: Path) -> None:
+    source = write_input(tmp_path / "in.jsonl", 1)
+    row = json.loads(source.read_text())
+    row["body"]["structured_outputs"] = {"grammar": "root ::= 'yes'"}
+    source.write_text(json.dumps(row))
+    api = own_client.system.start_api()
+    assert submit(own_client, source, "--no-wait").returncode == 4
+    own_client.system.stop(api)
+    own_client.system.settings["ALLOW_GRAMMARS"] = "1"
+    own_client.system.start_api()
+    assert submit(own_client, source, "--no-wait").returncode == 0
+
+
 def test_a_changed_input_is_refused_with_what_to_do(client: Client, tmp_path: Path) -> None:
     source = write_input(tmp_path / "in.jsonl", 20)
     assert submit(client, source).returncode == 0

@@ -88,6 +88,11 @@ def test_a_line_that_is_too_long_hides_nothing_behind_it() -> None:
     assert found.sha256 == hashlib.sha256(content).hexdigest()
 
 
+def test_a_request_far_behind_spaces_is_too_long_and_not_passed_over() -> None:
+    found = scanned(jsonl([chat_line("a"), b" " * 5000 + orjson.dumps(chat_line("b")), chat_line("c")]))
+    assert (found.total_lines, problems(found)) == (3, [(2, "line_too_long", None)])
+
+
 def test_memory_does_not_grow_with_a_line() -> None:
     class Watched(io.BytesIO):
         longest = 0
