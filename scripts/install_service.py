@@ -96,7 +96,7 @@ def apply(planned: Plan, *, owner: str) -> None:
     account = pwd.getpwnam(owner)
     for folder in planned.folders:
         if not folder.is_dir():
-            folder.mkdir(parents=True)
+            folder.mkdir(mode=0o700, parents=True)  # prompts and answers are nobody else's
             if os.getuid() == 0 and not folder.is_relative_to("/etc"):
                 shutil.chown(folder, account.pw_uid, account.pw_gid)
     for path, text in planned.units.items():

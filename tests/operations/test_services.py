@@ -2,9 +2,11 @@
 
 import os
 import pwd
+import shlex
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -74,7 +76,7 @@ def test_nothing_is_left_to_fill_in(units: dict[str, str], settings: Settings) -
         assert "@" not in text
         unit = directives(text)
         assert unit["WorkingDirectory"] == str(PROJECT_DIR)
-        assert unit["ExecStart"].split()[0] == sys.executable
+        assert shlex.split(unit["ExecStart"])[0] == sys.executable
     for name in ("batch-api.service", "batch-worker.service"):
         assert f'"BATCH_DATA_DIR={settings.data_dir}"' in units[name]
 
@@ -126,16 +128,47 @@ def test_a_folder_with_a_space_or_a_percent_sign_stays_one_folder(settings: Sett
     assert directives(text)["ReadWritePaths"] == '"/srv/100%% ours"'
 
 
+@pytest.fixture
+def odd_checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """In a folder whose name has a space and a percent sign, with a Python of its own."""
+    checkout = tmp_path / "100% our batch"
+    python = checkout / "venv" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.symlink_to(sys.executable)
+    monkeypatch.setattr(install_service, "PROJECT_DIR", checkout)
+    monkeypatch.setattr(sys, "executable", str(python))
+    return checkout
+
+
+def test_a_checkout_in_a_folder_with_a_space_starts_the_python_in_it(
+    odd_checkout: Path, settings: Settings
+) -> None:
+    for text in planned(settings, system=True).units.values():
+        [program, *_] = shlex.split(directives(text)["ExecStart"])
+        assert program.replace("%%", "%") == f"{odd_checkout}/venv/bin/python"
+
+
 def test_systemd_itself_finds_nothing_wrong(settings: Settings, tmp_path: Path) -> None:
     """Where there is one; the other tests say what they can without."""
+    assert list(complaints(settings, tmp_path)) == []
+
+
+def test_systemd_finds_nothing_wrong_with_a_checkout_in_a_folder_with_a_space(
+    odd_checkout: Path, settings: Settings, tmp_path: Path
+) -> None:
+    assert list(complaints(settings, tmp_path)) == []
+
+
+def complaints(settings: Settings, folder: Path) -> Iterator[str]:
+    """What systemd says of the units."""
     checker = shutil.which("systemd-analyze")
     for system in (True, False):
         for path, text in planned(settings, system=system).units.items():
-            unit = tmp_path / path.name
+            unit = folder / path.name
             unit.write_text(text)
             if checker:
                 scope = [] if system else ["--user"]
-                environment = {**os.environ, "XDG_RUNTIME_DIR": str(tmp_path)}
+                environment = {**os.environ, "XDG_RUNTIME_DIR": str(folder)}
                 ended = subprocess.run(
                     [checker, "verify", *scope, "--man=no", str(unit)],
                     capture_output=True,
@@ -143,8 +176,7 @@ def test_systemd_itself_finds_nothing_wrong(settings: Settings, tmp_path: Path) 
                     env=environment,
                     check=False,
                 )
-                ours = [line for line in ended.stderr.splitlines() if path.name in line]
-                assert ours == []
+                yield from (line for line in ended.stderr.splitlines() if path.name in line)
 
 
 def test_it_only_shows_what_it_would_do(
@@ -175,6 +207,6 @@ def test_when_told_to_it_writes_the_units_and_starts_them(
 
     folder = tmp_path / "home" / ".config" / "systemd" / "user"
     assert sorted(path.name for path in folder.iterdir()) == NAMES
-    assert settings.data_dir.is_dir()
+    assert settings.data_dir.stat().st_mode & 0o777 == 0o700
     assert commands == made.commands
     assert commands[0] == ["systemctl", "--user", "daemon-reload"]
