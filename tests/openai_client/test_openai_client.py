@@ -225,12 +225,36 @@ def test_what_does_not_exist_is_not_found(client: openai.OpenAI, call: Call) -> 
         call(client)
 
 
-def test_the_example_of_the_readme_runs(running: System, tmp_path: Path) -> None:
-    (tmp_path / "requests.jsonl").write_bytes(_lines(3))
+def _blocks_of_the_readme(language: str, word: str) -> list[str]:
     readme = (Path(__file__).parents[2] / "README.md").read_text()
-    [example] = [block for block in readme.split("```") if block.startswith("python\n") and "openai" in block]
-    script = tmp_path / "example.py"
-    script.write_text(example.removeprefix("python\n").replace("http://localhost:4080", running.url))
-    process = running.start(str(script), cwd=tmp_path)
+    blocks = [
+        block.removeprefix(f"{language}\n") for block in readme.split("```") if block.startswith(language)
+    ]
+    return [block for block in blocks if word in block]
+
+
+def _run_the_readme(running: System, folder: Path, requests: str) -> str:
+    """The example in Python on these requests; what it printed."""
+    (folder / "requests.jsonl").write_text(requests)
+    [example] = _blocks_of_the_readme("python", "openai")
+    script = folder / "example.py"
+    script.write_text(example.replace("http://localhost:4080", running.url))
+    before = running.log.stat().st_size
+    process = running.start(str(script), cwd=folder)
     assert process.wait(timeout=120) == 0, running.log.read_text()[-2000:]
-    assert len((tmp_path / "results.jsonl").read_text().splitlines()) == 3
+    return running.log.read_bytes()[before:].decode()
+
+
+def test_the_example_line_of_the_readme_is_answered_through_its_example_in_python(
+    running: System, tmp_path: Path
+) -> None:
+    [line] = _blocks_of_the_readme("json", '"method": "POST"')
+    assert "completed" in _run_the_readme(running, tmp_path, line)
+    [answer] = (tmp_path / "results.jsonl").read_text().splitlines()
+    assert json.loads(answer)["custom_id"] == json.loads(line)["custom_id"]
+
+
+def test_the_example_in_python_says_what_is_wrong_with_a_file(running: System, tmp_path: Path) -> None:
+    printed = _run_the_readme(running, tmp_path, json.dumps(chat_line("a", model=None)))
+    assert "'body.model' must name a model." in printed
+    assert not (tmp_path / "results.jsonl").exists()
