@@ -29,7 +29,7 @@ _TYPES = {
     404: "not_found_error",
     429: "rate_limit_error",
 }
-_CODES = {401: "invalid_api_key", 403: "forbidden", 404: "not_found", 405: "method_not_allowed"}
+_CODES = {401: "invalid_api_key", 404: "not_found", 405: "method_not_allowed"}
 
 
 class ApiError(Exception):

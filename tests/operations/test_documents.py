@@ -1,13 +1,18 @@
 """What the documents for operators name exists: targets, settings, sections, files."""
 
+import ast
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from batch_app.api.errors import _CODES
 from batch_app.settings import PREFIX, PROJECT_DIR, Settings
 
 DOCUMENTS = [PROJECT_DIR / "README.md", PROJECT_DIR / "docs" / "operations.md"]
+API = PROJECT_DIR / "docs" / "api.md"
+MAKES_AN_ERROR = {"ApiError", "retry_later", "error_body", "LineError"}
 MAKEFILE = (PROJECT_DIR / "Makefile").read_text()
 TARGETS = set(re.findall(r"^([a-z-]+):", MAKEFILE, re.MULTILINE))
 
@@ -25,6 +30,37 @@ def test_every_make_target_that_is_named_exists(document: Path) -> None:
 def test_every_setting_that_is_named_exists(document: Path) -> None:
     named = set(re.findall(rf"\b{PREFIX}[A-Z_]+\b", document.read_text()))
     assert named <= {PREFIX + name.upper() for name in Settings.model_fields}
+
+
+def test_a_recipe_that_changes_the_models_file_says_to_restart() -> None:
+    """It is read once, by each process at its start."""
+    for document, end in ((DOCUMENTS[0], "\n"), (DOCUMENTS[1], "\n### ")):
+        _, recipes = document.read_text().split("## When something is wrong")
+        named = [recipe for recipe in recipes.split("\n## ")[0].split(end) if "`models.toml`" in recipe]
+        assert named
+        assert all("restart the worker" in recipe for recipe in named)
+
+
+def test_services_are_asked_of_the_manager_that_has_them_by_default() -> None:
+    asked = re.findall(r"systemctl\s+(\S+)", "".join(path.read_text() for path in DOCUMENTS))
+    assert len(asked) >= 5
+    assert set(asked) == {"--user"}
+
+
+def error_codes() -> Iterator[str]:
+    """Every code that stands in a call which makes an error of the API, and those of the framework's own errors."""
+    yield from _CODES.values()
+    for path in (PROJECT_DIR / "batch_app" / "api").glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and getattr(node.func, "id", "") in MAKES_AN_ERROR:
+                for argument in node.args[1:2]:
+                    if isinstance(argument, ast.Constant):
+                        yield str(argument.value)
+
+
+def test_every_error_code_of_the_api_is_documented() -> None:
+    assert len(set(error_codes())) > 25
+    assert set(error_codes()) <= set(re.findall(r"`([a-z_]+)`", API.read_text()))
 
 
 def test_every_section_that_a_program_points_to_exists() -> None:
