@@ -16,6 +16,7 @@ from batch_app.inference.engine import Engine, EngineAnswer, EngineDeadError, En
 from batch_app.jsonl import engine_body
 from batch_app.processing.answer_cache import AnswerCache, Answering
 from batch_app.processing.run import Arrival, Run
+from batch_app.processing.runs import Runs
 from batch_app.processing.schedule import next_run
 from batch_app.store.requests import TakenLine
 
@@ -48,22 +49,33 @@ class Feeder:
         self._fed = 0
         self.alone: Alone | None = None
 
-    def top_up(self, runs: Sequence[Run], engine: Engine, *, model: str, window: int) -> None:
-        """Fill the free slots of the window. Does nothing while a suspect runs alone."""
+    async def feed(self, runs: Runs, engine: Engine, *, model: str, window: int, now: float) -> None:
+        """Fill the free slots of the window with lines of the runs that are this model's. A suspect is fed when
+        nothing else is left, and alone."""
+        for run in runs:
+            if run.is_to_be_fed_to(model):
+                await runs.refill(run, below=window, now=now)
+        fed = [run for run in runs if run.is_to_be_fed_to(model)]
+        self._top_up(fed, engine, model=model, room=window - runs.held)
+        if not runs.held and not any(run.ready for run in fed):
+            await self._feed_a_suspect(runs, fed, engine, model=model)
+
+    def _top_up(self, fed: Sequence[Run], engine: Engine, *, model: str, room: int) -> None:
         if self.alone is not None and self.alone.line.line not in self.alone.run.in_flight:
             self.alone = None
-        room = window - sum(run.held for run in runs)
-        while self.alone is None and room > 0 and self._bytes < self._max_bytes and (run := next_run(runs)):
-            self._feed(run, run.ready.popleft(), engine, model)
+        while self.alone is None and room > 0 and self._bytes < self._max_bytes and (run := next_run(fed)):
+            self._send(run, run.ready.popleft(), engine, model)
             room -= 1
 
-    def feed_alone(self, run: Run, line: TakenLine, engine: Engine, *, model: str) -> None:
-        """Run a suspect; nothing may be in flight."""
-        log.warning("suspect_runs_alone", extra={"batch_id": run.id, "line": line.line})
-        self.alone = Alone(run, line)
-        self._feed(run, line, engine, model)
+    async def _feed_a_suspect(self, runs: Runs, fed: Sequence[Run], engine: Engine, *, model: str) -> None:
+        for run in fed:
+            if line := await runs.take_suspect(run):
+                log.warning("suspect_runs_alone", extra={"batch_id": run.id, "line": line.line})
+                self.alone = Alone(run, line)
+                self._send(run, line, engine, model)
+                return
 
-    def _feed(self, run: Run, line: TakenLine, engine: Engine, model: str) -> None:
+    def _send(self, run: Run, line: TakenLine, engine: Engine, model: str) -> None:
         self._fed += 1
         run.last_fed = self._fed
         self._bytes += line.input_length

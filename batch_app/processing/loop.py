@@ -256,18 +256,7 @@ class Worker:
         if engine is None or model is None or self._swapping or self.machine.is_hot:
             return
         window = self._settings.window or engine.max_in_flight
-        for run in self.runs:
-            if run.batch.status is BatchStatus.IN_PROGRESS:
-                await self.runs.refill(run, below=window, now=now)
-        self._feeder.top_up(list(self.runs), engine, model=model, window=window)
-        if not self.runs.held and not any(run.ready for run in self.runs):
-            await self._feed_a_suspect(engine, model)
-
-    async def _feed_a_suspect(self, engine: Engine, model: str) -> None:
-        for run in self.runs:
-            if run.batch.status is BatchStatus.IN_PROGRESS and (line := await self.runs.take_suspect(run)):
-                self._feeder.feed_alone(run, line, engine, model=model)
-                return
+        await self._feeder.feed(self.runs, engine, model=model, window=window, now=now)
 
     def _status(self) -> Status:
         return status_of(

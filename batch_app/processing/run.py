@@ -13,6 +13,7 @@ from batch_app.files import KINDS, AnswerKind, AnswerLog, Place
 from batch_app.inference.engine import EngineAnswer
 from batch_app.processing.constraints import Constraints
 from batch_app.processing.utilisation import Utilisation
+from batch_app.states import BatchStatus
 from batch_app.store.batches import Batch
 from batch_app.store.claims import Claim
 from batch_app.store.requests import Outcome, Postponement, TakenLine
@@ -73,6 +74,11 @@ class Run:
         """Requests that take up room in the window: in flight, or the ledger does not know yet what became of them."""
         unknown = len(self.fallen) + len(self.arrived) + len(self.convicted) + len(self.unrecorded)
         return len(self.in_flight) + unknown
+
+    def is_to_be_fed_to(self, model: str) -> bool:
+        """Whether this model is to answer its lines. A run may be open only to be ended, whatever model is loaded."""
+        is_wanted = self.batch.status is BatchStatus.IN_PROGRESS and not self.is_cut_short
+        return is_wanted and self.batch.served_model == model
 
     @property
     def is_drained(self) -> bool:
