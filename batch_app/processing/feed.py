@@ -32,15 +32,16 @@ class Alone:
 
 
 class Feeder:
-    """Hands lines to the engine and takes the answers back. `on_arrival` and `on_death` are told from its tasks.
-    `max_bytes` bounds the lines in flight, which may exceed it by one line."""
+    """Hands lines to the engine and takes the answers back. `on_arrival` and `on_death` are called from its tasks.
+    `death` is why the engine died, until that was dealt with: nothing is fed to it meanwhile. `max_bytes` bounds the
+    lines in flight, which may exceed it by one line."""
 
     def __init__(
         self,
         cache: AnswerCache,
         *,
         on_arrival: Callable[[], None],
-        on_death: Callable[[str], None],
+        on_death: Callable[[], None],
         max_bytes: int,
     ) -> None:
         self._cache = cache
@@ -48,6 +49,7 @@ class Feeder:
         self._max_bytes, self._bytes = max_bytes, 0
         self._fed = 0
         self.alone: Alone | None = None
+        self.death: str | None = None
 
     async def feed(self, runs: Runs, engine: Engine, *, model: str, window: int, now: float) -> None:
         """Fill the free slots of the window with lines of the runs that are this model's. A suspect is fed when
@@ -55,6 +57,8 @@ class Feeder:
         for run in runs:
             if run.is_to_be_fed_to(model):
                 await runs.refill(run, below=window, now=now)
+        if self.death is not None:  # told of meanwhile; what is fed now would be blamed for it
+            return
         fed = [run for run in runs if run.is_to_be_fed_to(model)]
         self._top_up(fed, engine, model=model, room=window - runs.held)
         if not runs.held and not any(run.ready for run in fed):
@@ -66,6 +70,11 @@ class Feeder:
         while self.alone is None and room > 0 and self._bytes < self._max_bytes and (run := next_run(fed)):
             self._send(run, run.ready.popleft(), engine, model)
             room -= 1
+
+    def bury(self) -> Alone | None:
+        """The death is dealt with. Returns who was alone with the engine."""
+        alone, self.alone, self.death = self.alone, None, None
+        return alone
 
     async def _feed_a_suspect(self, runs: Runs, fed: Sequence[Run], engine: Engine, *, model: str) -> None:
         for run in fed:
@@ -96,7 +105,8 @@ class Feeder:
                 key, await engine.answer(request), batch_id=run.id
             )
         except EngineDeadError as error:
-            self._on_death(str(error))  # the line stays in flight: whoever handles the death asks what was
+            self.death = str(error)
+            self._on_death()  # the line stays in flight: whoever handles the death asks what was
             return
         except Exception as error:  # one request's bug must not stop the others
             log.exception("request_crashed", extra={"batch_id": run.id, "line": line.line})

@@ -61,17 +61,16 @@ class Worker:
         )
         self.runs = Runs(database, settings, worker_id=worker_id)
         self.room = EngineRoom(make_engine, stall_seconds=settings.engine_stall_seconds)
+        self._wake = asyncio.Event()
         self._feeder = Feeder(
             AnswerCache(settings.cache_path, max_bytes=settings.answer_cache_bytes),
             on_arrival=self._on_arrival,
-            on_death=self._on_death,
+            on_death=self._wake.set,
             max_bytes=settings.window_bytes,
         )
         self._database, self._settings, self._models = database, settings, models
         self._heartbeat = heartbeat
-        self._wake = asyncio.Event()
         self._swapping = False
-        self._death: str | None = None  # of the engine, noticed and not yet dealt with
         self._turn_trouble: str | None = None
         self._next_recovery_at = 0.0
         self._last_turn_at = 0.0
@@ -147,10 +146,6 @@ class Worker:
         if self.runs.arrived >= min(RECORD_LINES, self.runs.held / TOP_UPS_PER_WINDOW):
             self._wake.set()
 
-    def _on_death(self, reason: str) -> None:
-        self._death = reason
-        self._wake.set()
-
     def _wait_for_nothing(self, now: float) -> None:
         """The clock was set back: what was due in a moment would be due in an hour."""
         log.warning("clock_set_back", extra={"seconds": round(self._last_turn_at - now, 3)})
@@ -169,12 +164,11 @@ class Worker:
     def _bury_engine_if_dead(self, now: float) -> None:
         """Everything in flight goes back, and the engine room starts again. While the worker is stopping nobody
         is to blame: a Ctrl-C reaches the engine too."""
-        reason = self._death or self.room.stalled(now, in_flight=self.runs.in_flight)
+        reason = self._feeder.death or self.room.stalled(now, in_flight=self.runs.in_flight)
         if reason is None:
             return
-        self._death = None
         self.room.note_death(now, reason)
-        alone, self._feeder.alone = self._feeder.alone, None
+        alone = self._feeder.bury()
         for run in self.runs:
             convicted = alone.line if alone and alone.run is run and not self.stopping else None
             run.fall(convicted=convicted, blame=not self.stopping)

@@ -1,5 +1,6 @@
-"""What is sent to the engine, and what is not: lines of its own model, while they are wanted."""
+"""What is sent to the engine, and what is not: lines of its own model, while they are wanted and it lives."""
 
+import asyncio
 import os
 from types import ModuleType
 
@@ -8,7 +9,8 @@ from sqlalchemy.exc import OperationalError
 
 from batch_app.models import ModelSpec
 from batch_app.states import BatchStatus
-from batch_app.store import claims, requests
+from batch_app.store import batches, claims, requests
+from batch_app.store.batches import Batch
 from tests.lines import chat_lines
 from tests.worker.conftest import Bench, HeldEngine, custom_ids, run
 
@@ -16,15 +18,21 @@ DAY = 24 * 3600
 FOR_A, FOR_B = "Candidate {} for a", "Candidate {} for b"
 
 
-class HeldEngines(dict[str, HeldEngine]):
+class HeldEngines:
     """Makes them, and keeps the latest of each model."""
 
+    def __init__(self) -> None:
+        self._of: dict[str, HeldEngine] = {}
+
     def __call__(self, spec: ModelSpec) -> HeldEngine:
-        self[spec.name] = HeldEngine()
-        return self[spec.name]
+        self._of[spec.name] = HeldEngine()
+        return self._of[spec.name]
 
     def asked(self, model: str) -> list[str]:
-        return self[model].asked if model in self else []
+        return self._of[model].asked if model in self._of else []
+
+    def let_go(self, model: str) -> None:
+        self._of[model].let_go()
 
 
 def refuse(monkeypatch: pytest.MonkeyPatch, store: ModuleType, verb: str, *, times: int) -> None:
@@ -56,7 +64,7 @@ def test_an_expired_batch_whose_end_is_refused_is_not_sent_to_the_model_that_is_
         await bench.turn(second)
         assert second.runs.trouble is not None
         await bench.turn(second)
-        engines["a"].let_go()
+        engines.let_go("a")
         await bench.finish(second, late, other)
         assert not [text for text in engines.asked("a") if text.endswith("for b")]
         assert (bench.status(late), bench.output(late)) == (BatchStatus.EXPIRED, [])
@@ -86,9 +94,9 @@ def test_a_batch_that_lost_its_answers_is_sent_to_no_model_but_its_own(bench: Be
             await bench.turn(second)
         assert bench.status(damaged) is BatchStatus.IN_PROGRESS
         assert not [text for text in engines.asked("a") if text.endswith("for b")]
-        engines["a"].let_go()
+        engines.let_go("a")
         await bench.turns(second, until=lambda: len(engines.asked("b")) == 5)
-        engines["b"].let_go()
+        engines.let_go("b")
         await bench.finish(second, damaged, other)
         assert {line["response"]["body"]["model"] for line in bench.output(damaged)} == {"b"}
         assert sorted(custom_ids(bench.output(damaged))) == [f"candidate-{i}" for i in range(5)]
@@ -110,5 +118,37 @@ def test_an_expired_batch_whose_end_is_refused_gets_no_line_more(
         await bench.finish(worker, batch_id)
         assert bench.status(batch_id) is BatchStatus.EXPIRED
         assert len(engine.asked) == 2
+
+    run(scenario())
+
+
+def test_an_engine_that_dies_in_the_middle_of_a_turn_is_sent_nothing_more_in_it(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scenario() -> None:
+        bench.with_settings(window=4)
+        engines, loop = [HeldEngine(), HeldEngine()], asyncio.get_running_loop()
+        made = iter(engines)
+        batch_id = bench.submit(chat_lines(20, "text-{:02d}"))
+        worker = bench.worker(lambda _spec: next(made))
+        await bench.turns(worker, until=lambda: len(engines[0].asked) == 4)
+        engines[0].let_go("text-00")
+        for _ in range(20):
+            await asyncio.sleep(0)
+        assert worker.runs.arrived == 1, "so there is room in the window"
+        real = batches.list_open_batches
+
+        def look_while_it_dies(*arguments: object, **facts: object) -> list[Batch]:
+            engines[0]._dead.set()
+            loop.call_soon_threadsafe(engines[0].let_go)
+            return real(*arguments, **facts)  # type: ignore[arg-type]
+
+        with monkeypatch.context() as patched:
+            patched.setattr(batches, "list_open_batches", look_while_it_dies)
+            await bench.turn(worker)
+        assert len(engines[0].asked) == 4
+        engines[1].let_go()
+        await bench.finish(worker, batch_id)
+        assert bench.ledger(batch_id, "engine_deaths") == [(0,)] + [(1,)] * 3 + [(0,)] * 16
 
     run(scenario())
