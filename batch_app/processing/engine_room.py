@@ -44,7 +44,9 @@ class EngineRoom:
         self._next_start_at = 0.0
         self.state = RoomState.EMPTY
         self.spec: ModelSpec | None = None
-        self.ready_since = 0.0
+        self.ready_since = 0.0  # this engine
+        self.turn_began_at = 0.0  # the model, whatever became of its engines since
+        self._is_new_turn = True
         self.refused: tuple[str, str] | None = None
         self.restarts = 0
         self._trouble: str | None = None
@@ -80,7 +82,7 @@ class EngineRoom:
         """Start to swap to a model; nothing may be in flight. `is_proven`: it was loaded here before, so that a load
         that fails is tried again."""
         self.spec, self._deaths_in_a_row, self._failed_loads = spec, 0, 0
-        self._is_proven, self._trouble = is_proven, None
+        self._is_proven, self._is_new_turn, self._trouble = is_proven, True, None
         self._start_loading()
 
     def recycle(self) -> None:
@@ -109,6 +111,10 @@ class EngineRoom:
             self.restarts += 1
             self._start_loading()
 
+    def note_clock_set_back(self, now: float) -> None:
+        """Nothing began later than now."""
+        self.ready_since, self.turn_began_at = min(self.ready_since, now), min(self.turn_began_at, now)
+
     def _finish_loading(self, now: float) -> None:
         assert self._loading is not None
         try:
@@ -122,6 +128,8 @@ class EngineRoom:
         else:
             log.info("model_loaded", extra={"model": self.model})
             self.state, self.ready_since, self._failed_loads = RoomState.READY, now, 0
+            if self._is_new_turn:
+                self.turn_began_at, self._is_new_turn = now, False
             self._pulse.reset(now)
         self._loading = None
 

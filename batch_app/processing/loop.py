@@ -150,7 +150,7 @@ class Worker:
         """The clock was set back: what was due in a moment would be due in an hour."""
         log.warning("clock_set_back", extra={"seconds": round(self._last_turn_at - now, 3)})
         self._next_recovery_at = now
-        self.room.ready_since = min(self.room.ready_since, now)
+        self.room.note_clock_set_back(now)
         for run in self.runs:
             run.refill_at = run.end_at = now
 
@@ -211,7 +211,7 @@ class Worker:
         wanted = choose_model(
             [batch for batch in working if batch.worker_id in (None, self.id)],
             loaded=room.model,
-            loaded_since=room.ready_since,
+            loaded_since=room.turn_began_at,
             turn_seconds=self._settings.model_turn_seconds,
             now=now,
         )

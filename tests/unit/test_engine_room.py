@@ -229,6 +229,22 @@ async def test_a_recycled_engine_is_closed_before_the_next_one_of_the_same_model
 
 
 @in_a_loop
+async def test_a_model_s_turn_goes_on_through_every_new_engine_and_begins_anew_with_the_next_model() -> None:
+    room, _maker = await loaded()
+    room.begin_load(A)
+    assert (await turn(room, 10), room.turn_began_at) == (RoomState.READY, 10)
+    room.recycle()
+    await turn(room, 20)
+    room.note_death(30, WHY)
+    await turn(room, 30)
+    assert (await turn(room, 40), room.ready_since, room.turn_began_at) == (RoomState.READY, 40, 10)
+    room.begin_load(B)
+    assert (await turn(room, 50), room.turn_began_at) == (RoomState.READY, 50)
+    room.note_clock_set_back(5)
+    assert (room.ready_since, room.turn_began_at) == (5, 5)
+
+
+@in_a_loop
 async def test_a_dead_engine_is_started_again_at_once_and_counted() -> None:
     room, maker = await loaded()
     room.note_death(10, WHY)

@@ -240,6 +240,25 @@ def test_a_loaded_model_does_not_keep_others_waiting_longer_than_its_turn(bench:
     run(scenario())
 
 
+def test_engines_that_are_replaced_do_not_prolong_their_model_s_turn(bench: Bench) -> None:
+    """Each is replaced for its memory when it is ten minutes old, which is less than a turn."""
+
+    async def scenario() -> None:
+        bench.with_settings(window=1, model_turn_seconds=900, max_memory_percent=0.001)
+        bench.submit(200, model="a")
+        bench.submit(2, model="b")
+        worker = bench.worker()
+        worker._heartbeat.memory_bytes = 2**40
+        await bench.turns(worker, until=lambda: worker.room.engine is not None)
+        began = bench.now
+        while "b" not in bench.loads and bench.now < began + 3600:
+            await bench.turn(worker, seconds=100)
+        assert bench.loads == ["a", "a", "b"]
+        assert bench.now - began <= 900 + 2 * 100
+
+    run(scenario())
+
+
 def test_a_full_disk_pauses_recording_and_nothing_is_lost_or_doubled(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
