@@ -37,6 +37,8 @@ class EngineRoom:
         self._pulse = Pulse(stall_seconds=stall_seconds)
         self._engine: Engine | None = None
         self._loading: asyncio.Task[None] | None = None
+        self._closing: asyncio.Task[None] | None = None  # kept, or it might be collected
+        self._one_closes = asyncio.Lock()
         self._is_proven = False
         self._deaths_in_a_row = 0
         self._failed_loads = 0
@@ -97,10 +99,19 @@ class EngineRoom:
 
     async def _load(self) -> None:
         assert self.spec is not None
-        if self._engine is not None:
-            await self._engine.close()
+        await self._close_engine()
         self._engine = engine = self._make_engine(self.spec)
-        await engine.start()
+        try:
+            await engine.start()
+        except (ModelLoadError, OSError):  # what it holds of the device is wanted by others
+            await self._close_engine()
+            raise
+
+    async def _close_engine(self) -> None:
+        async with self._one_closes:
+            if self._engine is not None:
+                await self._engine.close()
+            self._engine = None
 
     def turn(self, now: float) -> None:
         """Take note of a load that ended; restart a dead engine when its time has come."""
@@ -174,6 +185,7 @@ class EngineRoom:
         self._trouble = f"The engine of {self.model} died{again}: {reason}."
         if deaths >= _MOST_DEATHS_IN_A_ROW:
             self._refuse(f"the engine died {_times(deaths)} in a row without an answer: {reason}")
+            self._closing = asyncio.create_task(self._close_engine())  # one that hangs holds its device
         else:
             self._wait_before_restart(now)
 
@@ -187,8 +199,7 @@ class EngineRoom:
             self._loading.cancel()
             await asyncio.wait([self._loading])
             self._loading = None
-        if self._engine is not None:
-            await self._engine.close()
+        await self._close_engine()
         self.state, self.spec = RoomState.EMPTY, None
 
 

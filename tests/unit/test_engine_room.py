@@ -116,10 +116,11 @@ async def test_a_swap_closes_the_old_engine_before_it_makes_the_new_one() -> Non
 
 @in_a_loop
 async def test_a_model_that_cannot_be_loaded_is_refused_with_the_reason() -> None:
-    room, _maker = new_room(ScriptedEngine(failure="no such folder"))
+    room, maker = new_room(ScriptedEngine(failure="no such folder"))
     room.begin_load(A)
     assert await turn(room, 1) is RoomState.EMPTY
     assert (room.refused, room.model) == (("a", "no such folder"), None)
+    assert maker.made[-1][1].closed, "what it had loaded by then would keep the device from others"
 
 
 @in_a_loop
@@ -177,6 +178,7 @@ async def test_a_model_that_loads_and_dies_at_every_request_is_refused_after_eig
         await turn(room, death * 1000 + 500)
     assert room.refused == ("a", f"the engine died 8 times in a row without an answer: {WHY}")
     assert (room.state, room.model, len(maker.made)) == (RoomState.EMPTY, None, 8)
+    assert maker.made[-1][1].closed, "its process may hang and hold the device"
 
 
 @in_a_loop
