@@ -67,7 +67,8 @@ def read_gpu(*, own_pid: int | None = None) -> GpuSnapshot | None:
     """A reading of the first GPU; None without one. `own_pid` is our worker, its children included.
 
     A driver in trouble reads as no GPU rather than as an error: the caller decides what that means. So does one that
-    does not answer, as when a card has fallen off the bus: who asks is not kept waiting.
+    does not answer, as when a card has fallen off the bus: who asks is not kept waiting. And so does a machine that has
+    no thread left to ask with.
     """
     return _patiently(lambda: _read_now(own_pid))
 
@@ -87,7 +88,10 @@ def _patiently(read: Callable[[], GpuSnapshot | None]) -> GpuSnapshot | None:
         return None
     readings: list[GpuSnapshot | None] = []
     thread = Thread(target=lambda: readings.append(read()), name="nvml", daemon=True)
-    thread.start()
+    try:
+        thread.start()
+    except RuntimeError:
+        return None
     thread.join(_PATIENCE_SECONDS)
     _hung[:] = [thread] if thread.is_alive() else []
     return readings[0] if readings else None

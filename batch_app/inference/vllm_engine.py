@@ -6,6 +6,7 @@ loads or a hundred answers are decoded. Its engine core is a child process, mark
 """
 
 import asyncio
+import errno
 import gc
 import logging
 import os
@@ -88,8 +89,7 @@ class VllmEngine:
 
     async def start(self) -> None:
         """Load the model. Raises ModelLoadError; after that or a cancellation only `close` may be called."""
-        self._loop = asyncio.new_event_loop()
-        Thread(target=self._live, name="vllm", daemon=True).start()
+        self._start_thread()
         with tempfile.TemporaryDirectory(prefix="vllm-load-") as folder:
             failures = vllm_failures.FailureLog(Path(folder))
             loading = self._on_thread(self._load(failures))
@@ -153,6 +153,15 @@ class VllmEngine:
         # Whoever is cancelled no longer asks for the result; asyncio must not complain that nobody did.
         future.add_done_callback(lambda done: done.cancelled() or done.exception())
         return future
+
+    def _start_thread(self) -> None:
+        """Raises OSError."""
+        self._loop = asyncio.new_event_loop()
+        try:
+            Thread(target=self._live, name="vllm", daemon=True).start()
+        except RuntimeError as error:  # the machine has none left, which says nothing about the model
+            self._loop.close()
+            raise OSError(errno.EAGAIN, str(error)) from error
 
     def _live(self) -> None:
         try:

@@ -3,13 +3,16 @@
 import asyncio
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
+from threading import Thread
 from typing import Any
 
 import pytest
 
 from batch_app.inference.engine import EngineAnswer, EngineCounters, EngineRequest, ModelLoadError
+from batch_app.inference.vllm_engine import VllmEngine
 from batch_app.models import ModelSpec
 from batch_app.processing.engine_room import EngineRoom, RoomState
+from tests.no_thread import no_thread
 
 STALL = 100.0
 WHY = "its process has died"
@@ -166,6 +169,22 @@ async def test_a_machine_that_cannot_start_a_process_now_says_nothing_about_the_
     states = [await turn(room, now) for now in range(1, 10)]
     assert RoomState.EMPTY not in states
     assert states[-1] is RoomState.READY
+
+
+def test_a_machine_that_has_no_thread_left_says_nothing_about_the_model(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The real engine, which then has not got as far as vLLM."""
+
+    async def scenario() -> None:
+        monkeypatch.setattr(Thread, "start", no_thread)
+        room = EngineRoom(lambda spec: VllmEngine(spec, owner="nobody"), stall_seconds=STALL)
+        room.begin_load(A)
+        assert await turn(room, 1) is not RoomState.EMPTY
+        assert "cannot be started again, tried once: can't start new thread." in (room.trouble or "")
+        await room.close()
+
+    asyncio.run(scenario())
 
 
 @in_a_loop

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable
 from functools import partial
-from threading import Event
+from threading import Event, Thread
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,6 +12,7 @@ import pytest
 
 from batch_app import gpu
 from batch_app.gpu import GpuLimits, GpuSnapshot, read_gpu, unfit_reason
+from tests.no_thread import no_thread
 from tests.scripted_gpu import GIB, script
 from tests.waiting import wait_until
 
@@ -68,6 +69,16 @@ def test_a_driver_that_does_not_answer_keeps_nobody_waiting(
     assert calls.count("nvmlInit") == 1, "no more calls pile up behind the one that hangs"
     answers.set()
     wait_until(lambda: read_gpu() is not None, what="a reading")
+
+
+def test_a_machine_that_has_no_thread_left_reads_as_no_gpu_until_it_has(
+    driver: Script, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    driver()
+    with monkeypatch.context() as patched:
+        patched.setattr(Thread, "start", no_thread)
+        assert read_gpu() is None
+    assert read_gpu() is not None
 
 
 def test_what_a_card_does_not_tell_is_unknown_and_not_zero(driver: Script) -> None:
