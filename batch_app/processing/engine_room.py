@@ -51,6 +51,8 @@ class EngineRoom:
         self._is_new_turn = True
         self.refused: tuple[str, str] | None = None
         self.restarts = 0
+        self.tokens_total = 0  # of all engines, as of the last turn
+        self._tokens_of_engine = 0
         self._trouble: str | None = None
 
     @property
@@ -115,12 +117,18 @@ class EngineRoom:
 
     def turn(self, now: float) -> None:
         """Take note of a load that ended; restart a dead engine when its time has come."""
+        self._count_tokens()
         if self.state is RoomState.LOADING and self._loading is not None and self._loading.done():
             self._finish_loading(now)
         # A clock that was set back must not make the wait longer.
         if self.state is RoomState.DEAD and not 0 < self._next_start_at - now <= _MAX_RESTART_DELAY_SECONDS:
             self.restarts += 1
             self._start_loading()
+
+    def _count_tokens(self) -> None:
+        """Each engine counts from 0; between two there is a turn without one."""
+        before, self._tokens_of_engine = self._tokens_of_engine, self.counters().generation_tokens
+        self.tokens_total += max(self._tokens_of_engine - before, 0)
 
     def note_clock_set_back(self, now: float) -> None:
         """Nothing began later than now."""

@@ -20,6 +20,8 @@ from batch_app.store.workers import Sample, WorkerReport
 
 log = logging.getLogger(__name__)
 
+_LEAST_SECONDS = 0.1  # a step of the engine just after a sample makes no thousands of tokens a second
+
 
 @dataclass(frozen=True, slots=True)
 class Status:
@@ -44,7 +46,7 @@ class Heartbeat(threading.Thread):
         self._interval_seconds = interval_seconds
         self._wake, self._stopped = threading.Event(), threading.Event()
         self._status = Status(WorkerReport(state="idle"))
-        self._before = (self._status, time.time())
+        self._before = (self._status, time.monotonic())
         self.gpu: GpuSnapshot | None = None
         self.memory_bytes = 0
 
@@ -55,23 +57,25 @@ class Heartbeat(threading.Thread):
             self._wake.set()
 
     def run(self) -> None:
-        next_at = 0.0  # by a clock that nobody sets
+        next_at = 0.0
         while not self._stopped.is_set():
             due = time.monotonic() >= next_at
             if due:
                 next_at = time.monotonic() + self._interval_seconds
             try:
-                self.beat(time.time(), with_sample=due)
+                self.beat(time.time(), steady_now=time.monotonic(), with_sample=due)
             except (SQLAlchemyError, OSError) as error:
                 log.warning("heartbeat_failed", extra={"reason": in_words(error)})
+            except Exception:  # a worker without heartbeats is taken to be lost, whatever the reason
+                log.exception("heartbeat_crashed")
             self._wake.wait(max(next_at - time.monotonic(), 0))
             self._wake.clear()
 
-    def beat(self, now: float, *, with_sample: bool) -> None:
-        """One heartbeat; a sample goes with the regular ones."""
+    def beat(self, now: float, *, steady_now: float, with_sample: bool) -> None:
+        """One heartbeat; a sample goes with the regular ones. `steady_now` is of a clock that nobody sets."""
         self.gpu, self.memory_bytes = read_gpu(own_pid=os.getpid()), resident_bytes(os.getpid())
         status = self._status
-        tokens_per_second, requests_per_second = self._rates(status, now)
+        tokens_per_second, requests_per_second = self._rates(status, steady_now)
         gpu = asdict(self.gpu) if self.gpu else None
         report = replace(
             status.report, tokens_per_second=tokens_per_second, memory_bytes=self.memory_bytes, gpu=gpu
@@ -82,13 +86,14 @@ class Heartbeat(threading.Thread):
             workers.revive_worker(self._database, worker_id=self._worker_id, now=now)
         if with_sample:
             self._sample(report, requests_per_second, now)
-            self._before = (status, now)
+            self._before = (status, steady_now)
 
-    def _rates(self, status: Status, now: float) -> tuple[float, float]:
+    def _rates(self, status: Status, steady_now: float) -> tuple[float, float]:
+        """Tokens and answers a second since the last sample."""
         before, then = self._before
-        seconds = max(now - then, 0.001)
-        tokens = max(status.tokens_total - before.tokens_total, 0)
-        answers = max(status.answers_total - before.answers_total, 0)
+        seconds = max(steady_now - then, _LEAST_SECONDS)
+        tokens = status.tokens_total - before.tokens_total
+        answers = status.answers_total - before.answers_total
         return tokens / seconds, answers / seconds
 
     def _sample(self, report: WorkerReport, requests_per_second: float, now: float) -> None:

@@ -29,6 +29,8 @@ class Machine:
     def look(self, now: float, gpu: GpuSnapshot | None, memory_bytes: int) -> None:
         """Take in one reading; the same one may come several times."""
         self._memory_bytes = memory_bytes
+        # A clock that was set back must not put off what is due by these.
+        self._temperature_at, self._gpu_at = min(self._temperature_at, now), min(self._gpu_at, now)
         self._look_for_gpu(now, present=gpu is not None)
         if gpu is not None and gpu.temperature_c is not None:
             self._temperature_c, self._temperature_at = gpu.temperature_c, now

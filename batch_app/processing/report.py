@@ -29,7 +29,7 @@ def status_of(
         trouble=trouble or room.trouble or machine.trouble,
         next_try_at=None if trouble else room.next_start_at,
     )
-    return Status(report, tokens_total=counters.generation_tokens, answers_total=answers_total)
+    return Status(report, tokens_total=room.tokens_total, answers_total=answers_total)
 
 
 def _state(room: EngineRoom, runs: Runs, *, stopping: bool) -> str:

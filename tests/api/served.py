@@ -197,7 +197,7 @@ class Api:
             await worker.run_once(time.time() + after + turn * _TURN_SECONDS)
             await asyncio.sleep(0)
             if self._is_far_enough(wanted):
-                heartbeat.beat(time.time(), with_sample=True)
+                heartbeat.beat(time.time(), steady_now=time.monotonic(), with_sample=True)
                 for run in worker.runs:
                     run.close()
                 return

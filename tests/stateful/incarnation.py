@@ -9,6 +9,7 @@ import errno
 import os
 import socket
 import threading
+import time
 from collections.abc import Callable
 from contextlib import nullcontext, suppress
 from functools import cache
@@ -310,7 +311,7 @@ class Incarnation:
         self.database.close()
 
     def beat(self, now: float) -> None:
-        self.heartbeat.beat(now, with_sample=False)
+        self.heartbeat.beat(now, steady_now=time.monotonic(), with_sample=False)
 
 
 async def settle() -> None:

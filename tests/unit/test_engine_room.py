@@ -266,6 +266,24 @@ async def test_a_model_s_turn_goes_on_through_every_new_engine_and_begins_anew_w
 
 
 @in_a_loop
+async def test_the_tokens_of_all_engines_are_added_up() -> None:
+    first, second, third = ScriptedEngine(), ScriptedEngine(), ScriptedEngine()
+    room, _maker = await loaded(first, second, third)
+    first.tokens = 10
+    room.turn(1)
+    room.recycle()
+    assert (await turn(room, 2), room.tokens_total) == (RoomState.READY, 10)
+    second.tokens = 4
+    room.turn(3)
+    room.note_death(3, WHY)
+    await turn(room, 3)
+    assert (await turn(room, 4), room.tokens_total) == (RoomState.READY, 14)
+    third.tokens = 6
+    room.turn(5)
+    assert room.tokens_total == 20
+
+
+@in_a_loop
 async def test_a_dead_engine_is_started_again_at_once_and_counted() -> None:
     room, maker = await loaded()
     room.note_death(10, WHY)
