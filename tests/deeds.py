@@ -9,7 +9,7 @@ from batch_app.store import claims, requests
 from batch_app.store.claims import Claim
 from batch_app.store.engine_use import EngineUse
 from batch_app.store.requests import Postponement
-from tests.factories import NOW, end, new_file, outcome, take
+from tests.factories import NOW, end, new_file, outcome, take, take_suspect
 
 Deed = Callable[[Database, Claim], object]
 
@@ -30,10 +30,6 @@ def postpone(database: Database, late: Claim) -> None:
 def bury(database: Database, late: Claim) -> None:
     ended = [(outcome(1, dead_letter="why", error_code="e"), Place("output", 0, 10))]
     requests.record(database, claim=late, outcomes=ended, now=NOW)
-
-
-def take_suspect(database: Database, late: Claim) -> None:
-    requests.take_suspect(database, claim=late, from_engine_deaths=0)
 
 
 def take_remaining(database: Database, late: Claim) -> None:

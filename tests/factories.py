@@ -88,6 +88,14 @@ def take(database: Database, held: Claim, *, limit: int = 1_000, now: float = NO
     )
 
 
+def take_suspect(
+    database: Database, held: Claim, *, from_engine_deaths: int = 2, now: float = NOW
+) -> TakenLine | None:
+    return requests.take_suspect(
+        database, claim=held, from_engine_deaths=from_engine_deaths, longest_backoff_seconds=300, now=now
+    )
+
+
 def outcome(line: int, *, status: RequestStatus = RequestStatus.COMPLETED, **fields: Any) -> Outcome:
     defaults = {"custom_id": f"candidate-{line}", "attempts": 1, "started_at": NOW, "status_code": 200}
     return Outcome(**{"line": line, "status": status, **defaults, **fields})

@@ -62,7 +62,7 @@ class Feeder:
         fed = [run for run in runs if run.is_to_be_fed_to(model)]
         self._top_up(fed, engine, model=model, room=window - runs.held)
         if not runs.held and not any(run.ready for run in fed):
-            await self._feed_a_suspect(runs, fed, engine, model=model)
+            await self._feed_a_suspect(runs, fed, engine, model=model, now=now)
 
     def _top_up(self, fed: Sequence[Run], engine: Engine, *, model: str, room: int) -> None:
         if self.alone is not None and self.alone.line.line not in self.alone.run.in_flight:
@@ -76,9 +76,11 @@ class Feeder:
         alone, self.alone, self.death = self.alone, None, None
         return alone
 
-    async def _feed_a_suspect(self, runs: Runs, fed: Sequence[Run], engine: Engine, *, model: str) -> None:
+    async def _feed_a_suspect(
+        self, runs: Runs, fed: Sequence[Run], engine: Engine, *, model: str, now: float
+    ) -> None:
         for run in fed:
-            if line := await runs.take_suspect(run):
+            if line := await runs.take_suspect(run, now):
                 log.warning("suspect_runs_alone", extra={"batch_id": run.id, "line": line.line})
                 self.alone = Alone(run, line)
                 self._send(run, line, engine, model)

@@ -140,12 +140,17 @@ class Runs:
         if len(taken or []) < self._settings.chunk_size:
             run.refill_at = now + _LOOK_AGAIN_SECONDS
 
-    async def take_suspect(self, run: Run) -> TakenLine | None:
-        limit = self._settings.max_engine_deaths
+    async def take_suspect(self, run: Run, now: float) -> TakenLine | None:
         return await self._patiently(
             run,
             "taking lines",
-            lambda: requests.take_suspect(self._database, claim=run.claim, from_engine_deaths=limit),
+            lambda: requests.take_suspect(
+                self._database,
+                claim=run.claim,
+                from_engine_deaths=self._settings.max_engine_deaths,
+                longest_backoff_seconds=MAX_BACKOFF_SECONDS,
+                now=now,
+            ),
         )
 
     async def record(self, now: float) -> None:

@@ -64,22 +64,29 @@ def take_lines(
     longest_backoff_seconds: float,
     now: float,
 ) -> list[TakenLine]:
-    """The next pending lines in the order of work become running. Copies of others, and lines with more engine
-    deaths, are left out. One postponed for longer than anything is means that the clock was set back: it is due.
-
-    Raises ClaimLostError.
-    """
-    retry_at = requests.c.retry_at
-    due = or_(retry_at.is_(None), retry_at <= now, retry_at > now + longest_backoff_seconds)
+    """The next pending lines that are due, in the order of work, become running. Copies of others, and lines with
+    more engine deaths, are left out. Raises ClaimLostError."""
+    due = _is_due(now, longest_backoff_seconds)
     fit = requests.c.engine_deaths < below_engine_deaths
     return _take(database, claim, limit, [*_PENDING, _ORIGINAL, due, fit])
 
 
-def take_suspect(database: Database, *, claim: Claim, from_engine_deaths: int) -> TakenLine | None:
-    """One pending line that was in flight at that many engine deaths: it is to run alone. Raises ClaimLostError."""
+def take_suspect(
+    database: Database, *, claim: Claim, from_engine_deaths: int, longest_backoff_seconds: float, now: float
+) -> TakenLine | None:
+    """One pending line that is due and was in flight at that many engine deaths: it is to run alone.
+
+    Raises ClaimLostError.
+    """
     suspect = requests.c.engine_deaths >= from_engine_deaths
-    found = _take(database, claim, 1, [*_PENDING, _ORIGINAL, suspect])
+    found = _take(database, claim, 1, [*_PENDING, _ORIGINAL, _is_due(now, longest_backoff_seconds), suspect])
     return found[0] if found else None
+
+
+def _is_due(now: float, longest_backoff_seconds: float) -> ColumnElement[bool]:
+    """Not postponed, or only until now. One postponed for longer than anything is means that the clock was set back."""
+    retry_at = requests.c.retry_at
+    return or_(retry_at.is_(None), retry_at <= now, retry_at > now + longest_backoff_seconds)
 
 
 def take_remaining(database: Database, *, claim: Claim, limit: int) -> list[TakenLine]:

@@ -8,7 +8,7 @@ from batch_app.database import Database
 from batch_app.intake import InputLine
 from batch_app.store import accepting, requests
 from batch_app.store.claims import Claim
-from tests.factories import NOW, ROOM, answer, claim, new_batch, new_file, take
+from tests.factories import NOW, ROOM, answer, claim, new_batch, new_file, take, take_suspect
 
 LINES = [
     InputLine(line, f"candidate-{line}", line * 100, 99, copy_of=copy_of)
@@ -31,7 +31,7 @@ def test_only_originals_go_to_the_engine(database: Database) -> None:
     claimed = held(database)
     assert [line.line for line in take(database, claimed)] == [1, 3]
     assert take(database, claimed) == []
-    assert requests.take_suspect(database, claim=claimed, from_engine_deaths=0) is None
+    assert take_suspect(database, claimed, from_engine_deaths=0) is None
 
 
 def test_copies_are_found_until_they_have_their_end(database: Database) -> None:

@@ -3,7 +3,7 @@
 from batch_app.database import Database
 from batch_app.store import requests
 from batch_app.store.requests import TakenLine
-from tests.factories import NOW, accept, answer, claim, ledger, postpone, take
+from tests.factories import NOW, accept, answer, claim, ledger, postpone, take, take_suspect
 
 
 def numbers(lines: list[TakenLine]) -> list[int]:
@@ -46,10 +46,10 @@ def test_a_line_in_flight_when_the_engine_died_is_a_suspect_after_the_second_tim
         take(database, held, limit=1)
         requests.return_lines(database, claim=held, lines=[1], after_engine_death=True)
     assert numbers(take(database, held)) == [2, 3]
-    suspect = requests.take_suspect(database, claim=held, from_engine_deaths=2)
+    suspect = take_suspect(database, held)
     assert suspect is not None
     assert (suspect.line, suspect.engine_deaths) == (1, 2)
-    assert requests.take_suspect(database, claim=held, from_engine_deaths=2) is None
+    assert take_suspect(database, held) is None
 
 
 def test_suspects_are_taken_one_at_a_time(database: Database) -> None:
@@ -57,11 +57,25 @@ def test_suspects_are_taken_one_at_a_time(database: Database) -> None:
     for _ in range(2):
         take(database, held)
         requests.return_lines(database, claim=held, lines=[1, 2], after_engine_death=True)
-    first = requests.take_suspect(database, claim=held, from_engine_deaths=2)
-    second = requests.take_suspect(database, claim=held, from_engine_deaths=2)
+    first = take_suspect(database, held)
+    second = take_suspect(database, held)
     assert first is not None
     assert second is not None
     assert (first.line, second.line) == (1, 2)
+
+
+def test_a_postponed_suspect_is_not_taken_before_its_time_unless_the_clock_was_set_back(
+    database: Database,
+) -> None:
+    held = claim(database, accept(database, lines=1))
+    for _ in range(2):
+        take(database, held)
+        requests.return_lines(database, claim=held, lines=[1], after_engine_death=True)
+    assert take_suspect(database, held) is not None
+    for due in (NOW - 3600, NOW + 10):
+        postpone(database, held, 1, retry_at=NOW + 10)
+        assert take_suspect(database, held, now=NOW + 9) is None
+        assert take_suspect(database, held, now=due) is not None
 
 
 def test_lines_that_come_back_for_no_fault_of_theirs_are_no_suspects(database: Database) -> None:

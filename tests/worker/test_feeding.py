@@ -7,11 +7,12 @@ from types import ModuleType
 import pytest
 from sqlalchemy.exc import OperationalError
 
+from batch_app.inference.echo_engine import EchoEngine
 from batch_app.models import ModelSpec
 from batch_app.states import BatchStatus
 from batch_app.store import batches, claims, requests
 from batch_app.store.batches import Batch
-from tests.lines import chat_lines
+from tests.lines import chat_line, chat_lines
 from tests.worker.conftest import Bench, HeldEngine, custom_ids, run
 
 DAY = 24 * 3600
@@ -118,6 +119,26 @@ def test_an_expired_batch_whose_end_is_refused_gets_no_line_more(
         await bench.finish(worker, batch_id)
         assert bench.status(batch_id) is BatchStatus.EXPIRED
         assert len(engine.asked) == 2
+
+    run(scenario())
+
+
+def test_a_suspect_that_is_refused_waits_for_its_next_attempt_like_any_other_line(bench: Bench) -> None:
+    async def scenario() -> None:
+        bench.with_settings(retry_backoff_seconds=60)
+        dying, last = [EchoEngine(), EchoEngine()], HeldEngine()
+        for engine in dying:
+            engine._dead.set()
+        last.let_go()
+        engines = iter([*dying, last])
+        batch_id = bench.submit([chat_line("unlucky", "[[flaky 1]]")])
+        worker = bench.worker(lambda _spec: next(engines))
+        await bench.turns(worker, until=lambda: len(last.asked) == 1)
+        began = bench.now
+        await bench.finish(worker, batch_id)
+        assert len(last.asked) == 2
+        assert bench.now - began >= 60
+        assert bench.ledger(batch_id, "status", "attempts", "engine_deaths") == [("completed", 2, 2)]
 
     run(scenario())
 
