@@ -134,6 +134,19 @@ def test_a_window_full_of_requests_is_answered_and_counted(driver: Driver) -> No
     assert after.prompt_tokens - before.prompt_tokens == prompts
 
 
+def test_what_the_cache_of_beginnings_saved_is_counted_as_the_answers_tell_it(driver: Driver) -> None:
+    before = driver.engine.counters()
+    answers = [driver.ask("/v1/completions", prompt="river " * 1000, max_tokens=1)[1] for _ in range(2)]
+    after = driver.engine.counters()
+    usages = [answer["usage"] for answer in answers]
+    cached = [usage["prompt_tokens_details"]["cached_tokens"] for usage in usages]
+    assert cached[0] == 0
+    assert cached[1] > usages[1]["prompt_tokens"] / 2
+    assert after.prefix_cache_hits - before.prefix_cache_hits == sum(cached)
+    asked = sum(usage["prompt_tokens"] for usage in usages)
+    assert after.prefix_cache_queries - before.prefix_cache_queries == asked
+
+
 def test_a_cancelled_request_leaves_the_engine(driver: Driver) -> None:
     async def cancel() -> None:
         stories = driver.tell_stories(4)
