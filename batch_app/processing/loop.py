@@ -229,7 +229,7 @@ class Worker:
         for run in self.runs:
             await self.runs.release(run)
         spec = self._models.resolve(wanted)
-        if spec is not None:
+        if spec is not None and spec.name == wanted:
             # A batch is in progress only once its model was loaded, by whichever worker.
             states = {batch.status for batch in working if batch.served_model == wanted}
             self.room.begin_load(spec, is_proven=BatchStatus.IN_PROGRESS in states)

@@ -8,7 +8,7 @@ import pytest
 
 from batch_app.inference.echo_engine import EchoEngine
 from batch_app.inference.engine import Engine, ModelLoadError
-from batch_app.models import ModelSpec
+from batch_app.models import Models, ModelSpec
 from batch_app.states import BatchStatus
 from batch_app.store import batches
 from tests.lines import chat_line
@@ -117,6 +117,21 @@ def test_a_model_that_cannot_load_fails_its_batches_with_the_reason_and_not_the_
             assert "needs 8" in batch.errors[0]["message"]
             assert len(bench.errors(batch_id)) == 2
         assert bench.status(good) is BatchStatus.COMPLETED
+
+    run(scenario())
+
+
+def test_a_model_that_became_another_name_of_one_fails_its_batches_and_is_not_loaded_for_ever(
+    bench: Bench,
+) -> None:
+    async def scenario() -> None:
+        batch_id = bench.submit(2, model="old")
+        worker = bench.worker()
+        worker._models = Models([ModelSpec("new", "new", aliases=("old",))], allow_unlisted=False)
+        await bench.finish(worker, batch_id)
+        [reason] = bench.batch(batch_id).errors or []
+        assert reason["message"] == "The model 'old' is no longer in the models file."
+        assert bench.loads == []
 
     run(scenario())
 
