@@ -85,7 +85,6 @@ async def submit_batch(request: Request, context: Ctx) -> wire.Receipt | wire.Ba
 
 async def _create_from_file(request: Request, context: Context) -> wire.BatchObject:
     creation = await read_creation(request)
-    await asyncio.to_thread(context.submissions.require_fit_gpu)
     batch = await asyncio.to_thread(
         context.submissions.create,
         creation.order,
@@ -101,8 +100,8 @@ async def _create_from_file(request: Request, context: Context) -> wire.BatchObj
 
 async def _submit_form(request: Request, context: Context) -> wire.Receipt:
     key = idempotency_key(request)
-    await asyncio.to_thread(context.submissions.require_fit_gpu)
-    if key is None:  # a known key is answered even when the queue is full
+    if key is None:  # a known key is answered even when the queue is full, or the GPU unfit
+        await asyncio.to_thread(context.submissions.require_fit_gpu)
         await asyncio.to_thread(context.submissions.require_room)
     form = await read_form(request, fields=BATCH_FIELDS, max_file_bytes=context.settings.max_file_bytes)
     try:
@@ -211,7 +210,6 @@ def retry_batch(batch_id: BatchId, request: Request, context: Ctx) -> wire.Recei
     if not places:
         message = f"Batch '{batch_id}' has no failed, cancelled or expired requests: nothing to retry."
         raise ApiError(400, "nothing_to_retry", message)
-    context.submissions.require_fit_gpu()
     batch = _resubmit(context, parent, places)
     _log_accepted(batch, request)
     return views.receipt(batch)
@@ -240,6 +238,8 @@ def _resubmit(context: Context, parent: Batch, places: list[tuple[int, int]]) ->
             deduplicate=parent.deduplicate,
             use_cache=parent.use_cache,
             metadata=parent.metadata,
+            completion_window=parent.completion_window,
+            output_expires_after_seconds=parent.output_expires_after_seconds,
             parent_batch_id=parent.id,
         )
         return context.submissions.accept(lines, order, now=time.time())

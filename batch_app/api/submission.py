@@ -1,7 +1,8 @@
 """How a file of requests becomes a batch, whichever way it came in: scan, check, store, accept; or nothing.
 
-Blocking: called in a thread. The GPU and the queue are asked first, so a refusal costs no upload; the queue's limits
-are decided again, for good, in the transaction that accepts the batch.
+Blocking: called in a thread. The GPU and the queue are asked first, so a refusal costs no upload, and again when the
+file is here; the queue's limits are decided for good in the transaction that accepts the batch. An Idempotency-Key that
+is known gets its batch whatever the GPU, the queue and the file have become.
 """
 
 import os
@@ -69,7 +70,15 @@ class Submissions:
         found, file = self._store(source, order.filename, self._rules(order), self._require_valid)
         is_needed = False
         try:
-            batch = self._accept_scanned(order, found, file, now, is_stored=False)
+            new = self._scanned_batch(order, found, file.id, digest_of=file.sha256, now=now)
+            if (
+                accepting.batch_with_key(
+                    self._database, key=new.idempotency_key, request_digest=new.request_digest, now=now
+                )
+                is None
+            ):
+                self.require_fit_gpu()
+            batch = self._accept_scanned(new, found, file, now)
             is_needed = batch.input_file_id == file.id  # else the Idempotency-Key is known: the batch it made
         finally:
             if not is_needed:
@@ -106,11 +115,12 @@ class Submissions:
         """A batch of an uploaded file. What is wrong with the file makes a failed batch that says so, as OpenAI's
         clients expect. Raises ApiError for what is wrong with the order, and causes."""
         self._check_order(order)
-        digest = digest_of_order(order, endpoint, file_id)
+        request_digest = digest_of_order(order, endpoint, file_id)
         if earlier := accepting.batch_with_key(
-            self._database, key=order.idempotency_key, request_digest=digest, now=now
+            self._database, key=order.idempotency_key, request_digest=request_digest, now=now
         ):
-            return earlier  # whatever has become of the file since
+            return earlier
+        self.require_fit_gpu()
         try:
             stored = files.get_file(self._database, file_id=file_id)
             source = (self._settings.data_dir / stored.path).open("rb")
@@ -121,8 +131,8 @@ class Submissions:
             found = scan(source, self._rules(order, endpoint=endpoint), copy_to=nowhere)
         if problems := listed_problems(found, max_requests=self._settings.max_requests_per_batch):
             return self._fail(order, file_id, endpoint, found.model or "", problems, now)
-        file = NewFile(stored.id, stored.purpose, stored.filename, stored.bytes, stored.sha256, stored.path)
-        return self._accept_scanned(order, found, file, now, is_stored=True)
+        new = self._scanned_batch(order, found, stored.id, digest_of=stored.id, now=now)
+        return self._accept_scanned(new, found, None, now)
 
     def _fail(
         self, order: Order, file_id: str, endpoint: str, model: str, problems: list[LineError], now: float
@@ -174,19 +184,20 @@ class Submissions:
     def _require_valid(self, found: Scan) -> None:
         require_valid(found, max_requests=self._settings.max_requests_per_batch)
 
-    def _accept_scanned(
-        self, order: Order, found: Scan, file: NewFile, now: float, *, is_stored: bool
-    ) -> Batch:
+    def _scanned_batch(
+        self, order: Order, found: Scan, file_id: str, *, digest_of: str, now: float
+    ) -> NewBatch:
         model = order.model or found.model or ""
         spec = self._models.resolve(model)
         assert spec is not None  # the scan has seen to both
         assert found.endpoint is not None
-        content = file.id if is_stored else file.sha256
-        new = self._new_batch(order, model, spec.name, found.endpoint, file.id, digest_of=content, now=now)
+        return self._new_batch(order, model, spec.name, found.endpoint, file_id, digest_of=digest_of, now=now)
+
+    def _accept_scanned(self, new: NewBatch, found: Scan, file: NewFile | None, now: float) -> Batch:
         return accepting.accept_batch(
             self._database,
             batch=new,
-            file=None if is_stored else file,
+            file=file,
             lines=found.lines,
             ranks={line: rank for rank, line in enumerate(arrange(found.sketches), 1)},
             limits=self.limits,

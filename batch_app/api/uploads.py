@@ -183,7 +183,7 @@ def _switch(text: str | None) -> bool | str | None:
 
 
 def _metadata(text: str | None) -> dict[str, str] | None:
-    """The JSON of the field; what it may contain is `submission.check_metadata`'s to say."""
+    """The JSON of the field; what it may contain is `rules.check_metadata`'s to say."""
     if text is None:
         return None
     try:

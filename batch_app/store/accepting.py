@@ -119,7 +119,9 @@ def _columns_of(batch: NewBatch) -> dict[str, Any]:
     return {**columns, "metadata": json.dumps(batch.metadata) if batch.metadata is not None else None}
 
 
-def batch_with_key(database: Database, *, key: str | None, request_digest: str, now: float) -> Batch | None:
+def batch_with_key(
+    database: Database, *, key: str | None, request_digest: str | None, now: float
+) -> Batch | None:
     """The batch that the same request made earlier. Raises IdempotencyKeyReusedError."""
     if key is None:
         return None

@@ -2,10 +2,13 @@
 
 from typing import Any
 
+import httpx
 import pytest
 
 from tests.api.errors import error_of
+from tests.api.openai_dialect import create, uploaded
 from tests.api.served import Api
+from tests.api.test_gpu_guard import UNFIT
 from tests.lines import chat_lines, jsonl
 
 KEY = {"Idempotency-Key": "nightly-2025-10-29"}
@@ -66,6 +69,31 @@ def test_a_full_queue_still_knows_what_it_accepted(serve: Any) -> None:
     first = api.submit(3, headers=KEY)
     assert api.submit(3).status_code == 429
     assert api.submit(3, headers=KEY).json() == first.json()
+
+
+@pytest.mark.parametrize("dialect", ["simple", "openai"])
+def test_an_unfit_gpu_still_knows_what_was_accepted_and_takes_nothing_new(api: Api, dialect: str) -> None:
+    file_id = uploaded(api)["id"]
+
+    def send(key: str) -> httpx.Response:
+        headers = {"Idempotency-Key": key}
+        return (
+            api.submit(3, headers=headers) if dialect == "simple" else create(api, file_id, headers=headers)
+        )
+
+    first = send("key-1").json()
+    before = api.stored()
+    api.gpu.reading = UNFIT[0][0]
+
+    again = send("key-1")
+
+    assert again.status_code == 200, again.text
+    name = "batch_id" if dialect == "simple" else "id"
+    assert again.json()[name] == first[name]
+    error_of(send("key-2"), 503, "gpu_unfit")
+    assert api.stored() == before
+    api.gpu.reading = None
+    assert send("key-2").status_code == 200
 
 
 def test_a_refused_submission_leaves_its_key_free(api: Api) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from tests.api.errors import error_of
+from tests.api.openai_dialect import cancel, created
 from tests.api.served import MODEL, Api
 from tests.api.states import batch_in
 from tests.lines import chat_line, chat_lines, jsonl
@@ -63,6 +64,22 @@ def test_a_retry_keeps_what_was_asked_for(api: Api) -> None:
 
     kept = ("model", "priority", "metadata", "endpoint", "filename")
     assert {name: child[name] for name in kept} == {name: api.batch(parent)[name] for name in kept}
+
+
+def test_a_retry_has_the_window_of_its_parent_and_its_output_the_same_lifetime(api: Api) -> None:
+    lifetime = {"anchor": "created_at", "seconds": 3600}
+    parent = created(api, 3, output_expires_after=lifetime)["id"]
+    assert cancel(api, parent).status_code == 200
+    api.work()
+
+    child = retried(api, parent)["batch_id"]
+    api.work()
+
+    batch = api.batch(child)
+    assert (batch["status"], batch["completion_window"]) == ("completed", "24h")
+    assert batch["expires_at"] == batch["created_at"] + 24 * 3600
+    output = api.get(f"/v1/files/{batch['output_file_id']}").json()
+    assert output["expires_at"] == pytest.approx(output["created_at"] + 3600, abs=5)
 
 
 def test_a_retry_of_a_retry_tries_what_is_left(api: Api) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import openai
 import pytest
 
@@ -206,6 +207,17 @@ def test_the_same_idempotency_key_gives_the_same_batch(client: openai.OpenAI) ->
     assert first.id == again.id
     with pytest.raises(openai.UnprocessableEntityError):
         _create(client, file_id, extra_headers=headers, metadata={"other": "yes"})
+
+
+def test_a_retried_batch_is_one_of_openais_too(client: openai.OpenAI, running: System) -> None:
+    lines = [chat_line("good", model=MODEL), chat_line("bad", "[[fail 400]]", model=MODEL)]
+    parent = _ended(client, _create(client, _upload(client, jsonl(lines))).id)
+    answer = httpx.post(f"{running.url}/v1/batches/{parent.id}/retry")
+    assert answer.status_code == 200, answer.text
+    child = _ended(client, answer.json()["batch_id"])
+    assert (child.status, child.completion_window) == ("completed", "24h")
+    assert child.expires_at == child.created_at + 86400
+    assert child.request_counts.failed == 1
 
 
 Call = Callable[[openai.OpenAI], Any]
