@@ -36,6 +36,7 @@ class Scan:
     sketches: list[Sketch] = field(default_factory=list)  # of the same lines, if the rules want them
     errors: list[LineError] = field(default_factory=list)
     total_errors: int = 0
+    bad_lines: int = 0
     unparseable_lines: int = 0
     total_lines: int = 0  # blank ones not counted
     bytes: int = 0
@@ -143,6 +144,8 @@ class _Scanner:
         return []
 
     def _report(self, errors: list[LineError]) -> None:
+        """Once for a line, with all its errors."""
+        self._found.bad_lines += 1
         self._found.total_errors += len(errors)
         self._found.unparseable_lines += sum(error.code == "invalid_json_line" for error in errors)
         room = MAX_REPORTED_ERRORS - len(self._found.errors)

@@ -19,13 +19,12 @@ def require_valid(found: Scan, *, max_requests: int) -> None:
     if not found.total_errors:
         return
     count = "1 error" if found.total_errors == 1 else f"{found.total_errors} errors"
-    lines = len({error.line for error in found.errors})
     listed = len(found.errors)
     some = "" if found.total_errors == listed else f" (the first {listed} are listed)"
     raise ApiError(
         400,
         "invalid_batch_file",
-        f"Nothing was stored: {count} on {lines} of {found.total_lines} lines{some}. "
+        f"Nothing was stored: {count} on {found.bad_lines} of {found.total_lines} lines{some}. "
         "Correct them and submit the file again.",
         param="file",
         line_errors=found.errors,

@@ -141,7 +141,9 @@ def test_errors_are_capped_at_100_with_their_total(api: Api) -> None:
 
     assert bad_lines(answer) == [(line, None, NOT_JSON) for line in range(1, 101)]
     assert answer.json()["error"]["total_errors"] == 250
-    assert "250" in answer.json()["error"]["message"]
+    assert "250 errors on 250 of 250 lines" in answer.json()["error"]["message"]
+    message = error_of(api.submit([{}, *chat_lines(2)]), 400)["message"]
+    assert "4 errors on 1 of 3 lines" in message
 
 
 def test_a_duplicate_says_where_the_first_one_is(api: Api) -> None:
