@@ -83,7 +83,7 @@ def list_requests(
     after: Annotated[int, Query(ge=0, le=2**62, description="the last line already seen")] = 0,
     status: RequestStatus | None = None,
     code: Annotated[str | None, Query(description="error code")] = None,
-    custom_id: Annotated[str | None, Query(description="how it begins")] = None,
+    custom_id: Annotated[str | None, Query(max_length=512, description="how it begins")] = None,
     text: Annotated[
         str | None, Query(min_length=1, max_length=500, description="what the answer has in it")
     ] = None,

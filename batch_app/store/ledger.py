@@ -95,7 +95,8 @@ class RowFilter:
         if self.error_code is not None:
             wanted.append(requests.c.error_code == self.error_code)
         if self.custom_id_prefix:
-            wanted.append(requests.c.custom_id.startswith(self.custom_id_prefix, autoescape=True))
+            beginning = func.substr(requests.c.custom_id, 1, len(self.custom_id_prefix))
+            wanted.append(beginning == self.custom_id_prefix)  # LIKE takes upper and lower case for the same
         return wanted
 
 
