@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import orjson
 from fastapi import APIRouter, Depends, Path, Query
 from fastapi.responses import Response
+from pydantic import StringConstraints
 
 from batch_app.api.batches import BatchId, find_batch
 from batch_app.api.context import Context, Ctx
@@ -41,6 +42,9 @@ REFRESH_SECONDS = 0.3
 _SHOWN_CHARACTERS = 600
 _CONDITION = re.compile(rf"(.+?):({'|'.join(OPERATORS)})(?::(.*))?", re.DOTALL)
 
+Where = Annotated[
+    str, StringConstraints(max_length=10_000)
+]  # SQLite looks for patterns of 50,000 bytes at most
 Offset = Annotated[int, Query(ge=0, le=2**31, description="rows to leave out")]
 Columns = Annotated[list[str], Query(max_length=50, description="JSON paths, as `score` or `reasons[0]`")]
 Bins = Annotated[int, Query(ge=2, le=60)]
@@ -57,7 +61,7 @@ def _question(
     status: RequestStatus | None = None,
     code: Annotated[str | None, Query(description="error code")] = None,
     where: Annotated[
-        list[str] | None, Query(max_length=20, description="`column:operator:value`, as `score:ge:7`")
+        list[Where] | None, Query(max_length=20, description="`column:operator:value`, as `score:ge:7`")
     ] = None,
     sort: Annotated[str, Query(max_length=500, description="a column; `-column` for descending")] = "line",
 ) -> Question:

@@ -10,7 +10,7 @@ from pysqlite3 import dbapi2
 from batch_app.errors import BadQueryError
 from batch_app.reading.index import Field, fields_of
 from batch_app.reading.joins import IN_ORDER, everywhere, joined, rows_of, schemas_of
-from batch_app.reading.questions import literal
+from batch_app.reading.questions import is_number, literal
 from batch_app.reading.tables import Bin, spread
 
 Only = Literal["all", "different", "same", "unmatched", "flipped"]
@@ -78,17 +78,19 @@ class Comparison:
         return Summary(*row)
 
     def change(self, path: str, other: int, *, bins: int) -> FieldChange:
-        """Of the requests whose answers both have the field."""
+        """Of the requests whose answers both have the field; of a number, those where it is one in both."""
+        of_numbers = all(self._field(path, side).is_number for side in (0, other))
+        wanted = [is_number(side) if of_numbers else f"{side} IS NOT NULL" for side in ("one", "two")]
         one, two = self._value(path, 0, "a"), self._value(path, other, "b")
         pairs = self._run(
             f"WITH pairs AS MATERIALIZED (SELECT {one} AS one, {two} AS two FROM main.answers a "
             f"JOIN {self._schemas[other]}.answers b USING (custom_id)) "  # so that the JSON is looked into once
-            "SELECT one, two, count(*) FROM pairs WHERE one IS NOT NULL AND two IS NOT NULL "
+            f"SELECT one, two, count(*) FROM pairs WHERE {' AND '.join(wanted)} "
             "GROUP BY 1, 2 ORDER BY 3 DESC"
         ).fetchall()
         both = sum(count for _, _, count in pairs)
         equal = sum(count for one, two, count in pairs if one == two)
-        if not all(self._fields[side][path].is_number for side in (0, other)):
+        if not of_numbers:
             return FieldChange(both, equal, agreement=[tuple(pair) for pair in pairs[: _MOST_VALUES**2]])
         if not pairs:
             return FieldChange(both, equal)
@@ -110,7 +112,7 @@ class Comparison:
         if by_change and path is None:
             raise BadQueryError("to sort by change, name the field that changes")
         number = range(len(self._schemas))
-        change = f"{self._value(path, 1, 'a1')} - {self._value(path, 0, 'a0')}" if path and by_change else "0"
+        change = self._moved(path) if path and by_change else "0"
         in_order = f"change {'DESC' if descending else 'ASC'} NULLS LAST, {IN_ORDER}"
         # Of the other rows nothing but what decides is looked up. To count those of a kind is to look at all answers
         # again: their number comes with the page.
@@ -135,6 +137,11 @@ class Comparison:
             (row[0], [_answer(row[2 + n * width : 2 + (n + 1) * width]) for n in number]) for row in found
         ]
         return rows, (found[0][1] if found else 0) or self.count(only, path)
+
+    def _moved(self, path: str) -> str:
+        """By how much the number of the second batch is above the baseline's; nothing where one is no number."""
+        one, two = self._value(path, 0, "a0"), self._value(path, 1, "a1")
+        return f"iif({is_number(one)} AND {is_number(two)}, {two} - {one}, NULL)"
 
     def _only(self, only: Only, path: str | None) -> str:
         others = range(1, len(self._schemas))

@@ -25,7 +25,7 @@ from batch_app.reading.words import answer_text, json_in, leaves
 from batch_app.settings import Settings
 from batch_app.store import batches, ledger
 
-VERSION: Final = 1
+VERSION: Final = 2
 MAX_FIELDS: Final = 200
 _ROWS_AT_ONCE: Final = 500
 _PATIENCE_SECONDS: Final = 30
@@ -64,12 +64,17 @@ SET answers = answers + 1, numbers = numbers + excluded.numbers
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """A plain value that many answers have in their JSON. `is_number`: in all of them."""
+    """A plain value that many answers have in their JSON, and in how many of them it is a number. A null is none."""
 
     path: str
     place: str
     answers: int
-    is_number: bool
+    numbers: int
+
+    @property
+    def is_number(self) -> bool:
+        """In all of them."""
+        return self.numbers == self.answers
 
 
 class Indexes:
@@ -202,12 +207,12 @@ def _ledger_values(row: dict[str, Any]) -> tuple[Any, ...]:
 
 
 def _count_fields(index: dbapi2.Connection, values: Iterable[Any]) -> None:
-    """Answers with names of their own each (ids as keys, say) must not make a column each."""
+    """Answers with names of their own each (ids as keys, say) must not make a column each. A null is no value."""
     known = {path for (path,) in index.execute("SELECT path FROM fields")}
     counted = []
     for value in values:
         for path, place, leaf in leaves(value):
-            if path not in known and len(known) >= MAX_FIELDS:
+            if leaf is None or (path not in known and len(known) >= MAX_FIELDS):
                 continue
             known.add(path)
             is_number = isinstance(leaf, int | float) and not isinstance(leaf, bool)
@@ -223,7 +228,4 @@ def _contains(value: Any, part: str) -> bool:
 def fields_of(connection: dbapi2.Connection, schema: str = "main") -> list[Field]:
     """The most frequent first."""
     query = f"SELECT path, place, answers, numbers FROM {schema}.fields ORDER BY answers DESC, path"
-    return [
-        Field(path, place, count, numbers == count)
-        for path, place, count, numbers in connection.execute(query)
-    ]
+    return [Field(*row) for row in connection.execute(query)]

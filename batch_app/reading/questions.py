@@ -4,9 +4,9 @@ Of several a column has the number of its batch in front, as `2.score`, but for 
 in the first batch that has the custom_id. Every value is bound; JSON paths come from the answers, and are quoted.
 """
 
+import math
 import re
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
 
@@ -118,9 +118,13 @@ class Asker:
             return f"a{side}.{BUILT_IN[name]}"
         return f"(a{side}.json ->> {literal(self.field(side, name.removeprefix('$.')).place)})"
 
-    def _is_number(self, column: str) -> bool:
+    def _numbers(self, column: str) -> Literal["all", "some", "none"]:
+        """How many of its values are numbers."""
         side, name = (0, column) if column in _KEYS else self.side_of(column)
-        return name in _NUMBERS if name in BUILT_IN else self.field(side, name.removeprefix("$.")).is_number
+        if name in BUILT_IN:
+            return "all" if name in _NUMBERS else "none"
+        field = self.field(side, name.removeprefix("$."))
+        return "all" if field.is_number else "some" if field.numbers else "none"
 
     def _is_built_in(self, column: str) -> bool:
         return column in _KEYS or self.side_of(column)[1] in BUILT_IN
@@ -183,32 +187,43 @@ class Asker:
             case "contains":
                 part, value = _containing(column, condition.value)
                 return part, [value]
-            case "eq" | "ne" if not self._is_number(condition.column):
+            case "eq" | "ne" if self._numbers(condition.column) != "all":
                 word = condition.value
                 wanted = [word] if self._is_built_in(condition.column) else _in_json(word)
                 among = f"coalesce({column} IN ({', '.join('?' * len(wanted))}), 0)"
                 return among if condition.operator == "eq" else f"NOT {among}", wanted
             case operator if operator in _COMPARISONS:
-                return f"{column} {_COMPARISONS[operator]} ?", [self._value(condition)]
+                return self._compared(column, condition)
         raise BadQueryError(f"there is no operator {condition.operator[:20]!r}: use {', '.join(OPERATORS)}")
 
-    def _value(self, condition: Condition) -> str | float:
-        """SQLite keeps numbers apart from words, and all numbers before all words."""
-        if not self._is_number(condition.column):
-            return condition.value
-        try:
-            return float(condition.value)
-        except ValueError:
-            raise BadQueryError(f"{condition.column} is a number; {condition.value[:40]!r} is not") from None
+    def _compared(self, column: str, condition: Condition) -> tuple[str, list[Any]]:
+        """A number with the numbers, where there are any, else a word with the words: SQLite has every number before
+        every word."""
+        numbers = self._numbers(condition.column)
+        number = _number(condition.value) if numbers != "none" else None
+        if number is None and numbers == "all":
+            raise BadQueryError(f"{condition.column} is a number; {condition.value[:40]!r} is not")
+        comparison = f"{column} {_COMPARISONS[condition.operator]} ?"
+        if condition.operator == "ne":  # so is what is no number
+            return comparison, [number]
+        alike = f"typeof({column}) = 'text'" if number is None else is_number(column)
+        return f"({alike} AND {comparison})", [condition.value if number is None else number]
+
+
+def _number(word: str) -> float | None:
+    try:
+        number = float(word)
+    except ValueError:
+        return None
+    return None if math.isnan(number) else number
 
 
 def _in_json(word: str) -> list[str | float]:
     """What a word can stand for: itself, a number, true or false, which SQLite has as 1 and 0."""
     if word in _TRUTHS:
         return [word, _TRUTHS[word]]
-    with suppress(ValueError):
-        return [word, float(word)]
-    return [word]
+    number = _number(word)
+    return [word] if number is None else [word, number]
 
 
 def _containing(column: str, part: str) -> tuple[str, str]:
@@ -217,6 +232,11 @@ def _containing(column: str, part: str) -> tuple[str, str]:
         escaped = part.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
         return f"{column} LIKE ? ESCAPE '\\'", f"%{escaped}%"
     return f"contains({column}, ?)", part.lower()
+
+
+def is_number(term: str) -> str:
+    """A condition. SQLite takes a word for 0 where it must count with it."""
+    return f"typeof({term}) IN ('integer', 'real')"
 
 
 def literal(place: str) -> str:

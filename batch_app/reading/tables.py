@@ -11,7 +11,7 @@ import orjson
 from pysqlite3 import dbapi2
 
 from batch_app.reading.joins import rows_of
-from batch_app.reading.questions import FACTS, Asker, Question, literal
+from batch_app.reading.questions import FACTS, Asker, Question, is_number, literal
 
 _TOP_VALUES: Final = 12
 _SHOWN: Final = (*FACTS, "text")
@@ -101,10 +101,10 @@ class Table:
             f"FROM (SELECT {self._asker.sql(column)} AS value {self._asker.source(question, column)} "
             f"WHERE {where}) WHERE value IS NOT NULL"
         )
+        of_numbers = f"FILTER (WHERE {is_number('value')})"
         present, distinct, mean, low, high = self._run(
-            "SELECT count(*), count(DISTINCT value), avg(value) FILTER (WHERE typeof(value) IN ('integer', 'real')), "
-            "min(value) FILTER (WHERE typeof(value) IN ('integer', 'real')), "
-            f"max(value) FILTER (WHERE typeof(value) IN ('integer', 'real')) {of_rows}",
+            f"SELECT count(*), count(DISTINCT value), avg(value) {of_numbers}, min(value) {of_numbers}, "
+            f"max(value) {of_numbers} {of_rows}",
             values,
         ).fetchone()
         top = self._run(
@@ -113,7 +113,7 @@ class Table:
         found = Distribution(present, distinct, [(value, count) for value, count in top], mean)
         if low is None:
             return found
-        numbers = f"{of_rows} AND typeof(value) IN ('integer', 'real')"
+        numbers = f"{of_rows} AND {is_number('value')}"
         spread = histogram(self._connection, "value", numbers, values, low=low, high=high, bins=bins)
         return Distribution(present, distinct, found.top, mean, spread)
 

@@ -11,6 +11,8 @@ import orjson
 
 _FENCE: Final = re.compile(r"```(?:json|JSON)?[^\S\n]*\n(.*?)\n?[^\S\n]*```", re.DOTALL)
 _MAX_DEPTH: Final = 3
+# orjson reads 1,024 levels, but writes no more than 254, and what is told of an answer lies some levels deep itself.
+_MAX_NESTING: Final = 200
 
 
 def answer_text(row: Any) -> str:
@@ -47,7 +49,8 @@ def _number_text(body: dict[str, Any]) -> str:
 
 
 def json_in(text: str) -> dict[str, Any] | list[Any] | None:
-    """The JSON object or list an answer consists of or contains: bare, in a markdown fence, or between braces."""
+    """The JSON object or list an answer consists of or contains: bare, in a markdown fence, or between braces. What is
+    nested too deeply to be written again counts as words."""
     if "{" not in text and "[" not in text:
         return None
     fenced = _FENCE.search(text)
@@ -58,8 +61,20 @@ def json_in(text: str) -> dict[str, Any] | list[Any] | None:
             except orjson.JSONDecodeError:
                 continue
             if isinstance(value, dict | list):
-                return value
+                return None if _is_too_deep(candidate, value) else value
     return None
+
+
+def _is_too_deep(text: str, value: dict[str, Any] | list[Any]) -> bool:
+    if text.count("{") + text.count("[") <= _MAX_NESTING:  # nearly always
+        return False
+    level: list[Any] = [value]
+    for _ in range(_MAX_NESTING):
+        inner = (child for item in level for child in (item.values() if isinstance(item, dict) else item))
+        level = [child for child in inner if isinstance(child, dict | list)]
+        if not level:
+            return False
+    return True
 
 
 def leaves(value: Any) -> Iterator[tuple[str, str, Any]]:

@@ -104,6 +104,30 @@ def test_a_number_has_means_and_a_histogram_of_its_changes(api: Api, ids: list[s
     assert change["agreement"] == []
 
 
+def test_a_number_that_is_an_object_in_one_answer_is_compared_where_it_is_a_number(api: Api) -> None:
+    said = [
+        ['{"score": 7}', '{"score": {"of": 10}}', '{"score": 1}'],
+        ['{"score": 9}', '{"score": 8}', '{"score": ["a"]}'],
+    ]
+    ids = [api.finished([chat_line(f"c-{n}", text) for n, text in enumerate(texts)]) for texts in said]
+    for path, params in (("compare", {"likely": True}), ("compare/changes", {"field": "score"})):
+        answer = api.get(f"/v1/{path}", params={"batch": ids, **params})
+        assert answer.status_code == 200, answer.text
+        [change] = answer.json()["changes"]
+        assert (change["both"], change["baseline_mean"], change["other_mean"]) == (1, 7, 9)
+        assert sum(one["count"] for one in change["bins"]) == 1
+    for sort in ("change", "-change"):
+        assert rows(api, ids, field="score", sort=sort) == ["c-0", "c-1", "c-2"]
+    assert rows(api, ids, field="score", only="flipped") == ["c-0", "c-1", "c-2"]
+
+
+def test_a_null_is_no_answer_that_is_not_a_number(api: Api) -> None:
+    texts = ['{"score": 7}', '{"score": null}']
+    ids = [api.finished([chat_line(f"c-{n}", text) for n, text in enumerate(texts)]) for _ in range(2)]
+    [change] = compared(api, ids, field="score")["changes"]
+    assert (change["both"], change["baseline_mean"]) == (1, 7)
+
+
 def test_numbers_too_far_apart_to_subtract_are_no_error(api: Api) -> None:
     least, most = (batch(api, {"a": (score, "no"), "b": (-score, "no")}) for score in (-(10**308), 10**308))
     for call, params in (

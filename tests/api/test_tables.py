@@ -115,6 +115,63 @@ def test_fields_named_like_columns_and_of_mixed_kinds_can_be_asked_for(api: Api)
     assert names(api, batch_id, where="grade:ne:7") == ["c-2"]
 
 
+@pytest.mark.parametrize("neither", [None, "N/A", {"of": 10}], ids=str)
+def test_numbers_are_compared_with_numbers_though_one_answer_has_none(api: Api, neither: Any) -> None:
+    said = [{"score": 9}, {"score": 3}, {"score": neither}]
+    batch_id = api.finished([chat_line(f"c-{n}", json.dumps(one)) for n, one in enumerate(said)])
+    for where, wanted in (
+        ("score:ge:7", ["c-0"]),
+        ("score:gt:3", ["c-0"]),
+        ("score:lt:7", ["c-1"]),
+        ("score:le:9", ["c-0", "c-1"]),
+        ("score:eq:3", ["c-1"]),
+    ):
+        assert names(api, batch_id, where=where) == wanted, where
+    [field] = [
+        one for one in api.get(f"/v1/batches/{batch_id}/fields").json()["data"] if one["path"] == "score"
+    ]
+    assert field["is_number"] is (neither != "N/A")
+
+
+def test_words_are_compared_with_words(api: Api) -> None:
+    said = [
+        {"on": "2025-10-29", "grade": "B"},
+        {"on": "2024-01-31", "grade": "A"},
+        {"grade": 1},
+        {"on": None},
+    ]
+    batch_id = api.finished([chat_line(f"c-{n}", json.dumps(one)) for n, one in enumerate(said)])
+    assert names(api, batch_id, where="on:ge:2025") == ["c-0"]
+    assert names(api, batch_id, where="on:lt:2025") == ["c-1"]
+    assert names(api, batch_id, where="grade:lt:B") == ["c-1"]
+
+
+@pytest.mark.parametrize("nested", ["object", "list"])
+def test_json_that_is_nested_too_deeply_counts_as_words(api: Api, nested: str) -> None:
+    opened, closed = ('{"a":', "}") if nested == "object" else ("[", "]")
+    lines = [
+        chat_line("deep", opened * 300 + "1" + closed * 300),
+        chat_line("nested", opened * 200 + "1" + closed * 200),
+        chat_line("good", '{"a": 7}'),
+    ]
+    ids = [api.finished(lines) for _ in range(2)]
+    rows = table(api, ids[0], columns="a")["data"]
+    assert [row["custom_id"] for row in rows] == ["deep", "nested", "good"]
+    assert (rows[0]["values"]["a"], rows[2]["values"]["a"]) == (None, 7)
+    assert (rows[1]["values"]["a"] is None) is (nested == "list")
+    export = api.get(f"/v1/batches/{ids[0]}/export", params={"columns": "a", "format": "jsonl"})
+    assert len(export.content.splitlines()) == 3
+    for call in ("compare", "compare/changes", "compare/rows"):
+        answer = api.get(f"/v1/{call}", params={"batch": ids, "field": "a"})
+        assert answer.status_code == 200, answer.text
+
+
+def test_a_condition_may_be_long_but_not_longer_than_a_pattern(api: Api, batch_id: str) -> None:
+    assert names(api, batch_id, where=f"answer:contains:{'%' * 9_900}") == []
+    answer = api.get(f"/v1/batches/{batch_id}/answers", params={"where": f"answer:contains:{'x' * 50_001}"})
+    assert error_of(answer, 400, "invalid_value")["param"] == "where.0"
+
+
 def test_pages_add_up(api: Api, batch_id: str) -> None:
     pages = [names(api, batch_id, sort="score", offset=n, limit=2) for n in (0, 2, 4, 6)]
     assert list(chain.from_iterable(pages)) == names(api, batch_id, sort="score")
