@@ -55,5 +55,9 @@ class BadQueryError(BatchAppError):
     """A question about answers names a column, an operator or a value that makes no sense."""
 
 
+class IndexMissingError(BatchAppError):
+    """Nothing of a batch's answers is indexed, and who does it now has not begun."""
+
+
 class BackupError(BatchAppError):
     """A backup cannot be made, or what should be one is not whole."""

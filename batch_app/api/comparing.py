@@ -43,10 +43,10 @@ Compared = Annotated[
 FieldPath = Annotated[str | None, Query(max_length=500, description="a field that all of them have")]
 
 
-def refreshed(context: Context, batch_ids: list[str], *, seconds: float = REFRESH_SECONDS) -> bool:
+def refreshed(context: Context, batch_ids: list[str]) -> bool:
     """Whether all their answers are indexed now. Raises BadQueryError, BatchNotFoundError."""
     found_all(context, batch_ids)
-    complete = [context.indexes.refresh(batch_id, seconds=seconds) for batch_id in batch_ids]
+    complete = [context.indexes.refresh(batch_id, seconds=REFRESH_SECONDS) for batch_id in batch_ids]
     return all(complete)
 
 

@@ -82,6 +82,8 @@ def from_cause(error: errors.BatchAppError) -> ApiError:  # noqa: PLR0911  # one
             return ApiError(409, "batch_not_cancellable", message, headers={"x-should-retry": "false"})
         case errors.BadQueryError():
             return ApiError(400, "invalid_value", message, param="query")
+        case errors.IndexMissingError():
+            return ApiError(503, "not_indexed_yet", message, headers={"retry-after": "1"})
         case errors.IdempotencyKeyReusedError():
             return ApiError(422, "idempotency_key_reused", message, param="idempotency-key")
         case _:

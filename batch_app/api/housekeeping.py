@@ -115,7 +115,7 @@ class Indexer:
     def _index(self, batch_id: str) -> None:
         """Raises OSError and the database's errors. A batch whose answers are gone or broken is only logged."""
         try:
-            self._context.indexes.refresh(batch_id)
+            self._context.indexes.complete(batch_id)
         except (BatchNotFoundError, EOFError, FileNotFoundError, ValueError) as error:
             log.warning("batch_not_indexed", extra={"batch_id": batch_id, "reason": str(error)})
         except (OSError, SQLAlchemyError, dbapi2.OperationalError):

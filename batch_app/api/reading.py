@@ -190,7 +190,7 @@ def export_answers(
 ) -> Response:
     """Every row that matches, as CSV (safe to open in a spreadsheet) or JSON Lines."""
     find_batch(context, batch_id)
-    context.indexes.refresh(batch_id)
+    context.indexes.complete(batch_id)
     paths = list(dict.fromkeys(columns))
     with context.indexes.reading(batch_id) as index:
         answers = (answer for _, [answer] in Table(index).rows(asked, columns=paths) if answer)

@@ -5,7 +5,6 @@ counted in SQL. Nothing depends on it: a missing, old or damaged one is made aga
 Plain SQL, for its columns are JSON paths.
 """
 
-import math
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
@@ -18,7 +17,7 @@ import orjson
 from pysqlite3 import dbapi2
 
 from batch_app.database import Database
-from batch_app.errors import BadQueryError
+from batch_app.errors import BadQueryError, IndexMissingError
 from batch_app.files import KINDS, AnswerKind, AnswerReader, Place, make_folder
 from batch_app.reading.places import open_answers
 from batch_app.reading.words import answer_text, json_in, leaves
@@ -30,6 +29,7 @@ MAX_FIELDS: Final = 200
 _ROWS_AT_ONCE: Final = 500
 _PATIENCE_SECONDS: Final = 30
 _QUERY_SECONDS: Final = 10
+_SLICE_SECONDS: Final = 0.2
 _LOCKS_GUARD: Final = Lock()
 _SCHEMA: Final = """
 CREATE TABLE answers (
@@ -85,10 +85,26 @@ class Indexes:
         self._folder = settings.data_dir / "index"
         self._locks: dict[str, Lock] = {}
 
-    def refresh(self, batch_id: str, *, seconds: float = math.inf) -> bool:
-        """Index the answers that came since, for so long at most; whether none is left."""
+    def complete(self, batch_id: str) -> None:
+        """Index all answers that there are, in slices, so that others can come in between."""
+        while not self.refresh(batch_id, seconds=_SLICE_SECONDS):
+            pass
+
+    def refresh(self, batch_id: str, *, seconds: float) -> bool:
+        """Index the answers that came since, for so long at most, waiting for others who do it included; whether none
+        is left."""
         until = time.monotonic() + seconds
-        with self._lock(batch_id), closing(self._open(batch_id)) as index:
+        make_folder(self._folder)
+        lock = self._lock(batch_id)
+        if not lock.acquire(timeout=seconds):
+            return False
+        try:
+            return self._catch_up(batch_id, until)
+        finally:
+            lock.release()
+
+    def _catch_up(self, batch_id: str, until: float) -> bool:
+        with closing(self._open(batch_id)) as index:
             for kind in KINDS:
                 while places := self._behind(index, batch_id, kind):
                     with open_answers(self._database, self._settings, batch_id) as reader:
@@ -101,7 +117,7 @@ class Indexes:
     def reading(self, *batch_ids: str) -> Iterator[dbapi2.Connection]:
         """A connection to the index of the first batch, with those of the others attached as b1, b2, b3.
 
-        Refresh them before. Whatever is asked takes no more than _QUERY_SECONDS in all.
+        Refresh them before. Whatever is asked takes no more than _QUERY_SECONDS in all. Raises IndexMissingError.
         """
         paths = [self._path(batch_id) for batch_id in batch_ids]
         with closing(_connect(paths[0])) as connection:
@@ -114,6 +130,8 @@ class Indexes:
             try:
                 yield connection
             except dbapi2.OperationalError as error:
+                if "no such table" in str(error):
+                    raise IndexMissingError("The answers are being indexed: ask again in a moment.") from None
                 if "interrupted" not in str(error):
                     raise
                 message = f"this takes longer than {_QUERY_SECONDS} s: ask for fewer rows, by a filter say"
@@ -142,7 +160,6 @@ class Indexes:
             return self._locks.setdefault(batch_id, Lock())
 
     def _open(self, batch_id: str) -> dbapi2.Connection:
-        make_folder(self._folder)
         path = self._path(batch_id)
         index = _connect(path)
         try:

@@ -1,6 +1,5 @@
 """An API per test, on a data folder of its own."""
 
-import math
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -31,7 +30,7 @@ def time_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
     the next call is not what tests of an answer are about."""
     refresh = Indexes.refresh
 
-    def refresh_all(self: Indexes, batch_id: str, *, seconds: float = math.inf) -> bool:
+    def refresh_all(self: Indexes, batch_id: str, *, seconds: float) -> bool:
         return refresh(self, batch_id, seconds=max(seconds, 60))
 
     monkeypatch.setattr(Indexes, "refresh", refresh_all)

@@ -37,7 +37,7 @@ def test_so_is_one_whose_files_were_published_long_after_its_end_had_begun(api: 
 
 def test_each_is_indexed_once(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
-    monkeypatch.setattr(Indexes, "refresh", lambda _self, batch_id: asked.append(batch_id))
+    monkeypatch.setattr(Indexes, "complete", lambda _self, batch_id: asked.append(batch_id))
     indexer = Indexer(api.app.state.context, since=time.time())
     batch_ids = []
     for _ in range(3):

@@ -104,14 +104,14 @@ def test_answers_that_the_disk_has_lost_are_asked_for_again_even_while_finalizin
         await worker.runs.record(bench.now)
         assert claims.begin_finalizing(bench.database, claim=run_.claim, now=bench.now)
         indexes = Indexes(bench.database, bench.settings)
-        assert indexes.refresh(batch_id)
+        indexes.complete(batch_id)
         bench.crash(worker)
         [log] = (bench.settings.work_dir / batch_id).iterdir()
         os.truncate(log, left)
         await bench.finish(bench.worker(), batch_id)
         assert bench.status(batch_id) is BatchStatus.COMPLETED
         assert sorted(custom_ids(bench.output(batch_id))) == sorted(f"candidate-{i}" for i in range(12))
-        assert indexes.refresh(batch_id)
+        indexes.complete(batch_id)
         with indexes.reading(batch_id) as index:
             assert index.execute("SELECT count(*) FROM answers WHERE text <> ''").fetchone()[0] == 12
 
