@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from batch_app.api import wire
+from batch_app.api import outlook, wire
+from batch_app.api.outlook import RATE_SECONDS, Range
 from batch_app.database import Database
 from batch_app.settings import Settings
 from batch_app.states import FINAL_BATCH_STATES, BatchStatus, wire_status
@@ -15,7 +16,6 @@ from batch_app.store.files import FileFacts
 from batch_app.store.progress import Counts, Pace
 from batch_app.store.workers import Worker
 
-_RATE_SECONDS = 60.0
 _MOMENTS = [field.name for field in fields(Batch) if field.name.endswith("_at")]
 _SET_LATER = {*_MOMENTS, "errors", "output_file_id", "error_file_id", "engine_use"} - {
     "created_at",
@@ -25,11 +25,13 @@ _SET_LATER = {*_MOMENTS, "errors", "output_file_id", "error_file_id", "engine_us
 
 @dataclass(frozen=True)
 class _Surroundings:
-    """What the progress of any batch depends on besides its own rows."""
+    """What batches look like depends on this besides their own rows and those of their ledgers."""
 
     now: float
     worker: Worker | None
     queued: Sequence[str]
+    queue_etas: Mapping[str, Range]
+    files: Mapping[str, FileFacts]
     chunk_size: int
     lost_seconds: float
 
@@ -61,9 +63,8 @@ def accepted_object(database: Database, settings: Settings, batch: Batch, *, now
     file has failed: a client learns that by asking again."""
     changed: dict[str, Any] = dict.fromkeys(_SET_LATER)
     new = replace(batch, **changed, status=BatchStatus.QUEUED)
-    known = files.facts_of(database, file_ids=[batch.input_file_id])
-    around = _surroundings(database, settings, now)
-    return _batch_object(new, Counts(pending=batch.total_requests), None, known, around)
+    around = _surroundings(database, settings, [new], now)
+    return _batch_object(new, Counts(pending=batch.total_requests), None, around)
 
 
 def batch_objects(
@@ -72,12 +73,10 @@ def batch_objects(
     """Wire objects of some batches, with as many queries for one as for a hundred."""
     open_ids = [batch.id for batch in found if batch.status not in FINAL_BATCH_STATES]
     counts = progress.counts_of(database, found=found)
-    paces = progress.pace_of(database, batch_ids=open_ids, since=now - _RATE_SECONDS)
-    known = files.facts_of(database, file_ids=_file_ids(found))
-    around = _surroundings(database, settings, now)
+    paces = progress.pace_of(database, batch_ids=open_ids, since=now - RATE_SECONDS)
+    around = _surroundings(database, settings, found, now)
     return [
-        _batch_object(batch, counts.get(batch.id, Counts()), paces.get(batch.id), known, around)
-        for batch in found
+        _batch_object(batch, counts.get(batch.id, Counts()), paces.get(batch.id), around) for batch in found
     ]
 
 
@@ -86,19 +85,28 @@ def _file_ids(found: Sequence[Batch]) -> set[str]:
     return {file_id for file_id in ids if file_id is not None}
 
 
-def _surroundings(database: Database, settings: Settings, now: float) -> _Surroundings:
-    queued = [b.id for b in batches.list_open_batches(database) if b.status is BatchStatus.QUEUED]
+def _surroundings(
+    database: Database, settings: Settings, found: Sequence[Batch], now: float
+) -> _Surroundings:
+    open_batches = batches.list_open_batches(database)
+    is_one_waiting = any(batch.status is BatchStatus.QUEUED for batch in found)
     return _Surroundings(
-        now, workers.latest_worker(database), queued, settings.chunk_size, settings.lost_seconds
+        now=now,
+        worker=workers.latest_worker(database),
+        queued=[batch.id for batch in open_batches if batch.status is BatchStatus.QUEUED],
+        queue_etas=outlook.queue_etas(database, open_batches, now=now) if is_one_waiting else {},
+        files=files.facts_of(database, file_ids=_file_ids(found)),
+        chunk_size=settings.chunk_size,
+        lost_seconds=settings.lost_seconds,
     )
 
 
 def _batch_object(
-    batch: Batch, counts: Counts, pace: Pace | None, known: Mapping[str, FileFacts], around: _Surroundings
+    batch: Batch, counts: Counts, pace: Pace | None, around: _Surroundings
 ) -> wire.BatchObject:
     nothing = FileFacts(None, None)
     source, output, errors = (
-        known.get(file_id or "", nothing)
+        around.files.get(file_id or "", nothing)
         for file_id in (batch.input_file_id, batch.output_file_id, batch.error_file_id)
     )
     moments = {
@@ -174,10 +182,9 @@ def _usage(counts: Counts) -> wire.Usage:
 def _progress(batch: Batch, counts: Counts, pace: Pace | None, around: _Surroundings) -> wire.Progress:
     answered = counts.completed + counts.failed + counts.cancelled + counts.expired
     chunks = max(-(-batch.total_requests // around.chunk_size), 1)
-    elapsed = _elapsed(batch, around.now)
-    window = min(_RATE_SECONDS, max(elapsed or 0.0, 1.0))
-    rate = pace.requests / window if pace else None
-    remaining = batch.total_requests - answered
+    elapsed = outlook.elapsed_seconds(batch, around.now)
+    speed = outlook.speed_of(batch, answered=answered, pace=pace, now=around.now)
+    own_eta = outlook.eta(batch.total_requests - answered, speed)
     return wire.Progress(
         percent=round(100 * answered / batch.total_requests, 2) if batch.total_requests else 0.0,
         phase=_phase(batch, around),
@@ -187,29 +194,12 @@ def _progress(batch: Batch, counts: Counts, pace: Pace | None, around: _Surround
         expired=counts.expired,
         chunk=min(answered // around.chunk_size + 1, chunks),
         chunks=chunks,
-        requests_per_second=round(rate, 2) if rate is not None else None,
-        tokens_per_second=round(pace.output_tokens / window, 1) if pace else None,
-        eta_seconds=eta(remaining, rate, answered / elapsed if elapsed else None),
+        requests_per_second=round(speed.recent, 2) if speed.recent is not None else None,
+        tokens_per_second=round(pace.output_tokens / outlook.window_seconds(elapsed), 1) if pace else None,
+        eta_seconds=around.queue_etas.get(batch.id, own_eta),
         queue_position=around.queued.index(batch.id) + 1 if batch.id in around.queued else None,
         elapsed_seconds=round(elapsed, 1) if elapsed is not None else None,
     )
-
-
-def eta(remaining: int, recent: float | None, overall: float | None) -> tuple[float, float] | None:
-    """A range for the time that is left: what the last minute's rate says and what the whole run's says."""
-    rates = [rate for rate in (recent, overall) if rate]
-    if not recent or remaining <= 0:
-        return None
-    return round(remaining / max(rates), 1), round(remaining / min(rates), 1)
-
-
-def _elapsed(batch: Batch, now: float) -> float | None:
-    """From its start to its end, or to now."""
-    if batch.in_progress_at is None:
-        return None
-    ends = (batch.completed_at, batch.failed_at, batch.expired_at, batch.cancelled_at, now)
-    end = next(moment for moment in ends if moment is not None)
-    return max(end - batch.in_progress_at, 0.0)
 
 
 def _phase(batch: Batch, around: _Surroundings) -> str:

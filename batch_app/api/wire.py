@@ -85,7 +85,7 @@ class BatchErrors(WireObject):
 
 
 class Progress(WireObject):
-    """The owner's view of a batch. `eta_seconds` is a range; rates are over the last minute."""
+    """The owner's view of a batch. Rates are over the last minute."""
 
     percent: float
     phase: str = Field(
@@ -99,7 +99,9 @@ class Progress(WireObject):
     chunks: int
     requests_per_second: float | None
     tokens_per_second: float | None
-    eta_seconds: tuple[float, float] | None
+    eta_seconds: tuple[float, float] | None = Field(
+        description="seconds until it is done, from to; what is ahead of a waiting one included"
+    )
     queue_position: int | None
     elapsed_seconds: float | None
 

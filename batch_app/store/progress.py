@@ -1,13 +1,13 @@
 """What the ledger adds up to: counts, rates, totals. Reads only."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import func, or_, select
 
 from batch_app.database import Database
 from batch_app.states import OPEN_BATCH_STATES, RequestStatus
-from batch_app.store.batches import Batch
+from batch_app.store.batches import UNANSWERED, Batch
 from batch_app.store.claims import REUSED
 from batch_app.store.retention import ENDED_AT
 from batch_app.tables import batches, dead_letters, requests
@@ -68,6 +68,17 @@ def _counted(database: Database, ids: Sequence[str]) -> dict[str, Counts]:
     with database.read() as connection:
         rows = connection.execute(query).all() if ids else []
     return {row[0]: Counts(*(value or 0 for value in row[1:])) for row in rows}
+
+
+def unanswered_of(database: Database, *, batch_ids: Collection[str]) -> dict[str, int]:
+    """How many lines of each batch still want an answer; batches without any are left out. The index alone tells."""
+    query = (
+        select(requests.c.batch_id, func.count())
+        .where(requests.c.batch_id.in_(batch_ids), requests.c.status.in_(UNANSWERED))
+        .group_by(requests.c.batch_id)
+    )
+    with database.read() as connection:
+        return {row[0]: row[1] for row in connection.execute(query)}
 
 
 @dataclass(frozen=True, slots=True)

@@ -152,6 +152,31 @@ def test_waiting_batches_know_their_place_in_the_queue(api: Api) -> None:
     assert api.batch(first)["progress"]["phase"] == "waiting_for_worker"
 
 
+def test_a_waiting_batch_is_done_when_all_ahead_of_it_and_itself_are_at_the_rate_of_now(api: Api) -> None:
+    running = api.accepted(5)
+    api.work(answers=2)
+    waiting, urgent = api.accepted(4), api.accepted(3, priority="5")
+
+    listed = api.get("/v1/batches").json()["data"]
+    etas = {batch["id"]: batch["progress"]["eta_seconds"] for batch in listed}
+
+    for batch_id, requests in ((urgent, 3 + 3), (waiting, 3 + 3 + 4)):
+        expected = [pytest.approx(seconds * requests / 3, abs=0.2) for seconds in etas[running]]
+        assert etas[batch_id] == expected
+    alone = api.batch(waiting)["progress"]
+    assert (alone["queue_position"], alone["eta_seconds"] is None) == (2, False)
+
+
+def test_while_nothing_is_answered_nobody_can_tell_when_a_waiting_batch_will_be_done(api: Api) -> None:
+    api.accepted(5)
+    waiting = api.accepted(4)
+    assert api.batch(waiting)["progress"]["eta_seconds"] is None
+    api.delete(f"/v1/batches/{waiting}")
+    api.work()
+    later = api.accepted(2)
+    assert api.batch(later)["progress"]["eta_seconds"] is None
+
+
 @pytest.mark.parametrize(
     ("report", "phase"),
     [({"state": "idle"}, "queued"), ({"state": "loading", "model": MODEL}, "loading_model")],

@@ -1,14 +1,11 @@
 """Lines that share another one's answer: kept from the engine, and found again when that one has its end."""
 
-from typing import Any
-
-from sqlalchemy import event
-
 from batch_app.database import Database
 from batch_app.intake import InputLine
 from batch_app.store import accepting, requests
 from batch_app.store.claims import Claim
 from tests.factories import NOW, ROOM, answer, claim, new_batch, new_file, take, take_suspect
+from tests.store.plans import plans_of
 
 LINES = [
     InputLine(line, f"candidate-{line}", line * 100, 99, copy_of=copy_of)
@@ -49,15 +46,6 @@ def test_when_a_batch_ends_early_copies_are_taken_like_all_others(database: Data
 
 
 def test_looking_for_copies_reads_no_other_line(database: Database) -> None:
-    claimed, asked = held(database), list[tuple[str, Any]]()
-
-    def note(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_rest: Any) -> None:
-        asked.append((statement, parameters))
-
-    event.listen(database.engine, "before_cursor_execute", note)
-    copies(database, claimed, 1, 3)
-    event.remove(database.engine, "before_cursor_execute", note)
-    [(statement, parameters)] = [item for item in asked if "copy_of IN" in item[0]]
-    with database.read() as connection:
-        plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters).all()
-    assert any("ix_requests_copy_of" in row[3] for row in plan), plan
+    claimed = held(database)
+    plans = plans_of(database, lambda: copies(database, claimed, 1, 3))
+    assert any("ix_requests_copy_of" in plan for plan in plans), plans

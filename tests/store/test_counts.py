@@ -73,6 +73,13 @@ def test_the_pace_counts_what_was_answered_since_a_moment(database: Database) ->
     assert progress.pace_of(database, batch_ids=[batch.id], since=NOW + 2) == {}
 
 
+def test_unanswered_lines_are_those_that_wait_and_those_at_work(database: Database) -> None:
+    batch, untouched, done = mixed(database), accept(database, lines=4), complete(database, accept(database))
+    left = progress.unanswered_of(database, batch_ids=[batch.id, untouched.id, done.id])
+    assert left == {batch.id: 2, untouched.id: 4}
+    assert progress.unanswered_of(database, batch_ids=[]) == {}
+
+
 def test_totals_cover_open_and_ended_batches_since_a_moment(database: Database) -> None:
     mixed(database)
     complete(database, accept(database, lines=4), now=NOW + 3)

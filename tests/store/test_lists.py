@@ -9,11 +9,12 @@ from sqlalchemy import event
 from batch_app.database import Database
 from batch_app.errors import BatchNotFoundError, FileMissingError
 from batch_app.states import BatchStatus, RequestStatus
-from batch_app.store import batches, files, ledger
+from batch_app.store import batches, files, ledger, progress
 from batch_app.store.batches import Batch
 from batch_app.store.files import FileFacts
 from batch_app.store.ledger import Committed, ErrorGroup, RowFilter
 from tests.factories import ANSWER_BYTES, NOW, accept, answer, claim, complete, take
+from tests.store.plans import plans_of
 
 FAILED = RequestStatus.FAILED
 
@@ -149,6 +150,12 @@ def test_what_is_committed_is_of_one_moment_while_answers_come(database: Databas
         part = ledger.committed(database, batch_id=batch.id, kind="output", skip=skip)
         assert part.start == start * ANSWER_BYTES
         assert part.start <= part.end == part.lines * ANSWER_BYTES
+
+
+def test_unanswered_lines_are_counted_by_the_index_alone(database: Database) -> None:
+    ids = [accept(database).id, accept(database).id]
+    [plan] = plans_of(database, lambda: progress.unanswered_of(database, batch_ids=ids))
+    assert "COVERING INDEX ix_requests_progress" in plan
 
 
 def test_files_are_found_by_their_ids(database: Database) -> None:

@@ -42,7 +42,13 @@ test("facts of a running batch are complete, and unknown ones left out", () => {
   assert.deepEqual(facts(batch()), ["3 of 10 done", "0 failed", "chunk 1 of 1", "model gemma"]);
   const known = { requests_per_second: 2.31, tokens_per_second: 1790, eta_seconds: [7800, 8700], chunk: 7, chunks: 10 };
   assert.deepEqual(facts(batch({ progress: known })), ["3 of 10 done", "0 failed", "chunk 7 of 10", "2.3 requests/s", "1,790 tokens/s", "model gemma", "done in 2 h 10 – 2 h 25"]);
-  assert.deepEqual(facts(batch({ status: "pending", counts: { completed: 0 } })), ["0 of 10 done", "model gemma"]);
+});
+
+test("a waiting batch says when it will be done, once something runs that tells", () => {
+  const waiting = { status: "pending", counts: { completed: 0 } };
+  assert.deepEqual(facts(batch(waiting)), ["0 of 10 done", "model gemma"]);
+  const progress = { phase: "queued", queue_position: 1, eta_seconds: [7800, 8700] };
+  assert.deepEqual(facts(batch({ ...waiting, progress })), ["0 of 10 done", "model gemma", "done in 2 h 10 – 2 h 25"]);
 });
 
 test("only what can be done is offered", () => {

@@ -82,7 +82,7 @@ export function jobFacts(batch) {
     requests != null && { key: "requests", value: rate(requests), after: "requests/s", title: "over the last minute" },
     tokens != null && { key: "tokens", value: rate(tokens), after: "tokens/s", title: "over the last minute" },
     { key: "model", before: "model", value: shortModel(batch.model), title: batch.model },
-    eta != null && { key: "eta", before: queued ? "starts in" : "done in", value: durationRange(eta) },
+    eta != null && { key: "eta", before: "done in", value: durationRange(eta) },
   ];
   return /** @type {Fact[]} */ (facts.filter(Boolean));
 }
