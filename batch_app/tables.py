@@ -143,6 +143,7 @@ batches = Table(
     UniqueConstraint("idempotency_key"),
     Index("ix_batches_status", "status", "created_at"),
     Index("ix_batches_created_at", "created_at", "id"),
+    Index("ix_batches_parent_batch_id", "parent_batch_id", sqlite_where=text("parent_batch_id IS NOT NULL")),
 )
 
 requests = Table(

@@ -199,9 +199,14 @@ def cancel_batch(batch_id: BatchId, request: Request, context: Ctx) -> wire.Batc
     return _view(context, batch)
 
 
-@router.post("/{batch_id}/retry", responses=failures(400, 404, 409, 429, 503))
+@router.post(
+    "/{batch_id}/retry",
+    openapi_extra={"parameters": [IDEMPOTENCY_KEY]},
+    responses=failures(400, 404, 409, 422, 429, 503),
+)
 def retry_batch(batch_id: BatchId, request: Request, context: Ctx) -> wire.Receipt:
-    """A new batch from the lines that ended without an answer; the old one stays as it is."""
+    """A new batch from the lines that ended without an answer; the old one stays as it is, and names it."""
+    key = idempotency_key(request)
     parent = find_batch(context, batch_id)
     if parent.status not in FINAL_BATCH_STATES:
         message = f"Batch '{batch_id}' is not finished; retry it when it is, or cancel it first."
@@ -210,12 +215,12 @@ def retry_batch(batch_id: BatchId, request: Request, context: Ctx) -> wire.Recei
     if not places:
         message = f"Batch '{batch_id}' has no failed, cancelled or expired requests: nothing to retry."
         raise ApiError(400, "nothing_to_retry", message)
-    batch = _resubmit(context, parent, places)
+    batch = _resubmit(context, parent, places, key)
     _log_accepted(batch, request)
     return views.receipt(batch)
 
 
-def _resubmit(context: Context, parent: Batch, places: list[tuple[int, int]]) -> Batch:
+def _resubmit(context: Context, parent: Batch, places: list[tuple[int, int]], key: str | None) -> Batch:
     """Copy the lines out of the parent's input, and take the same way as any upload."""
     with tempfile.TemporaryFile() as lines:
         try:
@@ -241,5 +246,6 @@ def _resubmit(context: Context, parent: Batch, places: list[tuple[int, int]]) ->
             completion_window=parent.completion_window,
             output_expires_after_seconds=parent.output_expires_after_seconds,
             parent_batch_id=parent.id,
+            idempotency_key=key,
         )
         return context.submissions.accept(lines, order, now=time.time())

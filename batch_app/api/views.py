@@ -32,6 +32,7 @@ class _Surroundings:
     queued: Sequence[str]
     queue_etas: Mapping[str, Range]
     files: Mapping[str, FileFacts]
+    retries: Mapping[str, list[str]]
     chunk_size: int
     lost_seconds: float
 
@@ -63,7 +64,7 @@ def accepted_object(database: Database, settings: Settings, batch: Batch, *, now
     file has failed: a client learns that by asking again."""
     changed: dict[str, Any] = dict.fromkeys(_SET_LATER)
     new = replace(batch, **changed, status=BatchStatus.QUEUED)
-    around = _surroundings(database, settings, [new], now)
+    around = replace(_surroundings(database, settings, [new], now), retries={})
     return _batch_object(new, Counts(pending=batch.total_requests), None, around)
 
 
@@ -96,14 +97,13 @@ def _surroundings(
         queued=[batch.id for batch in open_batches if batch.status is BatchStatus.QUEUED],
         queue_etas=outlook.queue_etas(database, open_batches, now=now) if is_one_waiting else {},
         files=files.facts_of(database, file_ids=_file_ids(found)),
+        retries=batches.retries_of(database, batch_ids=[batch.id for batch in found]),
         chunk_size=settings.chunk_size,
         lost_seconds=settings.lost_seconds,
     )
 
 
-def _batch_object(
-    batch: Batch, counts: Counts, pace: Pace | None, around: _Surroundings
-) -> wire.BatchObject:
+def _batch_object(batch: Batch, counts: Counts, pace: Pace | None, around: _Surroundings) -> wire.BatchObject:
     nothing = FileFacts(None, None)
     source, output, errors = (
         around.files.get(file_id or "", nothing)
@@ -140,6 +140,7 @@ def _batch_object(
         reused=wire.Reused(deduplicated=counts.deduplicated, cached=counts.from_cache),
         engine=_engine(batch.engine_use, counts),
         parent_batch_id=batch.parent_batch_id,
+        retried_by=around.retries.get(batch.id, []),
         filename=source.filename,
         input_bytes=source.bytes,
         output_bytes=output.bytes,

@@ -158,6 +158,7 @@ class BatchObject(WireObject):
     reused: Reused
     engine: EngineReport | None = Field(description="null while no engine had a request of it")
     parent_batch_id: str | None
+    retried_by: list[str] = Field(description="ids of the batches that retried it, oldest first")
     filename: str | None
     input_bytes: int | None = Field(description="null when the file was deleted; so with the others")
     output_bytes: int | None

@@ -159,6 +159,20 @@ def list_open_batches(database: Database) -> list[Batch]:
         return [batch_from_row(row) for row in connection.execute(query)]
 
 
+def retries_of(database: Database, *, batch_ids: Collection[str]) -> dict[str, list[str]]:
+    """The ids of the batches that retried each of these, oldest first."""
+    query = (
+        select(batches.c.parent_batch_id, batches.c.id)
+        .where(batches.c.parent_batch_id.in_(batch_ids))
+        .order_by(batches.c.created_at, batches.c.id)
+    )
+    found: dict[str, list[str]] = {}
+    with database.read() as connection:
+        for parent_id, batch_id in connection.execute(query):
+            found.setdefault(parent_id, []).append(batch_id)
+    return found
+
+
 def count_batches_by_status(database: Database) -> dict[BatchStatus, int]:
     query = select(batches.c.status, func.count()).group_by(batches.c.status)
     with database.read() as connection:

@@ -276,6 +276,7 @@ def refusals(api: Api) -> dict[tuple[str, int], httpx.Response]:
         (submit, 415): api.post("/v1/batches", content=b"{}"),
         (submit, 422): api.submit(2, headers={"idempotency-key": "key-1"}),
         (submit, 429): api.submit(),
+        (retry, 422): api.post(f"/v1/batches/{parent}/retry", headers={"idempotency-key": "key-1"}),
         (retry, 429): api.post(f"/v1/batches/{parent}/retry"),
         (upload, 413): api.post("/v1/files", files={"file": b" " * 5000}),
         (upload, 415): api.post(

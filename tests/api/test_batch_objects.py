@@ -26,7 +26,7 @@ OPENAIS = {
 }  # fmt: skip
 OWNERS = {
     "batch_id", "total_requests", "priority", "order", "deduplicate", "use_cache", "reused", "engine",
-    "parent_batch_id", "filename", "input_bytes", "output_bytes", "error_bytes", "progress",
+    "parent_batch_id", "retried_by", "filename", "input_bytes", "output_bytes", "error_bytes", "progress",
 }  # fmt: skip
 PROGRESS = {
     "percent", "phase", "pending", "running", "cancelled", "expired", "chunk", "chunks", "requests_per_second",

@@ -1,6 +1,7 @@
 """A retry is a new batch of the lines that got no answer, linked with the old one both ways."""
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -16,11 +17,15 @@ MIXED = [
 ]  # fmt: skip
 
 
-def retried(api: Api, batch_id: str) -> Any:
+def retried(api: Api, batch_id: str, *, key: str | None = None) -> Any:
     """The receipt of a retry."""
-    answer = api.post(f"/v1/batches/{batch_id}/retry")
+    answer = api.post(f"/v1/batches/{batch_id}/retry", headers=_keyed(key))
     assert answer.status_code == 200, answer.text
     return answer.json()
+
+
+def _keyed(key: str | None) -> dict[str, str]:
+    return {"idempotency-key": key} if key else {}
 
 
 def requests_of(api: Api, batch_id: str) -> list[str]:
@@ -44,16 +49,54 @@ def test_parent_and_child_know_each_other(api: Api) -> None:
     child = retried(api, parent)["batch_id"]
 
     assert api.batch(child)["parent_batch_id"] == parent
+    assert api.batch(parent)["retried_by"] == [child]
+    assert api.batch(child)["retried_by"] == []
     letters = api.get(f"/v1/batches/{parent}/dead_letters").json()["data"]
     assert [letter["retried_by_batch_id"] for letter in letters] == [child, child]
+
+
+def test_a_batch_names_every_retry_in_lists_too(api: Api) -> None:
+    parent = batch_in(api, "cancelled")  # its lines left no dead letters
+    other = api.finished(MIXED)
+    first, second = (retried(api, parent)["batch_id"] for _ in range(2))
+
+    found = {batch["id"]: batch["retried_by"] for batch in api.get("/v1/batches").json()["data"]}
+
+    assert found == {parent: [first, second], other: [], first: [], second: []}
+
+
+def test_a_retry_sent_again_with_its_key_makes_no_second_batch(serve: Callable[..., Api]) -> None:
+    api = serve(max_active_batches=1)
+    parent, other = api.finished(MIXED), api.finished(MIXED)
+    first = retried(api, parent, key="retry-1")
+    before = api.stored()
+
+    assert retried(api, parent, key="retry-1") == first  # though the queue is full
+    assert api.stored() == before
+    api.work()
+    assert retried(api, parent, key="retry-1")["batch_id"] == first["batch_id"]  # whatever has become of it
+    assert api.batch(parent)["retried_by"] == [first["batch_id"]]
+    error_of(api.post(f"/v1/batches/{other}/retry", headers=_keyed("retry-1")), 422, "idempotency_key_reused")
+    assert retried(api, parent, key="retry-2")["batch_id"] != first["batch_id"]
+
+
+def test_a_retry_sent_twice_at_once_with_its_key_makes_one_batch(api: Api) -> None:
+    parent = api.finished(MIXED)
+    path = f"/v1/batches/{parent}/retry"
+
+    answers = api.together([("POST", path, {"headers": _keyed("retry-1")}) for _ in range(4)])
+
+    assert [answer.status_code for answer in answers] == [200] * 4
+    assert {answer.json()["batch_id"] for answer in answers} == set(api.batch(parent)["retried_by"])
+    assert len(api.batch(parent)["retried_by"]) == 1
 
 
 def test_the_parent_stays_as_it_was(api: Api) -> None:
     parent = api.finished(MIXED)
     before = api.batch(parent)
-    retried(api, parent)
+    child = retried(api, parent)["batch_id"]
     api.work()
-    assert api.batch(parent) == before
+    assert api.batch(parent) == {**before, "retried_by": [child]}
 
 
 def test_a_retry_keeps_what_was_asked_for(api: Api) -> None:

@@ -5,7 +5,8 @@ import re
 from collections.abc import Callable
 
 import pytest
-from playwright.sync_api import Page, expect
+import requests
+from playwright.sync_api import Page, Route, expect
 
 from tests.browser.conftest import Held
 from tests.browser.hostile import HOSTILE
@@ -128,6 +129,58 @@ def test_failed_requests_are_retried_as_a_new_batch(shared: System, open_page: O
     expect(page.locator("#notices")).to_contain_text("2 requests queued again as batch_")
     page.locator("#notices a").click()
     expect(page.locator("#details")).to_contain_text("retries")
+
+
+def test_a_batch_that_was_retried_links_to_its_retry_and_says_so_before_another(
+    shared: System, open_page: Open
+) -> None:
+    lines = [chat_line("good"), chat_line("bad", "[[fail 400]]")]
+    parent = shared.submit(jsonl(lines), metadata=json.dumps({"name": "Once"}))
+    shared.wait_for_end(parent)
+    page = open_page(f"/index.html?batch={parent}")
+    expect(page.locator("#batch-state")).to_have_text("completed")
+    elsewhere = requests.post(f"{shared.url}/v1/batches/{parent}/retry", timeout=30)  # meanwhile
+    child = elsewhere.json()["batch_id"]
+    page.get_by_role("button", name="Retry").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_contain_text(f"Already retried as {child}: this runs them again.")
+    dialog.get_by_role("button", name="Retry 1", exact=True).click()
+    expect(page.locator("#notices")).to_contain_text("1 request queued again as batch_")
+    again = page.locator("#notices a").inner_text()
+    retried = page.locator("#details div", has_text="retried as")
+    expect(retried.get_by_role("link")).to_have_text([child, again])
+    retried.get_by_role("link", name=child).click()
+    expect(page.locator("#details div", has_text="retries")).to_contain_text(parent)
+
+    page.goto("/dashboard.html?tab=completed&q=Once")
+    page.get_by_label("Select Once").last.check()  # the oldest
+    page.get_by_role("button", name="Retry the failed of 1 batch (1 request)").click()
+    expect(page.get_by_role("dialog")).to_contain_text(
+        f"Already retried as {child}, {again}: this runs them again."
+    )
+
+
+def test_a_retry_whose_answer_was_lost_counts_once_when_it_is_tried_again(
+    shared: System, open_page: Open
+) -> None:
+    parent = shared.submit(jsonl([chat_line("bad", "[[fail 400]]")]), metadata=json.dumps({"name": "Lost"}))
+    shared.wait_for_end(parent)
+    page = open_page("/dashboard.html?tab=completed")
+    page.watch.allow("ERR_FAILED")  # type: ignore[attr-defined]
+    made: list[str] = []
+
+    def lose_the_answer(route: Route) -> None:
+        made.append(route.fetch().json()["batch_id"])
+        route.abort()
+
+    page.route(f"**/{parent}/retry", lose_the_answer, times=1)
+    retry = page.locator("#table").get_by_role("button", name="Retry Lost")
+    for said in ("retry again and it counts once", "1 request queued again as batch_"):
+        retry.last.click()
+        page.get_by_role("button", name="Retry 1", exact=True).click()
+        expect(page.locator("#notices")).to_contain_text(said)
+    expect(page.locator("#notices a")).to_have_text(made[0])
+    assert shared.batch(parent)["retried_by"] == made
 
 
 def test_polling_pauses_while_the_tab_is_hidden(shared: System, open_page: Open) -> None:

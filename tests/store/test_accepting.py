@@ -151,11 +151,12 @@ def test_a_retry_is_written_on_the_dead_letters_of_its_parent(database: Database
     for parent in (batch, other):
         complete(database, parent, status=RequestStatus.FAILED, error_code="e", dead_letter="why")
     retry = accept(database, lines=2, parent_batch_id=batch.id)
-    accept(database, lines=2, parent_batch_id=batch.id)
+    again = accept(database, lines=2, parent_batch_id=batch.id, now=NOW + 1)
     letters = list_dead_letters(database, batch_id=batch.id, after=0, limit=10)
     assert [letter["retried_by_batch_id"] for letter in letters] == [retry.id, retry.id]
     [untouched] = list_dead_letters(database, batch_id=other.id, after=0, limit=10)
     assert untouched["retried_by_batch_id"] is None
+    assert batches.retries_of(database, batch_ids=[batch.id, other.id]) == {batch.id: [retry.id, again.id]}
 
 
 def test_a_batch_refused_before_it_began_is_final_and_says_why(database: Database) -> None:

@@ -152,8 +152,10 @@ def test_what_is_committed_is_of_one_moment_while_answers_come(database: Databas
         assert part.start <= part.end == part.lines * ANSWER_BYTES
 
 
-def test_unanswered_lines_are_counted_by_the_index_alone(database: Database) -> None:
+def test_retries_are_found_and_lines_counted_by_index_however_much_there_is(database: Database) -> None:
     ids = [accept(database).id, accept(database).id]
+    [plan] = plans_of(database, lambda: batches.retries_of(database, batch_ids=ids))
+    assert "ix_batches_parent_batch_id" in plan
     [plan] = plans_of(database, lambda: progress.unanswered_of(database, batch_ids=ids))
     assert "COVERING INDEX ix_requests_progress" in plan
 

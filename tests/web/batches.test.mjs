@@ -15,7 +15,7 @@ function batch({ progress = {}, counts = {}, ...rest } = {}) {
   return {
     id: "batch_1", endpoint: "/v1/chat/completions", model: "google/gemma", status: "in_progress", filename: "in.jsonl", priority: 0, errors: null, input_file_id: "f",
     output_file_id: null, error_file_id: null, created_at: 1000, in_progress_at: 1010, completed_at: null, failed_at: null, expired_at: null, cancelled_at: null, expires_at: null,
-    usage: null, metadata: null, parent_batch_id: null, request_counts: { total: 10, completed: 3, failed: 0, ...counts }, progress: { ...PROGRESS, ...progress }, ...rest,
+    usage: null, metadata: null, parent_batch_id: null, retried_by: [], request_counts: { total: 10, completed: 3, failed: 0, ...counts }, progress: { ...PROGRESS, ...progress }, ...rest,
   };
 }
 
@@ -76,7 +76,10 @@ test("details list what is known, with other metadata after it", () => {
   assert.ok(!labels.includes("ended") && !labels.includes("tokens in") && !labels.includes("name"));
   assert.equal(rows.find(({ label }) => label === "results")?.value, "2.0 KiB");
   assert.deepEqual(rows.at(-1), { label: "metadata.team", value: "<b>hiring</b>" });
-  assert.equal(rows.find(({ label }) => label === "retries")?.batchId, "batch_0");
+  assert.deepEqual(rows.find(({ label }) => label === "retries")?.batchIds, ["batch_0"]);
+  assert.ok(!labels.includes("retried as"));
+  const retried = detailRows(batch({ retried_by: ["batch_2", "batch_3"] }), new Date()).find(({ label }) => label === "retried as");
+  assert.deepEqual(retried, { label: "retried as", value: "batch_2, batch_3", batchIds: ["batch_2", "batch_3"] });
 });
 
 test("how well the engine was used stands in one line", () => {

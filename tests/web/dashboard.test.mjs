@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { buttonText, outcomeText, planOf, questionOf } from "../../web/static/js/bulk_plan.js";
+import { buttonText, outcomeText, planOf, questionOf, retriedWords } from "../../web/static/js/bulk_plan.js";
 import { asCurl, asPython } from "../../web/static/js/dashboard_commands.js";
 import { addressOf, inTab, listQuery, matches, placeIn, placeOf, termsOf } from "../../web/static/js/dashboard_place.js";
 
@@ -12,7 +12,7 @@ const PROGRESS = { percent: 0, phase: "running", pending: 0, running: 0, cancell
 /** @param {any} given @returns {any} */
 function batch({ progress = {}, counts = {}, name = "Spring intake", ...rest } = {}) {
   return {
-    id: "batch_7f3a", model: "google/gemma-3-4b-it", status: "in_progress", filename: "in.jsonl", metadata: { name }, output_file_id: null, error_file_id: null,
+    id: "batch_7f3a", model: "google/gemma-3-4b-it", status: "in_progress", filename: "in.jsonl", metadata: { name }, output_file_id: null, error_file_id: null, retried_by: [],
     request_counts: { total: 10, completed: 3, failed: 0, ...counts }, progress: { ...PROGRESS, ...progress }, ...rest,
   };
 }
@@ -88,6 +88,15 @@ test("the question says what stays, what goes and what is not touched", () => {
   assert.equal(retry.title, "Retry 57 requests?");
   assert.match(retry.text, /become a new batch: “Mixed”.*1 has nothing to retry/);
   assert.match(questionOf(planOf("cancel", new Array(6).fill(RUNNING))).text, /and 2 more/);
+});
+
+test("a question about a retry says what was retried before", () => {
+  const again = { ...MIXED, retried_by: ["batch_8", "batch_9"] };
+  assert.equal(retriedWords([again]), " Already retried as batch_8, batch_9: this runs them again.");
+  assert.equal(retriedWords([MIXED]), "");
+  assert.match(questionOf(planOf("retry", [MIXED, again])).text, / Already retried “Mixed” as batch_8, batch_9: this runs them again\.$/);
+  assert.match(questionOf(planOf("retry", new Array(6).fill(again))).text, /; 2 more: this runs them again\.$/);
+  assert.doesNotMatch(questionOf(planOf("retry", [MIXED, RUNNING])).text, /Already/);
 });
 
 test("what was done is said with what was not", () => {

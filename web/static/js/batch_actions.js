@@ -2,10 +2,12 @@
 
 import { callJson } from "./api.js";
 import { displayName, doneCount, unsuccessfulCount } from "./batches.js";
+import { retriedWords } from "./bulk_plan.js";
 import { confirm } from "./confirm.js";
 import { el } from "./dom.js";
 import { integer, plural } from "./format.js";
 import { createNotice, messageOf } from "./page.js";
+import { retryBatch } from "./retrying.js";
 
 /** @typedef {import("./wire.js").Batch} Batch */
 
@@ -49,17 +51,20 @@ async function cancel(batch) {
   return [`“${displayName(batch)}” is being cancelled.`];
 }
 
-/** @param {Batch} batch */
-async function retry(batch) {
+/** The batch is read anew: it may have been retried since the page read it, by whomever.
+ * @param {Batch} old */
+async function retry(old) {
+  /** @type {Batch} */
+  const batch = await callJson(`/v1/batches/${encodeURIComponent(old.id)}`);
   const count = unsuccessfulCount(batch);
   const yes = await confirm({
     title: `Retry ${plural(count, "request")} of “${displayName(batch)}”?`,
-    text: "Those that ended without an answer become a new batch. This one and its files stay as they are.",
+    text: `Those that ended without an answer become a new batch. This one and its files stay as they are.${retriedWords([batch])}`,
     act: `Retry ${integer(count)}`,
     keep: "Not now",
   });
   if (!yes) return null;
-  const receipt = await callJson(`/v1/batches/${encodeURIComponent(batch.id)}/retry`, { method: "POST" });
+  const receipt = await retryBatch(batch.id);
   const link = el("a", { href: `index.html?batch=${encodeURIComponent(receipt.batch_id)}` }, receipt.batch_id);
   return [`${plural(receipt.total_requests, "request")} queued again as `, link, "."];
 }

@@ -13,6 +13,7 @@ import { bytes, compact, duration, integer, shortModel, utc, when } from "./form
 /** @typedef {import("./batch_rows.js").Extras} Extras */
 /** @typedef {{ batch: Batch, errors: boolean, open: boolean }} Item a batch's row, or the one with its errors */
 
+const RETRY = "Run what ended without an answer again, as a new batch";
 const HEADINGS = [["Batch", ""], ["State", "state-cell"], ["Model", ""], ["Answers", "num"], ["Failed", "num"], ["Tokens", "num"], ["Finished", ""], ["Files", "num"]];
 
 /** Adds a table to `place`.
@@ -145,7 +146,7 @@ function createCells() {
 /** @returns {Record<string, any>} */
 function createButtons() {
   const at = {
-    retry: el("button", { type: "button", class: "quiet icon-only", title: "Run what ended without an answer again, as a new batch" }, icon("retry")),
+    retry: el("button", { type: "button", class: "quiet icon-only" }, icon("retry")),
     cancel: el("button", { type: "button", class: "quiet" }, "Cancel"),
     errorsSize: el("span", { class: "size" }),
     resultsWord: el("span"),
@@ -202,6 +203,7 @@ function updateButtons(at, batch, actions) {
   if (offer.errors) bindDownload(at.errors, errorsPath(batch), `${batch.id}_errors.jsonl`, actions.failed);
   show(at.retry, offer.retry);
   setAttribute(at.retry, "aria-label", `Retry ${name}`);
+  setAttribute(at.retry, "title", batch.retried_by.length > 0 ? `${RETRY} (already retried as ${batch.retried_by.join(", ")})` : RETRY);
   show(at.cancel, offer.cancel);
   setAttribute(at.cancel, "aria-label", `Cancel ${name}`);
 }

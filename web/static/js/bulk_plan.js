@@ -37,7 +37,17 @@ export function questionOf(plan) {
     return { title: `Cancel ${many}?`, text: `${plural(requests, "request")} will not run: ${named}. ${stay}${rest}`, act: `Cancel ${many}`, keep: "Keep them running", danger: true };
   }
   const become = batches.length === 1 ? "a new batch" : `${integer(batches.length)} new batches`;
-  return { title: `Retry ${plural(requests, "request")}?`, text: `Those that ended without an answer become ${become}: ${named}. The old ones and their files stay as they are.${rest}`, act: `Retry ${integer(requests)}`, keep: "Not now", danger: false };
+  return { title: `Retry ${plural(requests, "request")}?`, text: `Those that ended without an answer become ${become}: ${named}. The old ones and their files stay as they are.${retriedWords(batches)}${rest}`, act: `Retry ${integer(requests)}`, keep: "Not now", danger: false };
+}
+
+/** That there was a retry already, for whoever is about to ask for another one; "" when there was none.
+ * @param {Batch[]} batches */
+export function retriedWords(batches) {
+  const retried = batches.filter(({ retried_by: by }) => by.length > 0);
+  if (retried.length === 0) return "";
+  const named = retried.slice(0, NAMED).map((batch) => `${batches.length > 1 ? `“${displayName(batch)}” ` : ""}as ${batch.retried_by.join(", ")}`);
+  if (retried.length > NAMED) named.push(`${integer(retried.length - NAMED)} more`);
+  return ` Already retried ${named.join("; ")}: this runs them again.`;
 }
 
 /** What was done, one after the other.

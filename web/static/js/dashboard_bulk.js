@@ -7,6 +7,7 @@ import { confirm } from "./confirm.js";
 import { el, icon, setText, show } from "./dom.js";
 import { integer, plural } from "./format.js";
 import { createNotice, messageOf } from "./page.js";
+import { retryBatch } from "./retrying.js";
 
 /** @typedef {import("./wire.js").Batch} Batch */
 /** @typedef {import("./bulk_plan.js").Plan} Plan */
@@ -71,8 +72,8 @@ async function carryOut({ kind, batches }, report) {
   for (const [index, batch] of batches.entries()) {
     report(`${kind === "cancel" ? "Cancelling" : "Retrying"} ${integer(index + 1)} of ${plural(batches.length, "batch", "batches")}…`);
     try {
-      const answer = await callJson(`${pathOf(batch.id)}/${kind}`, { method: "POST" });
-      requests += answer.total_requests ?? 0;
+      if (kind === "retry") requests += (await retryBatch(batch.id)).total_requests;
+      else await callJson(`${pathOf(batch.id)}/cancel`, { method: "POST" });
     } catch (error) {
       failures.push(el("p", {}, `“${displayName(batch)}”: ${messageOf(error)}`));
     }

@@ -2,6 +2,7 @@
 
 import { callJson } from "./api.js";
 import { displayName, isOpen, unsuccessfulCount } from "./batches.js";
+import { retriedWords } from "./bulk_plan.js";
 import { el, icon, mirror, setAttribute, setText, show } from "./dom.js";
 import { integer, plural } from "./format.js";
 import { messageOf } from "./page.js";
@@ -50,7 +51,7 @@ export function createErrorGroups(place, actions) {
       show(retry, !isOpen(batch) && count > 0);
       setText(word, `Retry all ${integer(count)}`);
       setAttribute(retry, "aria-label", `Retry all ${integer(count)} of ${displayName(batch)}`);
-      const now = `${batch.status} ${count}`;
+      const now = `${batch.status} ${count} ${batch.retried_by.length}`;
       if (now === known) return;
       known = now;
       void read();
@@ -61,7 +62,7 @@ export function createErrorGroups(place, actions) {
 /** @param {Batch} batch @param {number} total */
 function saidOf(batch, total) {
   if (total === 0) return "No request of this batch has failed.";
-  return isOpen(batch) ? "They can be retried when the batch has ended." : "A retry runs all that ended without an answer, as a new batch.";
+  return isOpen(batch) ? "They can be retried when the batch has ended." : `A retry runs all that ended without an answer, as a new batch.${retriedWords([batch])}`;
 }
 
 /** @returns {import("./dom.js").View} */

@@ -53,11 +53,16 @@ function createDetail() {
     update(detail) {
       setText(label, detail.label);
       setAttribute(value, "title", detail.title ?? null);
-      if (detail.batchId) {
-        if (value.textContent !== detail.value) value.replaceChildren(el("a", { href: `?batch=${encodeURIComponent(detail.batchId)}` }, detail.value));
+      if (detail.batchIds) {
+        if (value.textContent !== detail.value) value.replaceChildren(...linksTo(detail.batchIds));
       } else setText(value, detail.value);
     },
   };
+}
+
+/** @param {string[]} batchIds @returns {(Node | string)[]} as text the same as joined with ", " */
+function linksTo(batchIds) {
+  return batchIds.flatMap((id, index) => [...(index > 0 ? [", "] : []), el("a", { href: `?batch=${encodeURIComponent(id)}` }, id)]);
 }
 
 /** @param {ErrorGroup[]} groups @param {{ filter: (code: string) => void, open: (line: number) => void }} actions */
@@ -90,7 +95,7 @@ function createGroup({ filter, open }) {
   };
 }
 
-/** @typedef {{ label: string, value: string, title?: string, batchId?: string }} Detail */
+/** @typedef {{ label: string, value: string, title?: string, batchIds?: string[] }} Detail `value` of batches: their ids, joined with ", " */
 
 /** @param {import("./wire.js").Batch} batch @param {Date} now @returns {Detail[]} */
 export function detailRows(batch, now) {
@@ -99,6 +104,8 @@ export function detailRows(batch, now) {
   const moment = (label, at) => (at == null ? null : { label, value: when(at, now), title: utc(at) });
   /** @param {string} label @param {number | null} size @returns {Detail | null} */
   const size = (label, size) => (size == null ? null : { label, value: bytes(size) });
+  /** @param {string} label @param {string[]} batchIds @returns {Detail | null} */
+  const links = (label, batchIds) => (batchIds.length === 0 ? null : { label, value: batchIds.join(", "), batchIds });
   /** @type {(Detail | null | false)[]} */
   const rows = [
     { label: "answers", value: `${integer(counts.completed)} of ${integer(counts.total)}` },
@@ -122,7 +129,8 @@ export function detailRows(batch, now) {
     size("results", batch.output_bytes),
     size("errors", batch.error_bytes),
     batch.priority !== 0 && { label: "priority", value: String(batch.priority) },
-    batch.parent_batch_id ? { label: "retries", value: batch.parent_batch_id, batchId: batch.parent_batch_id } : null,
+    links("retries", batch.parent_batch_id ? [batch.parent_batch_id] : []),
+    links("retried as", batch.retried_by),
     ...Object.entries(batch.metadata ?? {}).filter(([name]) => name !== "name").map(([name, value]) => ({ label: `metadata.${name}`, value })),
   ];
   return /** @type {Detail[]} */ (rows.filter(Boolean));

@@ -11,7 +11,7 @@
  *   input_bytes: number | null, output_bytes: number | null, error_bytes: number | null,
  *   request_counts: { total: number, completed: number, failed: number },
  *   usage: { input_tokens: number, output_tokens: number, total_tokens: number } | null,
- *   metadata: null | Record<string, string>, parent_batch_id: string | null, progress: Progress,
+ *   metadata: null | Record<string, string>, parent_batch_id: string | null, retried_by: string[], progress: Progress,
  *   engine?: EngineReport | null, reused?: { deduplicated: number, cached: number },
  * }} Batch
  * @typedef {{
