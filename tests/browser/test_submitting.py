@@ -214,6 +214,70 @@ def test_limits_are_named_before_anything_is_sent(system: System, open_page: Ope
     expect(page.locator("#problems-text")).to_contain_text("There is no request in this file")
 
 
+def test_a_queue_that_was_full_when_the_page_was_opened_is_not_said_to_be_full_now(
+    shared: System, open_page: Open, tmp_path: Path
+) -> None:
+    def nearly_full(route: Route) -> None:
+        answer = route.fetch()
+        health = answer.json()
+        health["queue"]["queued_requests"] = health["queue"]["max_queued_requests"] - 2
+        route.fulfill(response=answer, json=health)
+
+    page = open_page("/submit_batch.html")
+    page.route("**/health", nearly_full)
+    page.reload()
+    warning = page.get_by_text("The queue has room for 2 requests now; this file has 3.")
+    page.set_input_files("#file", _file(tmp_path, jsonl(chat_lines(3))))
+    expect(warning).to_be_visible()
+    page.unroute("**/health")
+    page.set_input_files("#file", _file(tmp_path, jsonl(chat_lines(3))))
+    expect(page.locator("#check-state")).to_have_text("ready")
+    expect(warning).to_be_hidden()
+
+
+def test_that_no_worker_runs_is_said_for_as_long_as_none_does(
+    system: System, open_page: Open, tmp_path: Path
+) -> None:
+    system.start_api()
+    system.start_web()
+    earlier = system.submit(jsonl(chat_lines(3)))
+    page = open_page("/submit_batch.html")
+    warning = page.get_by_text("No worker is running: the batch will wait")
+    expect(warning).to_be_visible()
+    page.set_input_files("#file", _file(tmp_path, jsonl(chat_lines(3))))
+    expect(page.locator("#check-state")).to_have_text("ready")
+    expect(warning).to_be_visible()
+    page.goto(f"/submit_batch.html?clone={earlier}")
+    expect(page.locator("#notices")).to_contain_text("Nothing is sent yet")
+    expect(warning).to_be_visible()
+    system.start_worker()
+    system.wait_for_worker()
+    _look_again(page)
+    expect(warning).to_be_hidden()
+    expect(page.locator("#notices")).to_contain_text("Nothing is sent yet")
+
+
+def test_a_page_opened_before_the_api_is_ready_once_it_answers(shared: System, open_page: Open) -> None:
+    page = open_page("/submit_batch.html")
+    page.watch.allow("ERR_FAILED")  # type: ignore[attr-defined]
+    page.route(_API, lambda route: route.abort())
+    page.reload()
+    notice = page.get_by_text("does not answer. Start it with make api.")
+    expect(notice).to_be_visible()
+    page.unroute(_API)
+    _look_again(page)
+    expect(notice).to_be_hidden()
+    expect(page.locator("#model")).to_have_value("HuggingFaceTB/SmolLM2-135M-Instruct")
+
+
+_API = re.compile(r"/(health|v1/)")
+
+
+def _look_again(page: Page) -> None:
+    """As somebody does who comes back to the tab: what it shows of the machine is read anew."""
+    page.evaluate("void document.dispatchEvent(new Event('visibilitychange'))")
+
+
 def test_the_model_of_the_lines_is_suggested_and_another_can_be_named(
     shared: System, open_page: Open, tmp_path: Path
 ) -> None:

@@ -19,7 +19,7 @@ function batch(rest = {}) {
     in_progress_at: 1000, completed_at: 1100, progress: { eta_seconds: [10, 20] }, ...rest,
   };
 }
-const WORKER = { tokens_per_second: 0, model: null };
+const WORKER = { status: "processing", tokens_per_second: 0, model: null };
 const machine = (rest = {}) => ({ worker: WORKER, open: [], finished: [], aliases: (model) => [model], ...rest });
 const plan = (rest = {}) => ({ requests: 1000, sample: { lines: 9, inputTokens: 50, maxTokens: 300 }, endpoint: "/v1/chat/completions", model: "m", priority: 0, ...rest });
 
@@ -57,10 +57,12 @@ test("time is what the same model took lately", () => {
 });
 
 test("the rate of now counts more than that of the past, if it is the same model's", () => {
-  const now = estimateOf(plan(), machine({ worker: { tokens_per_second: 1000, model: "m" }, finished: [batch()] }));
+  const now = estimateOf(plan(), machine({ worker: { ...WORKER, tokens_per_second: 1000, model: "m" }, finished: [batch()] }));
   assert.deepEqual(now.seconds?.map(Math.round), [150, 270]);
   assert.equal(now.rateOf, "");
-  assert.equal(estimateOf(plan(), machine({ worker: { tokens_per_second: 1000, model: "other" } })).seconds, null);
+  assert.equal(estimateOf(plan(), machine({ worker: { ...WORKER, tokens_per_second: 1000, model: "other" } })).seconds, null);
+  const idle = estimateOf(plan(), machine({ worker: { status: "idle", tokens_per_second: 1000, model: "m" }, finished: [batch()] }));
+  assert.equal(idle.rateOf, "old.jsonl"); // what it did a while ago is no rate of now
 });
 
 test("without a past the limits of the lines are the most there can be, and no time is claimed", () => {

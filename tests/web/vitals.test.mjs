@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { dayVital, emptyIn, gpuVital, queueVital, sparkPoints, thinned, workerVital } from "../../web/static/js/vitals.js";
+import { dayVital, emptyIn, gpuVital, queueVital, sparkPoints, speedOf, thinned, workerVital } from "../../web/static/js/vitals.js";
 
 const GPU = { available: true, status: "healthy", name: "NVIDIA GeForce RTX 4080", memory_used_bytes: 13.9 * 2 ** 30, memory_total_bytes: 16 * 2 ** 30, temperature_c: 71, utilization_percent: 98, power_w: 287.3, processes: 1, max_memory_percent: 95, max_temperature_c: 85 };
 const WORKER = { status: "processing", heartbeat: "fresh", heartbeat_age_seconds: 3.1, model: "google/gemma", tokens_per_second: 2511.4, requests_in_flight: 256, cached_prompt_share: 0.78, engine: "vllm", engine_restarts: 0, batch_ids: [] };
@@ -34,6 +34,7 @@ test("a late heartbeat is called late, and an idle worker makes no tokens", () =
   assert.deepEqual(late.rows[0], { label: "heartbeat", value: "41 s ago, late", tone: "late" });
   assert.equal(workerVital({ ...WORKER, status: "idle" }, []).big, "0");
   assert.equal(workerVital(WORKER, []).big, "2,511");
+  assert.deepEqual(["processing", "draining", "idle", "loading", "late", "lost"].map((status) => speedOf({ ...WORKER, status }) > 0), [true, true, false, false, false, false]);
 });
 
 test("a queue that refuses says why", () => {

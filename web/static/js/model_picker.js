@@ -43,9 +43,10 @@ export function createModelPicker({ changed }) {
   }
 
   return {
-    async load() {
+    /** @param {AbortSignal} signal */
+    async load(signal) {
       /** @type {{ data: Model[] }} */
-      const list = await callJson("/v1/models");
+      const list = await callJson("/v1/models", { signal });
       models = list.data;
       const options = models.map((model) => el("option", { value: model.id }, model.loaded ? `${model.id} (loaded)` : model.id));
       select.replaceChildren(...options, el("option", { value: OTHER }, "Another model …"));

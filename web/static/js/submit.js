@@ -4,9 +4,9 @@
 import { UnreachableError } from "./api.js";
 import { showChecking, showExample, showFound, showProblems } from "./check_view.js";
 import { byId, el, setText, show } from "./dom.js";
-import { bytes, integer, plural } from "./format.js";
+import { bytes, integer } from "./format.js";
 import { createModelPicker } from "./model_picker.js";
-import { createNotice, messageOf, onDemand, withCommands } from "./page.js";
+import { createNotice, messageOf, onDemand } from "./page.js";
 import { createCodeSamples } from "./submit_code.js";
 import {
   chosenHandling, exampleFile, HANDLING_IDS, hideReceipt, listenForDrops, setBusy, setHandling, setPriority, showFile, wholeFileProblem,
@@ -16,15 +16,15 @@ import { createMetadata } from "./submit_metadata.js";
 
 /** @typedef {import("./file_check.js").Report} Report */
 
+const machine = createMachine({ hasFile: () => file !== null, loadModels: (signal) => picker.load(signal), news: drawMachine });
 const notice = createNotice();
 const hint = createNotice();
-const machine = createMachine();
 const fetchCheck = onDemand(() => import("./file_check.js"));
 const fetchOutlook = onDemand(() => import("./submit_outlook.js"));
 const fetchClone = onDemand(() => import("./submit_clone.js"));
 const fetchSender = onDemand(async () => {
   const { createSender } = await import("./submit_send.js");
-  sender = createSender({ notice, limits: machine.limits, ended: readBatches });
+  sender = createSender({ notice, limits: machine.limits, ended: () => void machine.read() });
   return sender;
 });
 /** @type {import("./submit_send.js").Sender | null} null until somebody reaches for a file */
@@ -55,6 +55,7 @@ function drawOutlook() {
   code.draw();
   if (missing !== whyNot()) hint.hide();
   const good = report && isGood(report) ? report : null;
+  machine.warn(good && !byId("form").hidden ? good.requests : 0);
   show(byId("try"), good !== null && good.requests > good.preview.length);
   if (good) fetchOutlook().then(({ showEstimate }) => good === report && drawEstimate(good, showEstimate), () => undefined);
   else show(byId("estimate"), false);
@@ -66,9 +67,9 @@ function drawEstimate({ requests, sample, endpoint }, showEstimate) {
   if (sample && state) showEstimate({ requests, sample, endpoint: endpoint ?? "", model: picker.value(), priority: order().priority }, state);
 }
 
-/** What an estimate is made of, as it is now: read anew for each file, and when a trial has told more. */
-function readBatches() {
-  void machine.readBatches().then(drawOutlook, () => undefined); // without it there is no estimate
+function drawMachine() {
+  setText(byId("limits"), `At most ${integer(machine.limits.maxRequests)} lines and ${bytes(machine.limits.maxFileBytes)}.`);
+  drawOutlook();
 }
 
 /** Fetches, while a person reaches for a file, what will look at it and send it; what is missing then is fetched again. */
@@ -90,7 +91,7 @@ async function choose(chosen) {
   showFile(chosen);
   showChecking(0, chosen.size);
   prepare();
-  readBatches();
+  void machine.read();
   try {
     const { checkFile } = await fetchCheck();
     const found = await checkFile(chosen, machine.limits, { signal, onProgress: (done) => showChecking(done, chosen.size) });
@@ -112,7 +113,6 @@ function showReport(found, chosen) {
   else {
     picker.suggest([...found.models.keys()]);
     showFound(found, chosen);
-    if (found.requests > machine.room) notice.say("warn", `The queue has room for ${plural(machine.room, "request")} now; this file has ${integer(found.requests)}. Wait, or split it.`);
   }
 }
 
@@ -152,6 +152,7 @@ async function attempt(send) {
   } finally {
     sending = null;
     setBusy(false);
+    drawOutlook();
   }
 }
 
@@ -175,18 +176,6 @@ function startOver() {
   history.replaceState(null, "", location.pathname);
   showExample();
   changed();
-}
-
-async function readMachine() {
-  try {
-    const [{ queue, worker }] = await Promise.all([machine.read(), picker.load()]);
-    setText(byId("limits"), `At most ${integer(machine.limits.maxRequests)} lines and ${bytes(machine.limits.maxFileBytes)}.`);
-    if (!queue.accepting) notice.say("warn", queue.reason ?? "The API does not accept batches now.");
-    else if (worker.status === "none") notice.say("warn", ...withCommands("No worker is running: the batch will wait until one is started with make worker."));
-  } catch (error) {
-    notice.say("bad", ...withCommands(`${messageOf(error)} Start it with make api, then reload this page.`));
-  }
-  drawOutlook();
 }
 
 /** Fills the form in as another batch was; nothing is sent. A file that was chosen meanwhile stays.
@@ -237,7 +226,7 @@ function listen() {
 listen();
 takeFile(); // one that was chosen before this module ran
 setText(byId("example-lines"), (await exampleFile().text()).trim());
-await readMachine();
+await machine.read();
 const cloned = new URLSearchParams(location.search).get("clone");
 if (cloned) await startFrom(cloned);
 byId("content").classList.remove("loading");

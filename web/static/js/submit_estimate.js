@@ -2,6 +2,7 @@
 
 import { doneCount, displayName, isOpen, tookSeconds } from "./batches.js";
 import { promptOf } from "./row_reading.js";
+import { speedOf } from "./vitals.js";
 
 const SAMPLE_SIZE = 256;
 const TOKENS_PER_MESSAGE = 4;
@@ -76,9 +77,10 @@ export function estimateOf(plan, machine) {
   const names = machine.aliases(plan.model);
   const last = machine.finished.find((batch) => batch.endpoint === plan.endpoint && names.includes(batch.model) && batch.request_counts.completed > 0);
   const perAnswer = answerTokens(plan, last);
-  const isNow = machine.worker.tokens_per_second > 0 && names.includes(machine.worker.model ?? "");
+  const speed = speedOf(machine.worker);
+  const isNow = speed > 0 && names.includes(machine.worker.model ?? "");
   const pace = last ? paceOf(last) : null;
-  const tokensPerSecond = isNow ? machine.worker.tokens_per_second : (pace?.tokens ?? null);
+  const tokensPerSecond = isNow ? speed : (pace?.tokens ?? null);
   const outputTokens = perAnswer === null ? null : requests * perAnswer;
   const seconds = NO_WORDS.includes(plan.endpoint) ? timeOf(requests, pace?.requests) : timeOf(outputTokens, tokensPerSecond);
   const ahead = machine.open.filter((batch) => isOpen(batch) && batch.priority >= plan.priority);

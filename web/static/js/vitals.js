@@ -54,6 +54,12 @@ const WORKER_STATES = {
   none: { word: "not running", tone: "bad", icon: "cross" },
 };
 
+/** Tokens a second now: the heartbeat's figure may outlive the work.
+ * @param {Pick<Health["worker"], "status" | "tokens_per_second">} worker */
+export function speedOf({ status, tokens_per_second: tokens }) {
+  return status === "processing" || status === "draining" ? tokens : 0;
+}
+
 /** @param {Health["worker"]} worker @param {number[] | null} series tokens/s, oldest first @returns {Vital} */
 export function workerVital(worker, series) {
   const state = WORKER_STATES[worker.status] ?? { word: worker.status, tone: "", icon: "info" };
@@ -70,8 +76,7 @@ export function workerVital(worker, series) {
   if (worker.engine_restarts > 0) rows.push({ label: "engine restarts", value: integer(worker.engine_restarts), tone: "late" });
   if (worker.cached_prompt_share != null) rows.push({ label: "cached prompt share", value: percent(worker.cached_prompt_share, 1) });
   else if (worker.engine) rows.push({ label: "engine", value: worker.engine });
-  const speed = worker.status === "idle" ? 0 : worker.tokens_per_second; // the heartbeat's figure may outlive the work
-  return { state, big: rate(speed), unit: "tokens/s", series, rows };
+  return { state, big: rate(speedOf(worker)), unit: "tokens/s", series, rows };
 }
 
 /** @param {Health["queue"]} queue @param {[number, number] | null} empty seconds until the queue is empty @returns {Vital} */
