@@ -52,7 +52,9 @@ export function setBusy(busy) {
   byId("try").disabled = busy;
   byId("fields").disabled = busy;
   show(byId("sending"), busy);
-  if (busy) showProgress(0, 1);
+  if (!busy) return;
+  byId("sending-bar").value = 0;
+  setText(byId("sending-text"), "preparing to send"); // until the browser tells how much there is
 }
 
 /** @param {number} sent @param {number} total */

@@ -14,23 +14,24 @@ import { createAttempts, upload } from "./upload.js";
 /** @param {{ notice: ReturnType<typeof import("./page.js").createNotice>, limits: import("./file_check.js").Limits, ended: () => void }} page `ended`: a trial is over */
 export function createSender({ notice, limits, ended }) {
   const attempts = createAttempts();
+  const trialAttempts = createAttempts();
   const trial = createTrial({ ended });
 
-  /** @param {unknown} error @param {File} sent */
-  async function explain(error, sent) {
+  /** @param {unknown} error @param {File} sent @param {import("./upload.js").Attempts} tried */
+  async function explain(error, sent, tried) {
     if (error instanceof DOMException && error.name === "AbortError") {
-      notice.say("", "Cancelled. If the file had already arrived, the batch is on the dashboard; sending it again does not make a second one.");
+      notice.say("", "Cancelled. If it had already arrived, the batch is on the dashboard; sending it again does not make a second one.");
       return;
     }
     if (!(error instanceof ApiError)) {
-      notice.say("bad", `${messageOf(error)} Nothing is lost: submit again and it counts once.`);
+      notice.say("bad", `${messageOf(error)} Nothing is lost: ${tried === attempts ? "submit" : "try"} again and it counts once.`);
       return;
     }
     if (error.status === 401 && (await enterKey("The API asks for its key."))) {
       notice.say("", "Key saved. Submit again.");
       return;
     }
-    if (error.status < 500) attempts.settled(); // refused for good: what is sent next is a new attempt
+    if (error.status < 500) tried.settled(); // refused for good: what is sent next is a new attempt
     notice.say("bad", error.retryAfterSeconds ? `${error.message} Try again in ${error.retryAfterSeconds} s.` : error.message);
     if (error.errors.length > 0) await showErrors(error, sent);
   }
@@ -50,15 +51,19 @@ export function createSender({ notice, limits, ended }) {
         trial.hide();
         showReceipt(receipt);
       } catch (error) {
-        await explain(error, submission.file);
+        await explain(error, submission.file, attempts);
       }
     },
     /** @param {Submission} submission of the whole file @param {number[]} lines their numbers @param {AbortSignal} signal */
     async tryLines(submission, lines, signal) {
       try {
-        await trial.run(submission, lines, limits.maxLineBytes, signal);
+        const first = await trial.of(submission, lines, limits.maxLineBytes);
+        const key = trialAttempts.keyOf({ ...first, file: submission.file }); // its own file is a new one each time
+        const receipt = await upload(first, key, { signal, onProgress: showProgress });
+        trialAttempts.settled();
+        trial.watch(receipt);
       } catch (error) {
-        await explain(error, submission.file);
+        await explain(error, submission.file, trialAttempts);
       }
     },
     hideTrial: trial.hide,

@@ -7,7 +7,6 @@ import { linesOf } from "./file_check.js";
 import { compact } from "./format.js";
 import { messageOf } from "./page.js";
 import { createPoller } from "./poller.js";
-import { newIdempotencyKey, upload } from "./upload.js";
 
 const EVERY_MS = 1000;
 const MAX_NAME = 512;
@@ -30,16 +29,19 @@ export function createTrial({ ended }) {
   }
 
   return {
-    /** Sends them. Rejects as upload does.
+    /** What to send of a submission to try its first lines.
      * @param {Submission} submission of the whole file @param {number[]} lines their numbers @param {number} maxLineBytes
-     * @param {AbortSignal} signal */
-    async run(submission, lines, maxLineBytes, signal) {
+     * @returns {Promise<Submission>} */
+    async of(submission, lines, maxLineBytes) {
       const texts = await linesOf(submission.file, lines, maxLineBytes, Infinity);
       const file = new File([...texts.values()].map((text) => `${text}\n`), `trial of ${submission.file.name}`);
       const name = `trial of ${submission.metadata.name ?? submission.file.name}`.slice(0, MAX_NAME);
-      const trial = { ...submission, file, metadata: { ...submission.metadata, name }, priority: Math.max(FIRST, submission.priority) };
-      const receipt = await upload(trial, newIdempotencyKey(), { signal, onProgress: () => undefined });
-      [id, sent] = [receipt.batch_id, texts.size];
+      return { ...submission, file, metadata: { ...submission.metadata, name }, priority: Math.max(FIRST, submission.priority) };
+    },
+    /** Shows its answers from now on.
+     * @param {import("./upload.js").Receipt} receipt */
+    watch(receipt) {
+      [id, sent] = [receipt.batch_id, receipt.total_requests];
       drawAnswers([]);
       byId("trial-link").href = `index.html?batch=${encodeURIComponent(id)}`;
       setState(byId("trial-state"), { word: "sent", tone: "run", icon: "dots" });

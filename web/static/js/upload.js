@@ -43,6 +43,8 @@ function errorOf(request) {
   return new ApiError(request.status, request.response, request.getResponseHeader("retry-after"), request.getResponseHeader("x-request-id"));
 }
 
+/** @typedef {ReturnType<typeof createAttempts>} Attempts */
+
 /** The keys of submissions: another one than the last tried gets a new one; the same one, tried again while nobody
  * knows what became of it, keeps its key. */
 export function createAttempts() {
