@@ -146,7 +146,7 @@ class Promises:
             stream = self._stream(view, batch, kind, end)
             for line in answered if stream is not None else []:
                 at = line["answer_offset"]
-                self._is_its_answer(line, stream[at : at + line["answer_length"]])
+                self._is_its_answer(batch, line, stream[at : at + line["answer_length"]])
 
     def _stream(self, view: View, batch: Row, kind: AnswerKind, end: int) -> bytes | None:
         """A batch's answers of one kind; None when their file was deleted."""
@@ -160,12 +160,14 @@ class Promises:
         assert file["bytes"] == end, f"a file of answers that is not the sum of them: {file}"
         return None if file["deleted_at"] else self._path(file).read_bytes()
 
-    def _is_its_answer(self, line: Row, answer: bytes) -> None:
+    def _is_its_answer(self, batch: Row, line: Row, answer: bytes) -> None:
         key = (line["batch_id"], line["custom_id"])
         if key not in self._answers:
             self._answers[key] = answer
             said = parsed(answer)
             assert said["custom_id"] == line["custom_id"]
+            if line["status"] == "completed":
+                assert said["response"]["body"]["model"] == batch["served_model"], "another model's answer"
             if line["status"] == "completed" and line["batch_id"] in self.texts:
                 assert text_of(said) == self.texts[line["batch_id"]][line["custom_id"]]
         assert self._answers[key] == answer, f"an answer that was there has changed: {line}"
