@@ -289,6 +289,47 @@ def _ask_again(page: Page) -> None:
             after_drawing(page)
 
 
+@pytest.mark.parametrize("view", ["/dashboard.html", "/index.html?batch={first}"])
+def test_a_question_that_nothing_repeats_says_at_once_that_it_found_no_answer(
+    browser: Browser, lived_in: System, view: str
+) -> None:
+    with watched(browser, lived_in) as (context, watch):
+        context.add_init_script(_ONCE)  # so that nothing is tried again
+        watch.allow("ERR_FAILED")
+        page = context.new_page()
+        _visit(page, lived_in, view)
+        if "dashboard" in view:
+            page.select_option("#interval", "0")
+        page.route(_API, lambda route: route.abort())
+        _ask_by_hand(page)
+        expect(page.locator("#notices > .bad")).to_contain_text("does not answer")
+        expect(page.locator("#content")).to_have_class(_STALE)
+
+
+def test_a_batch_that_ended_is_asked_for_until_its_page_is_whole_again(
+    browser: Browser, lived_in: System
+) -> None:
+    with watched(browser, lived_in) as (context, watch):
+        watch.allow("ERR_FAILED")
+        page = context.new_page()
+        _visit(page, lived_in, "/index.html?batch={first}")
+        page.route(_API, lambda route: route.abort())
+        _ask_by_hand(page)
+        expect(page.locator("#content")).to_have_class(_STALE)
+        page.unroute(_API)
+        expect(page.locator("#content")).not_to_have_class(_STALE)
+        expect(page.locator("#notices > .bad")).to_be_hidden()
+        expect(page.locator("#requests tbody tr")).to_have_count(1)
+        expect(page.locator("#requests tbody tr")).to_contain_text("bad")
+
+
+def _ask_by_hand(page: Page) -> None:
+    if "dashboard" in page.url:
+        page.locator("#refresh").click()
+    else:
+        page.locator("#request-status").select_option("failed")
+
+
 _ANY_ORIGIN = {"access-control-allow-origin": "*", "access-control-allow-headers": "*"}
 _STALE = re.compile(r"\bstale\b")
 _API = re.compile(r"/(v1/|health)")

@@ -271,6 +271,42 @@ def test_a_row_that_was_left_is_not_shown_when_it_comes(shared: System, open_pag
     expect(page.locator(".drawer-body")).not_to_have_attribute("aria-busy", "true")
 
 
+def test_a_page_that_the_drawer_could_not_turn_is_turned_when_the_api_answers_again(
+    shared: System, open_page: Open, done: str
+) -> None:
+    page = open_page(f"/index.html?batch={done}&line=50")
+    page.watch.allow("ERR_FAILED")  # type: ignore[attr-defined]
+    heading = page.get_by_role("dialog").get_by_role("heading", level=2)
+    expect(heading).to_have_text("c-049")
+    expect(page.locator("#range")).to_contain_text("50 of 131")
+    page.route(_ROWS, lambda route: route.abort())
+    page.keyboard.press("j")
+    expect(page.locator("#notices .bad")).to_contain_text("does not answer")
+    page.keyboard.press("j")  # the step under way, not one more
+    page.unroute(_ROWS)
+    expect(heading).to_have_text("c-050")
+    expect(page.locator("#range")).to_contain_text("100 of 131")
+
+
+def test_a_row_opened_while_the_page_turns_stays_open(shared: System, open_page: Open, done: str) -> None:
+    page = open_page(f"/index.html?batch={done}&line=50")
+    heading = page.get_by_role("dialog").get_by_role("heading", level=2)
+    expect(heading).to_have_text("c-049")
+    expect(page.locator("#range")).to_contain_text("50 of 131")
+    held = hold(page, _ROWS)
+    page.keyboard.press("j")
+    _asked(page, held, 1)
+    page.keyboard.press("k")
+    expect(heading).to_have_text("c-048")
+    held.release()
+    expect(page.locator("#range")).to_contain_text("100 of 131")
+    expect(page).to_have_url(re.compile("line=49$"))
+    expect(heading).to_have_text("c-048")
+
+
+_ROWS = re.compile(r"/answers\?")
+
+
 def test_neighbours_that_come_after_the_list_can_be_stepped_to(
     shared: System, open_page: Open, done: str
 ) -> None:

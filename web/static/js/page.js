@@ -219,7 +219,7 @@ export function createFreshness({ retryNow }) {
       byId("content").classList.remove("loading");
       tick();
     },
-    /** Shown from the second failure in a row, or at once when the API answered but refused.
+    /** Shown from the second failure in a row; at once when the API answered but refused, and when no other turn comes.
      * @param {unknown} error @param {number} failures @param {number | null} delayMs */
     failed(error, failures, delayMs) {
       retryAt = delayMs === null ? null : Date.now() + delayMs;
@@ -227,7 +227,7 @@ export function createFreshness({ retryNow }) {
       setText(title, messageOf(error));
       show(keyButton, refused && error.status === 401);
       show(hint, !refused);
-      if (failures > 1 || refused) setLost(true);
+      if (failures > 1 || refused || delayMs === null) setLost(true);
       tick();
     },
   };

@@ -21,7 +21,7 @@ const FACETS_EVERY_MS = 15_000;
 
 const id = new URLSearchParams(location.search).get("batch") ?? "";
 const path = `/v1/batches/${encodeURIComponent(id)}`;
-const poller = createPoller({ work: read, onDone: draw, onFail: (...failure) => freshness.failed(...failure) });
+const poller = createPoller({ work: read, onDone: draw, onFail: failed });
 const freshness = createFreshness({ retryNow: () => void poller.now() });
 const actions = createLateActions({ changed: () => void poller.now() });
 const table = createRequestTable(byId("requests"), { open: openRow, sort: (first) => go({ ...firstPage(), sort: nextSort(place().sort, first) }), addressOf: (line) => addressOf(id, { ...place(), line }) });
@@ -35,9 +35,9 @@ let rows = null;
 let facetsAsked = "";
 let facetsAt = -Infinity;
 let readingFacets = new AbortController();
-/** Which end of the next page is to be opened, when a step of the drawer turned the page.
- * @type {1 | -1 | 0} */
-let turning = 0;
+/** A step of the drawer that turns the page: where it leads, and the row that is open until the page is there.
+ * @type {{ direction: 1 | -1, from: number } | null} */
+let turning = null;
 
 function place() {
   return placeOf(location.search);
@@ -90,6 +90,13 @@ function draw([found, errors, list]) {
   poller.every(list.complete === false ? INDEXING_EVERY_MS : isOpen(found) ? EVERY_MS : 0);
 }
 
+/** What has ended is read once for each question, but one that found no answer is asked until it has one.
+ * @param {unknown} error @param {number} failures @param {number | null} delayMs */
+function failed(error, failures, delayMs) {
+  freshness.failed(error, failures, delayMs);
+  poller.every(EVERY_MS);
+}
+
 /** Counts are many rows' worth of work: asked for with every new question, seldom while nothing but time passes.
  * @param {Batch} found @param {Rows} list */
 async function drawFacets(found, list) {
@@ -104,7 +111,9 @@ async function drawFacets(found, list) {
   try {
     show(byId("facets"), await facets.refresh(place(), signal));
   } catch {
-    if (!signal.aborted) facetsAsked = ""; // the next turn tries again; rows are there without counts
+    if (signal.aborted) return;
+    facetsAsked = ""; // the next turn tries again; rows are there without counts
+    poller.every(EVERY_MS);
   }
 }
 
@@ -172,17 +181,19 @@ function hasMore() {
 
 /** @param {1 | -1} direction */
 function turnPage(direction) {
-  if (turning) return;
-  turning = direction;
+  const { line } = place();
+  if (line === null || turning?.from === line) return;
+  turning = { direction, from: line };
   visit(addressOf(id, pageBeside(direction)), "replace");
   void poller.now();
 }
 
-/** @param {Rows} list */
+/** Whoever opened another row meanwhile, or none, stays there.
+ * @param {Rows} list */
 function finishTurn(list) {
-  const row = turning > 0 ? list.data[0] : turning < 0 ? list.data.at(-1) : undefined;
-  turning = 0;
-  if (!row || place().line === null) return;
+  const row = turning && turning.from === place().line ? list.data.at(turning.direction > 0 ? 0 : -1) : undefined;
+  turning = null;
+  if (!row) return;
   visit(addressOf(id, { ...place(), line: row.line }), "replace");
   void showDrawer();
 }
