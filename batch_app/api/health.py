@@ -122,6 +122,7 @@ def _worker(worker: Worker | None, settings: Settings, now: float) -> WorkerHeal
     alive = worker is not None and worker.stopped_at is None
     age = round(now - worker.heartbeat_at, 1) if worker else None
     heartbeat = heartbeat_word(worker, settings, now)
+    heard = heard_worker(worker, settings, now)
     status = "none"
     if worker is not None and alive:
         status = worker.state if heartbeat == "fresh" else heartbeat
@@ -133,15 +134,15 @@ def _worker(worker: Worker | None, settings: Settings, now: float) -> WorkerHeal
         pid=worker.pid if worker else None,
         host=worker.host if worker else None,
         engine=worker.engine if worker else None,
-        model=worker.model if worker and alive else None,
-        batch_id=worker.batch_ids[0] if worker and alive and worker.batch_ids else None,
-        batch_ids=worker.batch_ids if worker and alive else [],
-        requests_in_flight=worker.requests_in_flight if worker and alive else 0,
-        tokens_per_second=round(worker.tokens_per_second, 1) if worker and alive else 0.0,
-        cached_prompt_share=worker.cached_prompt_share if worker and alive else None,
+        model=heard.model if heard else None,
+        batch_id=heard.batch_ids[0] if heard and heard.batch_ids else None,
+        batch_ids=heard.batch_ids if heard else [],
+        requests_in_flight=heard.requests_in_flight if heard else 0,
+        tokens_per_second=round(heard.tokens_per_second, 1) if heard else 0.0,
+        cached_prompt_share=heard.cached_prompt_share if heard else None,
         engine_restarts=worker.engine_restarts if worker else 0,
-        memory_bytes=worker.memory_bytes if worker and alive else None,
-        trouble=_trouble(worker, now) if worker and alive else None,
+        memory_bytes=heard.memory_bytes if heard else None,
+        trouble=_trouble(heard, now) if heard else None,
         started_at=int(worker.started_at) if worker else None,
     )
 
@@ -163,6 +164,11 @@ def heartbeat_word(worker: Worker | None, settings: Settings, now: float) -> Hea
     if worker.state == "lost" or age >= settings.lost_seconds:
         return "lost"
     return "late" if age >= settings.late_seconds else "fresh"
+
+
+def heard_worker(worker: Worker | None, settings: Settings, now: float) -> Worker | None:
+    """The worker, as long as what it said last may still be so: not of one that stopped or is lost."""
+    return worker if heartbeat_word(worker, settings, now) in ("fresh", "late") else None
 
 
 def _queue(state: QueueState, settings: Settings, gpu_refusal: str | None, now: float) -> QueueHealth:

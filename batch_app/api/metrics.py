@@ -14,6 +14,7 @@ from prometheus_fastapi_instrumentator import metrics as instrumentations
 from prometheus_fastapi_instrumentator.metrics import Info
 
 from batch_app.api.context import Context
+from batch_app.api.health import heard_worker
 from batch_app.store import batches, durations, progress, queueing, webhooks, workers
 from batch_app.store.durations import Bucket
 
@@ -62,10 +63,13 @@ class _Readings(Collector):
 def _worker_metrics(context: Context) -> Iterable[Metric]:
     worker = workers.latest_worker(context.database)
     if worker is not None:
-        age = time.time() - worker.heartbeat_at
+        now = time.time()
+        age = now - worker.heartbeat_at
+        heard = heard_worker(worker, context.settings, now)
+        in_flight, speed = (heard.requests_in_flight, heard.tokens_per_second) if heard else (0, 0.0)
         yield _gauge("batch_worker_heartbeat_age_seconds", "Since the worker's last heartbeat.", age)
-        yield _gauge("batch_worker_requests_in_flight", "Requests in the engine.", worker.requests_in_flight)
-        yield _gauge("batch_worker_tokens_per_second", "Output tokens per second.", worker.tokens_per_second)
+        yield _gauge("batch_worker_requests_in_flight", "Requests in the engine.", in_flight)
+        yield _gauge("batch_worker_tokens_per_second", "Output tokens per second.", speed)
         restarts = CounterMetricFamily("batch_engine_restarts", "Engine restarts of this worker.")
         restarts.add_metric([], worker.engine_restarts)
         yield restarts

@@ -9,7 +9,7 @@ from fastapi.responses import PlainTextResponse, Response
 from batch_app.api import metrics, wire
 from batch_app.api.context import Ctx
 from batch_app.api.document import NEEDS_NO_KEY, failures
-from batch_app.api.health import health, heartbeat_word
+from batch_app.api.health import health, heard_worker, heartbeat_word
 from batch_app.api.wire_health import Health, Liveness, Readiness
 from batch_app.migrate import Schema, schema_of
 from batch_app.store import workers
@@ -49,8 +49,8 @@ def get_readyz(context: Ctx, response: Response) -> Readiness:
 @router.get("/v1/models")
 def list_models(context: Ctx) -> wire.ModelList:
     """The models of the models file, and which of them is loaded."""
-    worker = workers.latest_worker(context.database)
-    loaded = worker.model if worker and worker.stopped_at is None else None
+    worker = heard_worker(workers.latest_worker(context.database), context.settings, time.time())
+    loaded = worker.model if worker else None
     data = [
         wire.ModelObject(id=spec.name, created=0, aliases=list(spec.aliases), loaded=spec.name == loaded)
         for spec in context.models.specs

@@ -34,7 +34,7 @@ class GpuHealth(BaseModel):
 
 
 class WorkerHealth(BaseModel):
-    """The worker that lives, or the one that lived last."""
+    """The worker that lives, or the one that lived last; what one that stopped or is lost last did is not told."""
 
     status: str = Field(description="idle, loading, processing …; late or lost by its heartbeat; none")
     heartbeat: HeartbeatWord

@@ -92,9 +92,18 @@ def test_a_heartbeat_is_late_at_30_seconds_and_lost_at_60(api: Api) -> None:
     assert {age: heartbeat_word(worker, api.settings, worker.heartbeat_at + age) for age in ages} == ages
 
 
+_BUSY: dict[str, Any] = {
+    "state": "processing",
+    "model": MODEL,
+    "batch_ids": ["batch_1"],
+    "requests_in_flight": 256,
+    "tokens_per_second": 1790.0,
+}
+
+
 @pytest.mark.parametrize(("age", "word"), [(5, "fresh"), (40, "late"), (100, "lost")])
 def test_a_silent_worker_is_a_problem(api: Api, age: float, word: str) -> None:
-    api.register_worker(age_seconds=age, state="processing", model=MODEL)
+    api.register_worker(age_seconds=age, **_BUSY)
 
     seen = health(api)
 
@@ -104,6 +113,32 @@ def test_a_silent_worker_is_a_problem(api: Api, age: float, word: str) -> None:
     assert worker["status"] == ("processing" if word == "fresh" else word)
     assert (seen["status"], len(seen["problems"])) == (("ok", 0) if word == "fresh" else ("degraded", 1))
     assert all("silent" in problem for problem in seen["problems"])
+
+
+@pytest.mark.parametrize(("age", "is_heard"), [(5, True), (40, True), (100, False)])
+def test_what_a_lost_worker_said_last_is_not_told_as_what_it_does(
+    api: Api, age: float, *, is_heard: bool
+) -> None:
+    api.register_worker(age_seconds=age, **_BUSY, trouble="It is too hot.", memory_bytes=2**30)
+
+    worker = health(api)["worker"]
+
+    told = [worker[name] for name in (*_BUSY, "batch_id", "trouble", "memory_bytes") if name != "state"]
+    assert told == (
+        [MODEL, ["batch_1"], 256, 1790.0, "batch_1", "It is too hot.", 2**30]
+        if is_heard
+        else [None, [], 0, 0.0, None, None, None]
+    )
+    assert _gauges(api) == ((256, 1790.0) if is_heard else (0, 0))
+    models = api.get("/v1/models").json()["data"]
+    assert [one["id"] for one in models if one["loaded"]] == ([MODEL] if is_heard else [])
+
+
+def _gauges(api: Api) -> tuple[float, float]:
+    """Requests in flight and tokens per second, as /metrics has them."""
+    lines = api.get("/metrics").text.splitlines()
+    found = dict(line.split(" ") for line in lines if line.startswith("batch_worker_"))
+    return float(found["batch_worker_requests_in_flight"]), float(found["batch_worker_tokens_per_second"])
 
 
 def test_a_worker_that_stopped_in_order_is_no_worker(api: Api) -> None:

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { dayVital, emptyIn, gpuVital, queueVital, sparkPoints, speedOf, thinned, workerVital } from "../../web/static/js/vitals.js";
+import { dayVital, emptyIn, gpuVital, lineOf, queueVital, sparkPoints, speedOf, workerVital } from "../../web/static/js/vitals.js";
 
 const GPU = { available: true, status: "healthy", name: "NVIDIA GeForce RTX 4080", memory_used_bytes: 13.9 * 2 ** 30, memory_total_bytes: 16 * 2 ** 30, temperature_c: 71, utilization_percent: 98, power_w: 287.3, processes: 1, max_memory_percent: 95, max_temperature_c: 85 };
 const WORKER = { status: "processing", heartbeat: "fresh", heartbeat_age_seconds: 3.1, model: "google/gemma", tokens_per_second: 2511.4, requests_in_flight: 256, cached_prompt_share: 0.78, engine: "vllm", engine_restarts: 0, batch_ids: [] };
@@ -37,6 +37,11 @@ test("a late heartbeat is called late, and an idle worker makes no tokens", () =
   assert.deepEqual(["processing", "draining", "idle", "loading", "late", "lost"].map((status) => speedOf({ ...WORKER, status }) > 0), [true, true, false, false, false, false]);
 });
 
+test("of a worker that is silent nobody knows how fast it is", () => {
+  assert.equal(workerVital({ ...WORKER, status: "late", heartbeat: "late" }, []).big, "–");
+  assert.equal(workerVital({ ...WORKER, status: "lost", heartbeat: "lost" }, []).big, "–");
+});
+
 test("a queue that refuses says why", () => {
   assert.equal(queueVital(QUEUE, [17_400, 19_200]).rows[2].value, "4 h 50 – 5 h 20");
   const full = queueVital({ ...QUEUE, accepting: false, reason: "5 of 5 batches are active" }, null);
@@ -56,9 +61,15 @@ test("the queue is empty when its last batch is, if every batch has an estimate"
   assert.equal(emptyIn([]), null);
 });
 
-test("a long series is thinned to averages and drawn within its box", () => {
-  assert.deepEqual(thinned([1, 3, 5, 7, null, 2], 3), [2, 6, 1]);
-  assert.deepEqual(thinned([1, null], 3), [1, 0]);
+test("a line ends now: readings stand where their time is, and what lies between is nothing", () => {
+  const read = (/** @type {number[]} */ ...moments) => moments.map((at) => /** @type {any} */ ({ at, tokens_per_second: at === 3480 ? 900 : 1800 }));
+  const line = (/** @type {any[]} */ samples) => lineOf(samples, "tokens_per_second", { to: 7199, seconds: 3600, pieces: 10 });
+  assert.deepEqual(line(read(3480, 3600, 3720, 4800)), [1800, 0, 0, 1800, 0, 0, 0, 0, 0, 0], "the newest is 40 minutes old");
+  assert.deepEqual(line(read(6840, 7200)), [0, 0, 0, 0, 0, 0, 0, 0, 0, 1800], "a newer one waits for its turn");
+  assert.deepEqual(line(read(3480)), [], "none in this time");
+});
+
+test("a line is drawn within its box", () => {
   assert.equal(sparkPoints([0, 10]), "0.00,29.00 100.00,2.00");
   assert.equal(sparkPoints([0, 0]), "0.00,29.00 100.00,29.00");
 });

@@ -1,10 +1,11 @@
 // Charts of the last hours, drawn by a library that is fetched only then; beside each stands the table of its numbers.
 
 import { callJson } from "./api.js";
-import { buckets, CHARTS, hasGpu, joined } from "./chart_data.js";
+import { CHARTS, hasGpu, joined } from "./chart_data.js";
 import { createChartView } from "./chart_view.js";
 import { el, setText, show } from "./dom.js";
 import { messageOf, remember, remembered } from "./page.js";
+import { buckets } from "./vitals.js";
 
 /** @typedef {import("./wire.js").Sample} Sample */
 

@@ -89,9 +89,9 @@ function draw(now) {
   freshness.updated();
   const { health, open } = now;
   cards.gpu.update(gpuVital(health.gpu, health.worker.model));
-  cards.worker.update(workerVital(health.worker, series.tokens));
+  cards.worker.update(workerVital(health.worker, series.tokens(health.time)));
   cards.queue.update(queueVital(health.queue, emptyIn(open.data)));
-  cards.day.update(dayVital(health, series.answers));
+  cards.day.update(dayVital(health, series.answers(health.time)));
   mirror(byId("problems"), health.problems, (problem) => problem, createProblem);
   show(byId("problems"), health.problems.length > 0);
   byId("panel").classList.toggle("loading", !isAnswered());

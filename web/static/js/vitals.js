@@ -5,6 +5,8 @@ import { el, mirror, parts, setAttribute, setState, setText, show } from "./dom.
 import { ago, bytes, compact, duration, durationRange, integer, NONE, percent, plural, rate, shortModel } from "./format.js";
 
 /** @typedef {import("./wire.js").Health} Health */
+/** @typedef {import("./wire.js").Sample} Sample */
+/** @typedef {{ from: number, to: number, mean: number | null, low: number | null, high: number | null }} Bucket */
 /** @typedef {{ label: string, value: string, tone?: string, title?: string }} Row */
 /**
  * @typedef {{
@@ -76,7 +78,8 @@ export function workerVital(worker, series) {
   if (worker.engine_restarts > 0) rows.push({ label: "engine restarts", value: integer(worker.engine_restarts), tone: "late" });
   if (worker.cached_prompt_share != null) rows.push({ label: "cached prompt share", value: percent(worker.cached_prompt_share, 1) });
   else if (worker.engine) rows.push({ label: "engine", value: worker.engine });
-  return { state, big: rate(speedOf(worker)), unit: "tokens/s", series, rows };
+  const speed = worker.heartbeat === "fresh" ? rate(speedOf(worker)) : NONE;
+  return { state, big: speed, unit: "tokens/s", series, rows };
 }
 
 /** @param {Health["queue"]} queue @param {[number, number] | null} empty seconds until the queue is empty @returns {Vital} */
@@ -125,15 +128,37 @@ export function emptyIn(open) {
   return [Math.max(...known.map(([low]) => low)), Math.max(...known.map(([, high]) => high))];
 }
 
-/** Averages of equal pieces of a series, so that a long one stays a light drawing.
- * @param {(number | null)[]} values @param {number} pieces @returns {number[]} */
-export function thinned(values, pieces) {
-  const known = values.map((value) => value ?? 0);
-  if (known.length <= pieces) return known;
-  return Array.from({ length: pieces }, (_, index) => {
-    const part = known.slice(Math.floor((index * known.length) / pieces), Math.floor(((index + 1) * known.length) / pieces));
-    return part.reduce((sum, value) => sum + value, 0) / part.length;
-  });
+/** Equal pieces of time from the oldest to `to`; one without a reading is null, so that a pause shows as a gap.
+ * Pieces begin at multiples of their width: a later reading changes the last one only.
+ * @param {Sample[]} samples oldest first @param {keyof Sample} field @param {{ to: number, seconds: number, pieces: number }} window
+ * @returns {Bucket[]} */
+export function buckets(samples, field, { to, seconds, pieces }) {
+  const width = seconds / pieces;
+  const first = Math.floor((to - seconds) / width) + 1;
+  /** @type {Bucket[]} */
+  const found = Array.from({ length: pieces }, (_, index) => ({ from: (first + index) * width, to: (first + index + 1) * width, mean: null, low: null, high: null }));
+  const counts = new Array(pieces).fill(0);
+  for (const sample of samples) {
+    const index = Math.floor(sample.at / width) - first;
+    const value = sample[field];
+    if (value == null || index < 0 || index >= pieces) continue;
+    add(found[index], value, (counts[index] += 1));
+  }
+  return found;
+}
+
+/** @param {Bucket} bucket @param {number} value @param {number} count of the values with this one */
+function add(bucket, value, count) {
+  bucket.mean = (bucket.mean ?? 0) + (value - (bucket.mean ?? 0)) / count;
+  bucket.low = Math.min(bucket.low ?? value, value);
+  bucket.high = Math.max(bucket.high ?? value, value);
+}
+
+/** The means of the pieces as a line: nothing is done where nothing was read. Empty without any reading.
+ * @param {Sample[]} samples @param {keyof Sample} field @param {{ to: number, seconds: number, pieces: number }} window @returns {number[]} */
+export function lineOf(samples, field, window) {
+  const found = buckets(samples, field, window);
+  return found.some(({ mean }) => mean !== null) ? found.map(({ mean }) => mean ?? 0) : [];
 }
 
 /** Points of a spark line in a box of 100 × 30, newest at the right; the tallest value touches the top.
@@ -184,7 +209,7 @@ function drawSpark(place, series, what) {
   setAttribute(polyline, "points", points);
   setAttribute(polygon, "points", `0,30 ${points} 100,30`);
   const svg = /** @type {SVGElement} */ (place.querySelector("svg"));
-  const said = series.length > 1 ? `from ${rate(Math.min(...series))} to ${rate(Math.max(...series))}, now ${rate(series.at(-1))}` : "no readings yet";
+  const said = series.length > 1 ? `from ${rate(Math.min(...series))} to ${rate(Math.max(...series))}, now ${rate(series.at(-1))}` : "no readings in this time";
   setAttribute(svg, "aria-label", `${what}: ${said}`);
 }
 
@@ -204,24 +229,22 @@ function createRow() {
   };
 }
 
-const POINTS = 60;
 const STEP_SECONDS = 120;
 const EVERY_MS = 30_000;
+const LAG_SECONDS = 60; // until what happened is here: read every 10 s by the worker, every 30 s by the page
+const HOUR = { seconds: 3600, pieces: 3600 / STEP_SECONDS };
+const DAY = { seconds: 24 * 3600, pieces: 60 };
 
 /** The history behind the lines: of one answer, the day shows the requests and its last hour the tokens. */
 export function createSeries() {
-  /** @type {number[]} */
-  let tokens = [];
-  /** @type {number[]} */
-  let answers = [];
+  /** @type {Sample[]} */
+  let samples = [];
   let readAt = -Infinity;
   return {
-    get tokens() {
-      return tokens;
-    },
-    get answers() {
-      return answers;
-    },
+    /** @param {number} time the API's, which the samples have too */
+    tokens: (time) => lineOf(samples, "tokens_per_second", { to: time - LAG_SECONDS, ...HOUR }),
+    /** @param {number} time */
+    answers: (time) => lineOf(samples, "requests_per_second", { to: time - LAG_SECONDS, ...DAY }),
     /** Never a reason for the page to fail: what could not be read, or belonged to a turn that another one overtook, is
      * read again by the next.
      * @param {AbortSignal} signal */
@@ -229,11 +252,7 @@ export function createSeries() {
       const now = performance.now();
       if (now - readAt <= EVERY_MS) return;
       try {
-        /** @type {{ data: import("./wire.js").Sample[] }} */
-        const { data } = await callJson(`/v1/samples?hours=24&step=${STEP_SECONDS}`, { signal });
-        const hourAgo = Date.now() / 1000 - 3600;
-        tokens = thinned(data.filter(({ at }) => at >= hourAgo).map((sample) => sample.tokens_per_second), POINTS);
-        answers = thinned(data.map((sample) => sample.requests_per_second), POINTS);
+        ({ data: samples } = await callJson(`/v1/samples?hours=24&step=${STEP_SECONDS}`, { signal }));
         readAt = now;
       } catch {
         // The numbers show without their lines.
