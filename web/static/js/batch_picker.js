@@ -1,7 +1,7 @@
 // A select of the batches that have answers to show.
 
 import { callJson } from "./api.js";
-import { choiceOf } from "./batches.js";
+import { choiceOf, letterOf } from "./batches.js";
 import { el } from "./dom.js";
 
 /** @typedef {import("./wire.js").Batch} Batch */
@@ -26,8 +26,8 @@ export function fillPicker(select, batches, chosen) {
   select.value = chosen ?? "";
 }
 
-/** The letter that stands for a batch beside others.
+/** The letter of a batch as its sign.
  * @param {number} batch */
 export function markOf(batch) {
-  return el("span", { class: `mark mark-${batch}`, "aria-hidden": "true" }, "ABCD"[batch]);
+  return el("span", { class: `mark mark-${batch}`, "aria-hidden": "true" }, letterOf(batch));
 }

@@ -6,7 +6,9 @@ import { durationRange, integer, NONE, ordinal, percent, rate, shortModel, when 
 /** @typedef {{ word: string, tone: "" | "ok" | "run" | "warn" | "bad", icon: string }} State */
 /** @typedef {{ key: string, before?: string, value: string, after?: string, tone?: string, title?: string }} Fact */
 
-const FINAL = ["completed", "failed", "cancelled", "expired"];
+export const FINAL = ["completed", "failed", "cancelled", "expired"];
+/** So many batches stand side by side. */
+export const MOST_BATCHES = 4;
 
 export const TABS = [
   { id: "active", word: "Active" },
@@ -45,6 +47,12 @@ export function isQueued(batch) {
 /** @param {Batch} batch */
 export function displayName(batch) {
   return batch.metadata?.name?.trim() || batch.filename || batch.id;
+}
+
+/** The letter that stands for a batch beside others; A is the first.
+ * @param {number} batch counted from 0 */
+export function letterOf(batch) {
+  return "ABCD"[batch];
 }
 
 /** As one of those to choose from.

@@ -1,5 +1,7 @@
 // The figures above the rows: how much matches, which field is looked at and how it changed: agreement or a histogram.
 
+import { markOf } from "./batch_picker.js";
+import { letterOf } from "./batches.js";
 import { agreementTable, bars, direction, frequentChanges, heat, signed, trimmed, word } from "./compare_differences.js";
 import { byId, el, setText, show } from "./dom.js";
 import { integer, percent } from "./format.js";
@@ -9,15 +11,8 @@ import { integer, percent } from "./format.js";
 /** @typedef {import("./wire.js").Field} Field */
 /** @typedef {Field | undefined} Chosen */
 
-const LETTERS = ["A", "B", "C", "D"];
 const SHORT = 22;
 const SVG = "http://www.w3.org/2000/svg";
-
-/** The sign of a batch: A is the baseline.
- * @param {number} side */
-export function mark(side) {
-  return el("span", { class: `mark mark-${side}`, "aria-hidden": "true" }, LETTERS[side]);
-}
 
 /** The choice of a field, and what is named after it: a tab, the orders.
  * @param {Field[]} fields @param {Chosen} chosen @param {string} sort */
@@ -99,14 +94,14 @@ function summaryTable({ sides, changes }, field, names) {
     const ofField = !change ? "–" : field?.is_number ? el("span", {}, `${trimmed(change.other_mean)} `, el("span", { class: `delta small ${direction(moved)}` }, signed(moved))) : percent(change.equal, change.both);
     return [integer(side.both), integer(side.only_baseline), integer(side.only_other), percent(side.same, side.both), ...(field ? [ofField] : []), el("span", {}, `${trimmed(side.other_tokens, 0)} `, el("span", { class: "small muted" }, share(side.baseline_tokens, side.other_tokens)))];
   });
-  const rows = [baseline, ...others].map((cells, side) => el("tr", {}, el("th", { scope: "row", class: "break" }, mark(side), names[side]), ...cells.map((cell) => el("td", { class: "num" }, cell))));
+  const rows = [baseline, ...others].map((cells, side) => el("tr", {}, el("th", { scope: "row", class: "break" }, markOf(side), names[side]), ...cells.map((cell) => el("td", { class: "num" }, cell))));
   return el("table", { class: "summary" }, el("thead", {}, el("tr", {}, ...heads.map((head, column) => el("th", { scope: "col", class: column > 0 ? "num" : null }, head)))), el("tbody", {}, ...rows));
 }
 
 /** How the field of one batch differs from the baseline's.
  * @param {FieldChange} change @param {Field} field @param {number} side @param {boolean} isOneOfMany */
 function figure(change, field, side, isOneOfMany) {
-  const title = el("figcaption", {}, isOneOfMany && mark(0), isOneOfMany && mark(side), el("span", {}, figureTitle(change, field)));
+  const title = el("figcaption", {}, isOneOfMany && markOf(0), isOneOfMany && markOf(side), el("span", {}, figureTitle(change, field)));
   const drawing = change.both === 0 ? null : field.is_number ? histogram(change, field.path) : agreement(change, field.path, side);
   return el("figure", {}, title, drawing);
 }
@@ -119,14 +114,14 @@ function figureTitle({ both, equal }, { path, is_number: isNumber }) {
 
 /** @param {FieldChange} change @param {string} path @param {number} side */
 function agreement(change, path, side) {
-  const title = `Agreement on ${path} of A and ${LETTERS[side]}`;
+  const title = `Agreement on ${path} of A and ${letterOf(side)}`;
   const { values, cells, rest } = agreementTable(change.agreement);
   const scattered = rest > change.both / 2;
   if (scattered) return frequentTable(change);
   const most = Math.max(...cells.flat());
   const rows = values.map((value, row) => el("tr", {}, el("th", { scope: "row" }, el("span", { class: "one-line", title: value }, value)), ...cells[row].map((count, column) => el("td", { class: `num heat-${heat(count, most)}${row === column ? " agreed" : ""}` }, count ? integer(count) : "·"))));
   const head = values.map((value) => el("th", { scope: "col", class: "num" }, el("span", { class: "one-line", title: value }, value)));
-  const table = el("table", { class: "agreement", "aria-label": title }, el("thead", {}, el("tr", {}, el("td", { class: "muted" }, `A ↓  ${LETTERS[side]} →`), ...head)), el("tbody", {}, ...rows));
+  const table = el("table", { class: "agreement", "aria-label": title }, el("thead", {}, el("tr", {}, el("td", { class: "muted" }, `A ↓  ${letterOf(side)} →`), ...head)), el("tbody", {}, ...rows));
   return el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": `${title}, table` }, table, rest > 0 && el("p", { class: "small muted" }, `${integer(rest)} with rarer words are left out.`));
 }
 

@@ -1,5 +1,7 @@
 // What a comparison's address says: which batches, which field, which rows. Pure.
 
+import { MOST_BATCHES } from "./batches.js";
+
 /** @typedef {"flipped" | "different" | "same" | "unmatched" | "all"} Only */
 /** @typedef {"line" | "change" | "-change"} Sort */
 /**
@@ -7,7 +9,6 @@
  * `field` empty: the likeliest; `open`: the custom_id of the row that is shown in full
  */
 
-export const MOST_BATCHES = 4;
 const ONLY = ["flipped", "different", "same", "unmatched", "all"];
 const SORTS = ["line", "change", "-change"];
 

@@ -1,8 +1,8 @@
 // The requests side by side: of each what differs, its words marked. What marks words and what an open row has besides
 // are fetched when needed.
 
+import { markOf } from "./batch_picker.js";
 import { ANSWER, direction, excerpts, linesOf, merged, sideOf, signed, toneOf, trimmed, word } from "./compare_differences.js";
-import { mark } from "./compare_figures.js";
 import { el, icon, setAttribute } from "./dom.js";
 import { integer, plural } from "./format.js";
 import { messageOf, onDemand } from "./page.js";
@@ -95,7 +95,7 @@ export function createRows(table, { toggle }) {
 
 /** @param {View} view */
 function head({ names }) {
-  const sides = names.map((name, side) => el("th", { scope: "col" }, mark(side), el("span", { class: "break" }, `${side === 0 ? "Baseline" : "Contender"} · ${name}`)));
+  const sides = names.map((name, side) => el("th", { scope: "col" }, markOf(side), el("span", { class: "break" }, `${side === 0 ? "Baseline" : "Contender"} · ${name}`)));
   return el("thead", {}, el("tr", {}, el("th", { scope: "col" }, "Request"), el("th", { scope: "col" }, "Field"), ...sides));
 }
 

@@ -2,10 +2,8 @@
 // differently: their own settings and those of their first requests. The rows of the setup are pure.
 
 import { callJson } from "./api.js";
-import { fillPicker } from "./batch_picker.js";
-import { displayName, isOpen } from "./batches.js";
-import { mark } from "./compare_figures.js";
-import { MOST_BATCHES } from "./compare_place.js";
+import { fillPicker, markOf } from "./batch_picker.js";
+import { displayName, isOpen, MOST_BATCHES } from "./batches.js";
 import { byId, el, icon, show } from "./dom.js";
 
 /** @typedef {import("./wire.js").Batch} Batch */
@@ -42,7 +40,7 @@ export function createSides({ choose }) {
       count -= 1;
       choose(chosen.filter((_, index) => index !== side));
     });
-    return el("div", { class: "field" }, el("label", { for: select.id }, mark(side), word), el("div", { class: "picked" }, select, side > 1 && remove));
+    return el("div", { class: "field" }, el("label", { for: select.id }, markOf(side), word), el("div", { class: "picked" }, select, side > 1 && remove));
   }
 
   /** @param {string[]} ids that are chosen */
@@ -140,7 +138,7 @@ export function drawSetup(place, found) {
   const named = differing.slice(0, MOST_NAMED).flatMap(({ name }, index) => [index > 0 ? ", " : "", el("b", {}, name)]);
   const more = differing.length > MOST_NAMED ? ` and ${differing.length - MOST_NAMED} more` : "";
   const words = differing.length > 0 ? ["Setup differs in ", ...named, more] : ["Set up alike"];
-  const head = el("tr", {}, el("th", { scope: "col" }, "Setting"), ...(found[0]?.values ?? []).map((_, side) => el("th", { scope: "col" }, mark(side), side === 0 ? "Baseline" : "Contender")));
+  const head = el("tr", {}, el("th", { scope: "col" }, "Setting"), ...(found[0]?.values ?? []).map((_, side) => el("th", { scope: "col" }, markOf(side), side === 0 ? "Baseline" : "Contender")));
   const table = el("table", { class: "settings" }, el("thead", {}, head), el("tbody", {}, ...[...differing, ...same].map(row)));
   const isOpen = place.querySelector("details")?.open ?? false;
   place.replaceChildren(el("details", { class: "setup", open: isOpen }, el("summary", {}, ...words), el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Setup" }, table)));

@@ -1,6 +1,6 @@
 // Where one is on the dashboard: tab, page and filter, as the page's address has them. Pure.
 
-import { displayName, isOpen, isQueued, stateOf, TABS } from "./batches.js";
+import { displayName, FINAL, isOpen, isQueued, stateOf, TABS } from "./batches.js";
 
 /** @typedef {import("./wire.js").Batch} Batch */
 /** @typedef {{ field: "status" | "model" | "name" | "id" | "", value: string, not: boolean }} Term a word without a field may be anywhere */
@@ -9,7 +9,6 @@ import { displayName, isOpen, isQueued, stateOf, TABS } from "./batches.js";
 const PAGE_SIZE = 20;
 const FILTERED_PAGE_SIZE = 100;
 export const RECENT = 5;
-const FINAL = ["completed", "failed", "cancelled", "expired"];
 /** Words of a person for the API's status filter. @type {Record<string, string>} */
 const STATUSES = {
   active: "active", queued: "queued", pending: "queued", validating: "queued", running: "in_progress", in_progress: "in_progress",

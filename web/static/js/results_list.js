@@ -2,6 +2,7 @@
 
 import { callJson } from "./api.js";
 import { createBatchTable } from "./batch_table.js";
+import { FINAL } from "./batches.js";
 import { byId, setText, show } from "./dom.js";
 import { plural } from "./format.js";
 import { createFreshness, createLateActions, visit } from "./page.js";
@@ -9,7 +10,6 @@ import { createPoller } from "./poller.js";
 
 const PAGE_SIZE = 25;
 const EVERY_MS = 15_000;
-const FINISHED = ["completed", "failed", "cancelled", "expired"];
 
 /** @typedef {import("./wire.js").BatchList} BatchList */
 
@@ -31,7 +31,7 @@ function place() {
 
 function query() {
   const { status, after } = place();
-  const statuses = status === "finished" ? FINISHED : status === "all" ? [] : [status];
+  const statuses = status === "finished" ? FINAL : status === "all" ? [] : [status];
   const asked = new URLSearchParams(statuses.map((one) => ["status", one]));
   asked.set("limit", String(PAGE_SIZE));
   if (after) asked.set("after", after);
@@ -59,9 +59,9 @@ async function read(signal) {
 function draw({ list, asked }) {
   freshness.updated();
   const { status, after } = place();
-  table.update(list.data, { oneState: FINISHED.includes(status) });
+  table.update(list.data, { oneState: FINAL.includes(status) });
   shown = { lastId: list.last_id, asked };
-  const total = status === "finished" ? FINISHED.reduce((sum, one) => sum + list.counts[/** @type {"all"} */ (one)], 0) : list.counts[/** @type {"all"} */ (status)];
+  const total = status === "finished" ? FINAL.reduce((sum, one) => sum + list.counts[/** @type {"all"} */ (one)], 0) : list.counts[/** @type {"all"} */ (status)];
   setText(byId("list-count"), plural(total ?? list.data.length, "batch", "batches"));
   show(byId("empty"), list.data.length === 0);
   show(byId("pager"), list.has_more || after !== null);

@@ -1,8 +1,8 @@
 // The choice of the batches in the table: one, or up to four beside each other.
 
 import { batchesWithAnswers, fillPicker, markOf } from "./batch_picker.js";
+import { letterOf, MOST_BATCHES } from "./batches.js";
 import { byId, el, icon, show } from "./dom.js";
-import { MOST_BATCHES } from "./table_place.js";
 
 /** @typedef {import("./wire.js").Batch} Batch */
 
@@ -52,13 +52,13 @@ export function createBatchChoice({ choose }) {
   /** @param {number} at @param {number} count */
   function picker(at, count) {
     const select = el("select", { id: at === 0 ? "picker" : `picker-${at}` });
-    const remove = el("button", { type: "button", class: "quiet icon-only", "aria-label": `Remove batch ${"ABCD"[at]}`, title: "Remove" }, icon("cross"));
+    const remove = el("button", { type: "button", class: "quiet icon-only", "aria-label": `Remove batch ${letterOf(at)}`, title: "Remove" }, icon("cross"));
     remove.addEventListener("click", () => {
       if (at >= chosen.length) isAdding = false;
       choose(chosen.filter((_, index) => index !== at));
       byId("add-batch").focus();
     });
-    const name = el("span", { class: "visually-hidden" }, count > 1 ? `Batch ${"ABCD"[at]}` : "Batch");
+    const name = el("span", { class: "visually-hidden" }, count > 1 ? `Batch ${letterOf(at)}` : "Batch");
     return el("div", { class: "picker" }, count > 1 && markOf(at), el("label", {}, name, select), count > 1 && remove);
   }
 

@@ -1,5 +1,6 @@
 // Which columns are shown: all that the batches offer, to be ticked, for each batch; a long list is found by typing.
 
+import { letterOf } from "./batches.js";
 import { MOST_COLUMNS } from "./columns.js";
 import { byId, el, mirror, setAttribute, setText, show } from "./dom.js";
 import { integer } from "./format.js";
@@ -25,7 +26,7 @@ export function createChooser({ choose }) {
     const wanted = search.value.toLowerCase();
     const free = choicesOf(all).filter(({ title }) => title.toLowerCase().includes(wanted));
     const listed = free.slice(0, LISTED);
-    const letters = Array.from({ length: batches > 1 ? batches : 0 }, (_, batch) => el("span", {}, "ABCD"[batch]));
+    const letters = Array.from({ length: batches > 1 ? batches : 0 }, (_, batch) => el("span", {}, letterOf(batch)));
     byId("chooser-head").replaceChildren(...letters);
     setAttribute(byId("chooser"), "data-batches", String(batches));
     mirror(byId("chooser-list"), listed, ({ key }) => `${key} ${batches}`, () => (batches > 1 ? createRow() : createChoice()));
@@ -95,7 +96,7 @@ export function createChooser({ choose }) {
           const column = choice.columns.find((one) => one.batch === batch);
           show(box, column !== undefined);
           if (column) tick(column);
-          setAttribute(box, "aria-label", `${choice.title} of ${"ABCD"[batch]}`);
+          setAttribute(box, "aria-label", `${choice.title} of ${letterOf(batch)}`);
         });
       },
     };

@@ -1,10 +1,10 @@
 // What stands around the rows: the heads of the columns, and the counts, tools and words above and below.
 
-import { choiceOf, displayName, isOpen } from "./batches.js";
+import { choiceOf, displayName, isOpen, letterOf, MOST_BATCHES } from "./batches.js";
 import { boundedWidth, LEAST_WIDTH, MOST_WIDTH } from "./columns.js";
 import { byId, el, icon, mirror, setAttribute, setText, show } from "./dom.js";
 import { integer, plural } from "./format.js";
-import { batchQuery, isJoined, isNarrowed, MOST_BATCHES, withoutFilters } from "./table_place.js";
+import { batchQuery, isJoined, isNarrowed, withoutFilters } from "./table_place.js";
 
 /** @typedef {import("./columns.js").Column} Column */
 /** @typedef {import("./table_place.js").TablePlace} TablePlace */
@@ -72,7 +72,7 @@ export function isFirstOf(columns, at, place) {
 /** What tells a column from all others: that of one batch from that of another, too.
  * @param {Column} column @param {TablePlace} place */
 export function fullName({ id, title, batch }, place) {
-  return isJoined(place) && id !== "custom_id" ? `${title} of ${"ABCD"[batch]}` : title;
+  return isJoined(place) && id !== "custom_id" ? `${title} of ${letterOf(batch)}` : title;
 }
 
 /** The edge between two columns, for pointer and arrow keys.

@@ -2,7 +2,7 @@
 
 import { callJson } from "./api.js";
 import { markOf } from "./batch_picker.js";
-import { displayName } from "./batches.js";
+import { displayName, letterOf } from "./batches.js";
 import { columnsOf, defaultColumns } from "./columns.js";
 import { byId, el, mirror, setAttribute, setText, show } from "./dom.js";
 import { integer, shortModel } from "./format.js";
@@ -108,7 +108,7 @@ function createGroup() {
     /** @param {Group} group */
     update({ batch, number, columns }) {
       const { completed, failed } = batch.request_counts;
-      if (letter.textContent !== "ABCD"[number]) letter.replaceChildren(markOf(number));
+      if (letter.textContent !== letterOf(number)) letter.replaceChildren(markOf(number));
       setAttribute(node, "colspan", String(columns));
       setAttribute(node, "title", `${displayName(batch)} · ${batch.model}`);
       setText(name, displayName(batch));
@@ -126,7 +126,7 @@ export function drawHaving(place) {
   const count = place.batches.length;
   show(select.parentElement, count > 1);
   if (select.options.length !== count + 3) {
-    const only = Array.from({ length: count }, (_, batch) => [String(batch + 1), `only ${"ABCD"[batch]}`]);
+    const only = Array.from({ length: count }, (_, batch) => [String(batch + 1), `only ${letterOf(batch)}`]);
     const choices = [["", "any batch"], ["matched", count === 2 ? "both" : "all of them"], ["unmatched", count === 2 ? "not both" : "not all"], ...only];
     select.replaceChildren(...choices.map(([value, word]) => el("option", { value }, word)));
   }

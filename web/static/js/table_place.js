@@ -1,5 +1,6 @@
 // What a table shows, as the page's address has it: batches, a question to them, and how the columns look. Pure.
 
+import { MOST_BATCHES } from "./batches.js";
 import { filterQuery, isFiltered, placeOf } from "./results_place.js";
 
 /** @typedef {import("./results_place.js").Place} Place */
@@ -11,7 +12,6 @@ import { filterQuery, isFiltered, placeOf } from "./results_place.js";
  */
 
 export const PAGE_ROWS = 100;
-export const MOST_BATCHES = 4;
 const WIDTH = /^(.+):(\d{2,4})$/s;
 const HAVING = ["matched", "unmatched", "1", "2", "3", "4"];
 

@@ -1,6 +1,6 @@
 // The filters of a table in words, and which batches there are for whoever came without one.
 
-import { displayName, isOpen } from "./batches.js";
+import { displayName, isOpen, letterOf } from "./batches.js";
 import { byId, el, icon, mirror, setAttribute, setText, show } from "./dom.js";
 import { integer, when } from "./format.js";
 import { chipsOf } from "./results_place.js";
@@ -18,7 +18,7 @@ const OFFERED_BATCHES = 8;
 export function drawChips(place, go) {
   const chips = chipsOf(place).filter(({ key }) => key !== "text" && key !== "status");
   show(byId("chips"), chips.length > 0);
-  if (isJoined(place)) for (const chip of chips) chip.label = chip.label.replace(/^(\d)\.(.*)$/s, (_, number, name) => `${name} of ${"ABCD"[number - 1]}`);
+  if (isJoined(place)) for (const chip of chips) chip.label = chip.label.replace(/^(\d)\.(.*)$/s, (_, number, name) => `${name} of ${letterOf(number - 1)}`);
   mirror(byId("chips-list"), chips.map((chip) => ({ chip, go })), ({ chip }) => chip.key, () => {
     const label = document.createTextNode("");
     const value = el("b");
