@@ -234,6 +234,43 @@ def test_while_answers_are_indexed_the_page_says_so_and_asks_again(
     expect(_request(page, "c-02")).to_be_visible()
 
 
+def test_while_a_batch_runs_the_comparison_grows_until_all_of_it_is_there(
+    system: System, open_page: Open
+) -> None:
+    """Ten of the second batch's answers come only from another worker. The overview that is read while the batch ends
+    has none of them yet."""
+    system.settings |= {"RETRY_BACKOFF_SECONDS": "3600", "GRACE_SECONDS": "0"}
+    system.start_all()
+    answers = {f"c-{i:02d}": _judged(i % 10, "advance") for i in range(30)}
+    slow = {custom_id: f"[[flaky 1]] {text}" for custom_id, text in list(answers.items())[20:]}
+    first, second = _submit(system, "First", answers), _submit(system, "Second", answers | slow)
+    system.wait_for_end(first)
+    wait_until(lambda: system.answered(second) == 20, what="two thirds of the second batch")
+    system.stop(system.processes[1])
+    question = f"/v1/compare?batch={first}&batch={second}&likely=true&setup=false&bins=60"
+    late = [system.get(question)]
+    page = open_page(_address([first, second], "&only=same"))
+    matched, progress = page.locator("#cards article").first, page.get_by_text("Still running: Second")
+    expect(matched).to_contain_text("20 of 30")
+    expect(progress).to_be_visible()
+
+    def too_early(route: Route) -> None:
+        if late and system.batch(second)["status"] == "completed":
+            route.fulfill(json=late.pop(), headers={"access-control-allow-origin": "*"})
+        else:
+            route.continue_()
+
+    page.route("**/v1/compare?*", too_early)
+    system.settings["RETRY_BACKOFF_SECONDS"] = "0.1"
+    system.start_worker()
+    expect(progress).to_be_hidden()
+    expect(matched).to_contain_text("30 of 30")
+    assert not late
+    expect(_tab(page, "Different")).to_contain_text("10")
+    _tab(page, "Different").click()
+    expect(page.locator("#table tbody")).to_have_count(10)
+
+
 @pytest.mark.parametrize("cause", ["a worker that never answers", "no library"])
 def test_without_a_difference_in_time_both_texts_are_shown(
     shared: System, open_page: Open, ids: list[str], cause: str

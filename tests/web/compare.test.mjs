@@ -6,8 +6,7 @@ import { test } from "node:test";
 import {
   agreementTable, bars, differingFields, excerpts, frequentChanges, linesOf, merged, sideOf, signed, toneOf, trimmed,
 } from "../../web/static/js/compare_differences.js";
-import { question, readPlace, writePlace } from "../../web/static/js/compare_place.js";
-import { settings, systemPrompt } from "../../web/static/js/compare_sides.js";
+import { question, readPlace, settings, systemPrompt, writePlace } from "../../web/static/js/compare_sides.js";
 
 /** @param {string | null} text @param {any} [more] @returns {any} */
 function answer(text, more = {}) {

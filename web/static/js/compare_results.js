@@ -4,19 +4,20 @@ import { callJson } from "./api.js";
 import { batchesWithAnswers } from "./batch_picker.js";
 import { displayName, isOpen } from "./batches.js";
 import { drawField, drawFigures } from "./compare_figures.js";
-import { question, readPlace, writePlace } from "./compare_place.js";
 import { createRows } from "./compare_rows.js";
-import { createSides, drawSetup, settings } from "./compare_sides.js";
+import { createSides, drawSetup, question, readPlace, settings, writePlace } from "./compare_sides.js";
 import { byId, el, icon, setText, show } from "./dom.js";
 import { integer } from "./format.js";
 import { createNotice, createTabs, messageOf, onDemand, visit } from "./page.js";
+import { createPoller } from "./poller.js";
 
 /** @typedef {import("./wire.js").Comparison} Comparison */
 /** @typedef {import("./wire.js").ComparedRows} ComparedRows */
-/** @typedef {import("./compare_place.js").Place} Place */
+/** @typedef {import("./compare_sides.js").Place} Place */
 
 const PAGE_SIZES = [20, 20, 20, 14, 10]; // of so many batches: a page's nodes stay below 1,500
-const AGAIN_MS = 500;
+const INDEXING_MS = 500;
+const GROWING_MS = 5000;
 const BINS = 60; // the most the server makes; few whole steps among them become bars of their own
 const TABS = [
   { id: "flipped", word: "Field differs" },
@@ -33,9 +34,9 @@ const progress = createNotice();
 const tabs = createTabs(byId("tabs"), TABS, { panel: "panel", choose: (only) => go({ only: /** @type {Place["only"]} */ (only) }) });
 const rows = createRows(byId("table"), { toggle: (id) => go({ offset: place.offset, open: place.open === id ? "" : id }, "replace") });
 const sides = createSides({ choose: (ids) => go({ batches: ids }) });
+const poller = createPoller({ work: load, onDone: done, onFail: failed });
 const fetchCopy = onDemand(() => import("./copy_button.js"));
 let place = readPlace(location.search);
-let loading = new AbortController();
 /** @type {Comparison | null} */
 let overview = null;
 /** @type {ComparedRows | null} */
@@ -44,7 +45,9 @@ let found = null;
 let shown = null;
 /** The batches of the overview, the question that the rows answer, and the one that the shown rows answered. */
 let [loaded, loadedRows, shownRows] = ["", "", ""];
-let isReading = false;
+/** Whether the overview holds all answers that there will ever be. */
+let isWhole = false;
+let isWrong = false; // whether the latest reading failed
 
 function pageSize() {
   return PAGE_SIZES[place.batches.length];
@@ -56,52 +59,62 @@ function go(to, how = "push") {
   return arrive();
 }
 
-async function arrive() {
+function arrive() {
   place = readPlace(location.search);
   sides.draw(place.batches);
-  loading.abort();
-  loading = new AbortController();
-  const { signal } = loading;
+  if (shownRows === rowsQuestion()) rows.open(view());
+  return poller.now();
+}
+
+/** @param {number} next as `load` says */
+function done(next) {
+  right();
+  drawStates();
+  poller.every(next);
+}
+
+/** @param {unknown} error */
+function failed(error) {
+  isWrong = true;
+  if (loaded !== place.batches.join(" ")) forget();
+  notice.say("bad", messageOf(error));
+  byId("content").classList.toggle("stale", overview !== null);
+  drawStates();
+}
+
+function right() {
+  isWrong = false;
   notice.hide();
   byId("content").classList.remove("stale");
-  isReading = place.batches.length >= 2;
-  try {
-    if (isReading) await load(signal);
-    else forget();
-  } catch (error) {
-    if (signal.aborted) return;
-    if (loaded !== place.batches.join(" ")) forget();
-    notice.say("bad", messageOf(error));
-    byId("content").classList.toggle("stale", overview !== null);
-  }
-  if (signal.aborted) return;
-  isReading = false;
-  drawStates();
 }
 
 function forget() {
   overview = shown = found = null;
   loaded = loadedRows = shownRows = "";
+  isWhole = false;
   progress.hide();
 }
 
-/** @param {AbortSignal} signal */
+/** @param {AbortSignal} signal @returns {Promise<number>} in how many milliseconds to read again, 0: never */
 async function load(signal) {
   const key = place.batches.join(" ");
   const isOther = loaded !== key;
   if (isOther) {
     forget();
+    right();
     drawStates();
   }
-  if (isOther || overview?.complete === false) {
+  if (place.batches.length < 2) return 0;
+  if (!isWhole) {
     const asked = question(place.batches, { field: place.field, likely: true, setup: isOther, bins: BINS });
-    [overview] = await Promise.all([callJson(`/v1/compare?${asked}`, { signal }), isOther ? sides.read(signal) : null]);
-    [loaded, loadedRows] = [key, ""];
+    const haveEnded = sides.haveEnded(); // one that ends while this is read may be counted without its last answers
+    [overview] = await Promise.all([callJson(`/v1/compare?${asked}`, { signal }), sides.read(signal)]);
+    [loaded, loadedRows, isWhole] = [key, "", haveEnded && overview?.complete === true];
     if (isOther) drawSetup(byId("setup"), settings(sides.compared(), (overview?.first_requests ?? []).map((line) => line?.body ?? null)));
   }
   drawProgress();
   await Promise.all([loadRows(signal), loadFigures(signal)]);
-  if (overview?.complete === false) setTimeout(() => void (signal.aborted || arrive()), AGAIN_MS);
+  return isWhole ? 0 : overview?.complete ? GROWING_MS : INDEXING_MS;
 }
 
 /** The field that is looked at: the address's when all batches have it. */
@@ -110,21 +123,23 @@ function field() {
   return fields.find(({ path }) => path === place.field) ?? fields.find(({ path }) => path === overview?.likely_field);
 }
 
-/** @param {AbortSignal} signal */
-async function loadRows(signal) {
+function rowsQuestion() {
   const path = field()?.path ?? "";
   const only = place.only === "flipped" && !path ? "different" : place.only;
   const sort = field()?.is_number ? place.sort : "line";
-  const asked = question(place.batches, { field: path, only, sort, offset: place.offset, limit: pageSize() });
-  if (loadedRows !== asked) {
-    /** @type {ComparedRows} */
-    const fresh = await callJson(`/v1/compare/rows?${asked}`, { signal });
-    const isSame = shownRows === asked && JSON.stringify(fresh) === JSON.stringify(found);
-    [found, loadedRows, shownRows] = [fresh, asked, asked];
-    if (isSame) rows.open(view());
-    else rows.show(fresh.data, view());
-    drawRows();
-  } else rows.open(view());
+  return question(place.batches, { field: path, only, sort, offset: place.offset, limit: pageSize() });
+}
+
+/** @param {AbortSignal} signal */
+async function loadRows(signal) {
+  const asked = rowsQuestion();
+  if (loadedRows === asked) return;
+  /** @type {ComparedRows} */
+  const fresh = await callJson(`/v1/compare/rows?${asked}`, { signal });
+  const isSame = shownRows === asked && JSON.stringify(fresh) === JSON.stringify(found);
+  [found, loadedRows, shownRows] = [fresh, asked, asked];
+  if (!isSame) rows.show(fresh.data, view());
+  drawRows();
 }
 
 function view() {
@@ -136,15 +151,15 @@ async function loadFigures(signal) {
   const chosen = field();
   if (overview === null) return;
   drawField(overview.fields, chosen, place.sort);
-  if (place.field && chosen?.path !== place.field) progress.say("warn", `These batches do not all have the field “${place.field}”.`);
   if (overview.field !== (chosen?.path ?? null)) {
     const field = chosen?.path ?? null;
     const { changes } = field ? await callJson(`/v1/compare/changes?${question(place.batches, { field, bins: BINS })}`, { signal }) : { changes: [] };
     overview = { ...overview, field, changes };
   }
   if (shown === overview) return;
+  const isSame = JSON.stringify(shown) === JSON.stringify(overview);
   shown = overview;
-  drawFigures(overview, chosen, sides.names());
+  if (!isSame) drawFigures(overview, chosen, sides.names());
   drawCounts(overview);
   drawStates();
 }
@@ -184,7 +199,7 @@ const NOTHING = {
 /** Which of the page's parts are there at all. */
 function drawStates() {
   const asked = place.batches.length >= 2;
-  const isLoading = isReading && overview === null;
+  const isLoading = asked && overview === null && !isWrong;
   show(byId("setup"), overview !== null);
   show(byId("overview"), shown !== null);
   show(byId("pairs"), found !== null);
@@ -195,7 +210,8 @@ function drawStates() {
 
 function drawProgress() {
   const open = sides.compared().filter(isOpen).map(displayName);
-  if (overview && !overview.complete) progress.say("", `Indexing the answers: ${integer(overview.indexed)} so far. The figures grow until all are in.`);
+  if (place.field && field()?.path !== place.field) progress.say("warn", `These batches do not all have the field “${place.field}”.`);
+  else if (overview && !overview.complete) progress.say("", `Indexing the answers: ${integer(overview.indexed)} so far. The figures grow until all are in.`);
   else if (open.length > 0) progress.say("", `Still running: ${open.join(", ")}. Compared is what has been answered so far.`);
   else progress.hide();
 }
@@ -233,8 +249,9 @@ byId("sort").addEventListener("change", () => go({ sort: byId("sort").value }));
 byId("swap").addEventListener("click", () => go({ batches: [place.batches[1], place.batches[0], ...place.batches.slice(2)] }));
 byId("add").addEventListener("click", () => sides.add());
 byId("copy").addEventListener("click", copyFirst);
-again.addEventListener("click", () => void arrive());
+again.addEventListener("click", () => void poller.now());
 addEventListener("popstate", () => void arrive());
+poller.every(0);
 try {
   const batches = await batchesWithAnswers();
   sides.list(batches);

@@ -1,5 +1,5 @@
-// The batches that are compared: the selects that choose two to four of them, the first the baseline, and what was set up
-// differently: their own settings and those of their first requests. The rows of the setup are pure.
+// Which batches are compared and how, as the page's address says; the selects that choose two to four of them, the first
+// the baseline; what was set up differently: their own settings and those of their first requests. Address and setup are pure.
 
 import { callJson } from "./api.js";
 import { fillPicker, markOf } from "./batch_picker.js";
@@ -8,9 +8,53 @@ import { byId, el, icon, show } from "./dom.js";
 
 /** @typedef {import("./wire.js").Batch} Batch */
 /** @typedef {{ name: string, values: (string | null)[], differs: boolean }} Setting */
+/** @typedef {"flipped" | "different" | "same" | "unmatched" | "all"} Only */
+/** @typedef {"line" | "change" | "-change"} Sort */
+/**
+ * @typedef {{ batches: string[], field: string, only: Only, sort: Sort, offset: number, open: string }} Place
+ * `field` empty: the likeliest; `open`: the custom_id of the row that is shown in full
+ */
 
+const ONLY = ["flipped", "different", "same", "unmatched", "all"];
+const SORTS = ["line", "change", "-change"];
 const TEXTS = new Set(["model", "messages", "prompt", "input", "instructions", "texts", "documents", "query"]);
 const MOST_NAMED = 5;
+
+/** @param {string} search the address's query @returns {Place} */
+export function readPlace(search) {
+  const asked = new URLSearchParams(search);
+  const only = asked.get("only") ?? "";
+  const sort = asked.get("sort") ?? "";
+  const offset = Number(asked.get("offset"));
+  return {
+    batches: [...new Set(asked.getAll("batch").filter(Boolean))].slice(0, MOST_BATCHES),
+    field: asked.get("field") ?? "",
+    only: /** @type {Only} */ (ONLY.includes(only) ? only : "different"),
+    sort: /** @type {Sort} */ (SORTS.includes(sort) ? sort : "line"),
+    offset: Number.isInteger(offset) && offset > 0 && offset < 2 ** 31 ? offset : 0,
+    open: asked.get("open") ?? "",
+  };
+}
+
+/** The same place as a query, without what is as usual.
+ * @param {Place} place */
+export function writePlace({ batches, field, only, sort, offset, open }) {
+  const asked = new URLSearchParams(batches.map((id) => ["batch", id]));
+  if (field) asked.set("field", field);
+  if (only !== "different") asked.set("only", only);
+  if (sort !== "line") asked.set("sort", sort);
+  if (offset > 0) asked.set("offset", String(offset));
+  if (open) asked.set("open", open);
+  return `?${asked}`;
+}
+
+/** The question for `/v1/compare` and `/v1/compare/rows`.
+ * @param {string[]} batches @param {Record<string, string | number | boolean>} [more] */
+export function question(batches, more = {}) {
+  const asked = new URLSearchParams(batches.map((id) => ["batch", id]));
+  for (const [name, value] of Object.entries(more)) if (value !== "") asked.set(name, String(value));
+  return asked.toString();
+}
 
 /** @param {{ choose: (ids: string[]) => void }} on */
 export function createSides({ choose }) {
@@ -68,11 +112,13 @@ export function createSides({ choose }) {
   return {
     draw,
     compared,
+    /** Whether all of them are known to have ended: no answer comes any more. */
+    haveEnded: () => compared().length === chosen.length && !compared().some(isOpen),
     /** @param {Batch[]} batches to choose from */
     list(batches) {
       known = new Map(batches.map((batch) => [batch.id, batch]));
     },
-    /** Reads those that are not in the list, and those that were not at their end.
+    /** Reads those that are not in the list, and those that had not ended.
      * @param {AbortSignal} signal */
     async read(signal) {
       const wanted = chosen.filter((id) => !compared().some((batch) => batch.id === id && !isOpen(batch)));
