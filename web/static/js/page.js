@@ -89,8 +89,10 @@ export function createNotice({ buttons = [], closable = false } = {}) {
   close.addEventListener("click", () => show(node, false));
   byId("notices").append(node);
   return {
-    /** @param {Tone} tone @param {...(Node | string)} content */
+    /** What is said already is not said again: it would be read out again.
+     * @param {Tone} tone @param {...(Node | string)} content */
     say(tone, ...content) {
+      if (!node.hidden && node.className === `notice ${tone}` && content.every((one) => typeof one === "string") && text.textContent === content.join("")) return;
       node.className = `notice ${tone}`;
       node.firstElementChild?.replaceWith(icon(tone === "ok" ? "check" : tone === "" ? "info" : "warning"));
       text.replaceChildren(...content);
