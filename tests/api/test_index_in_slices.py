@@ -27,7 +27,7 @@ def stuck_indexing(api: Api, batch_id: str, monkeypatch: pytest.MonkeyPatch, *, 
 
     def stand_still(*arguments: Any) -> Any:
         arrived.set()
-        assert go_on.wait(60)
+        assert go_on.wait(20)
         return passes(*arguments)
 
     monkeypatch.setattr(index, at, stand_still)
