@@ -9,7 +9,7 @@ from tests.api.errors import error_of
 from tests.api.openai_dialect import create, uploaded
 from tests.api.served import Api
 from tests.api.test_gpu_guard import UNFIT
-from tests.lines import chat_lines, jsonl
+from tests.lines import chat_line, chat_lines, jsonl
 
 KEY = {"Idempotency-Key": "nightly-2025-10-29"}
 
@@ -71,15 +71,16 @@ def test_a_full_queue_still_knows_what_it_accepted(serve: Any) -> None:
     assert api.submit(3, headers=KEY).json() == first.json()
 
 
-@pytest.mark.parametrize("dialect", ["simple", "openai"])
-def test_an_unfit_gpu_still_knows_what_was_accepted_and_takes_nothing_new(api: Api, dialect: str) -> None:
+@pytest.mark.parametrize("way", ["form", "JSON", "retry"])
+def test_an_unfit_gpu_still_knows_what_was_accepted_and_takes_nothing_new(api: Api, way: str) -> None:
     file_id = uploaded(api)["id"]
+    ended = api.finished([chat_line("bad", "[[fail 400]]")])
 
     def send(key: str) -> httpx.Response:
         headers = {"Idempotency-Key": key}
-        return (
-            api.submit(3, headers=headers) if dialect == "simple" else create(api, file_id, headers=headers)
-        )
+        if way == "retry":
+            return api.post(f"/v1/batches/{ended}/retry", headers=headers)
+        return api.submit(3, headers=headers) if way == "form" else create(api, file_id, headers=headers)
 
     first = send("key-1").json()
     before = api.stored()
@@ -88,8 +89,7 @@ def test_an_unfit_gpu_still_knows_what_was_accepted_and_takes_nothing_new(api: A
     again = send("key-1")
 
     assert again.status_code == 200, again.text
-    name = "batch_id" if dialect == "simple" else "id"
-    assert again.json()[name] == first[name]
+    assert again.json()["batch_id"] == first["batch_id"]
     error_of(send("key-2"), 503, "gpu_unfit")
     assert api.stored() == before
     api.gpu.reading = None
