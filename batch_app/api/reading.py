@@ -31,7 +31,7 @@ from batch_app.reading.index import Field, fields_of
 from batch_app.reading.places import open_answers
 from batch_app.reading.questions import OPERATORS, Condition, Question
 from batch_app.reading.tables import Distribution, Table
-from batch_app.reading.words import answer_text
+from batch_app.reading.words import answer_text, is_too_deep
 from batch_app.states import RequestStatus
 from batch_app.store import files, ledger
 from batch_app.store.batches import Batch
@@ -221,14 +221,14 @@ def get_answer(batch_id: BatchId, context: Ctx, line: Annotated[int, Path(ge=1, 
 
 
 def request_of(context: Context, batch: Batch, row: ledger.LedgerRow) -> dict[str, Any] | None:
-    """The line of the input file; None when the file is gone."""
+    """The line of the input file; None when the file is gone, or the line nested too deeply outside its body."""
     try:
         file = files.get_file(context.database, file_id=batch.input_file_id)
     except FileMissingError:
         return None
     path = context.settings.data_dir / file.path
     found: dict[str, Any] = orjson.loads(b"".join(read_range(path, row.input_offset, row.input_length)))
-    return found
+    return None if is_too_deep(found) else found
 
 
 def _answer(context: Context, batch_id: str, place: Place | None) -> dict[str, Any] | None:

@@ -61,13 +61,13 @@ def json_in(text: str) -> dict[str, Any] | list[Any] | None:
             except orjson.JSONDecodeError:
                 continue
             if isinstance(value, dict | list):
-                return None if _is_too_deep(candidate, value) else value
+                can_be_deep = candidate.count("{") + candidate.count("[") > _MAX_NESTING  # hardly ever
+                return None if can_be_deep and is_too_deep(value) else value
     return None
 
 
-def _is_too_deep(text: str, value: dict[str, Any] | list[Any]) -> bool:
-    if text.count("{") + text.count("[") <= _MAX_NESTING:  # nearly always
-        return False
+def is_too_deep(value: dict[str, Any] | list[Any]) -> bool:
+    """Whether it is nested too deeply to be told."""
     level: list[Any] = [value]
     for _ in range(_MAX_NESTING):
         inner = (child for item in level for child in (item.values() if isinstance(item, dict) else item))

@@ -272,6 +272,15 @@ def test_one_answer_comes_with_its_prompt_and_its_neighbours(api: Api, batch_id:
     error_of(api.get(f"/v1/batches/{batch_id}/answers/0"), 400)
 
 
+def test_a_request_that_is_nested_too_deeply_beside_its_body_is_not_shown(api: Api) -> None:
+    deep = json.loads('{"a":' * 300 + "1" + "}" * 300)
+    ids = [api.finished([{**chat_line("a"), "comment": deep}]) for _ in range(2)]
+    found = api.get(f"/v1/batches/{ids[0]}/answers/1").json()
+    assert (found["custom_id"], found["request"], found["text"]) == ("a", None, "Evaluate this candidate")
+    answer = api.get("/v1/compare", params={"batch": ids, "setup": True})
+    assert answer.json()["first_requests"] == [None, None]
+
+
 def test_a_line_without_an_answer_yet_shows_its_prompt(api: Api) -> None:
     batch_id = api.accepted(2)
     found = api.get(f"/v1/batches/{batch_id}/answers/1").json()
