@@ -44,6 +44,11 @@ _REPORT_VIOLATIONS = """
 addEventListener("securitypolicyviolation", (event) =>
   console.error(`policy violation: ${event.violatedDirective} ${event.blockedURI} ${event.sample}`));
 """
+# What a page would ask again after a while is not asked, however long its first visit takes.
+ASKED_ONCE = """{
+  const later = setTimeout;
+  window.setTimeout = (turn, milliseconds, ...rest) => (milliseconds >= 2000 ? 0 : later(turn, milliseconds, ...rest));
+}"""
 
 
 @dataclass

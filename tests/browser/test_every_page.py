@@ -10,7 +10,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, Response, expect
 
-from tests.browser.conftest import after_drawing, remember_samples, watched
+from tests.browser.conftest import ASKED_ONCE, after_drawing, remember_samples, watched
 from tests.browser.hostile import HOSTILE
 from tests.lines import chat_line, chat_lines, jsonl
 from tests.processes.forked import ForkedSystem, Nursery
@@ -82,13 +82,6 @@ VIEWS = [
 ]
 
 
-# What a page would ask again after a while is not asked, however long its first visit takes.
-_ONCE = """{
-  const later = setTimeout;
-  window.setTimeout = (turn, milliseconds, ...rest) => (milliseconds >= 2000 ? 0 : later(turn, milliseconds, ...rest));
-}"""
-
-
 def _visit(page: Page, system: System, view: str) -> None:
     page.goto(view.format(**system.names))  # type: ignore[attr-defined]
     page.wait_for_load_state("networkidle")
@@ -101,7 +94,7 @@ def test_a_first_visit_stays_within_its_budget(
 ) -> None:
     """Counted is all until the page is quiet: its own file and styles, the modules, what it asks the API."""
     with watched(browser, lived_in) as (context, _):
-        context.add_init_script(_ONCE)
+        context.add_init_script(ASKED_ONCE)
         page = context.new_page()
         answers: list[Response] = []
         page.on("response", lambda answer: answers.append(answer))  # noqa: PLW0108  # Playwright marks what it is given
@@ -294,7 +287,7 @@ def test_a_question_that_nothing_repeats_says_at_once_that_it_found_no_answer(
     browser: Browser, lived_in: System, view: str
 ) -> None:
     with watched(browser, lived_in) as (context, watch):
-        context.add_init_script(_ONCE)  # so that nothing is tried again
+        context.add_init_script(ASKED_ONCE)  # so that nothing is tried again
         watch.allow("ERR_FAILED")
         page = context.new_page()
         _visit(page, lived_in, view)

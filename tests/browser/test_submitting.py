@@ -13,6 +13,7 @@ import requests
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Error, Page, Route, expect
 
+from tests.browser.conftest import ASKED_ONCE
 from tests.browser.hostile import HOSTILE
 from tests.lines import chat_line, chat_lines, jsonl
 from tests.processes.system import System
@@ -245,6 +246,7 @@ def test_a_queue_that_was_full_when_the_page_was_opened_is_not_said_to_be_full_n
 
     page = open_page("/submit_batch.html")
     page.route("**/health", with_room)
+    page.add_init_script(ASKED_ONCE)  # what is read then is read for the file
     page.reload()
     warning = page.get_by_text("The queue has room for 2 requests now; this file has 3.")
     page.set_input_files("#file", _file(tmp_path, jsonl(chat_lines(3))))
