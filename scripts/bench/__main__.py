@@ -1,7 +1,7 @@
 """`make bench`: runs the stages, prints one table with every row and writes it to bench/ as Markdown, JSON and SVG.
 
-A few minutes by default, on reduced sizes; `--full` takes the targets' own sizes and three pairs of each run. A row
-that cannot be measured here says why. Exits with 0 whatever the verdicts are.
+Some ten minutes by default on two cores, on reduced sizes; `--full` takes the targets' own sizes and three pairs of
+each run. A row that cannot be measured here says why. Exits with 0 whatever the verdicts are.
 """
 
 import argparse
