@@ -5,6 +5,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from batch_app.api import outlook, wire
+from batch_app.api.health import heard_worker
 from batch_app.api.outlook import RATE_SECONDS, Range
 from batch_app.database import Database
 from batch_app.settings import Settings
@@ -28,22 +29,12 @@ class _Surroundings:
     """What batches look like depends on this besides their own rows and those of their ledgers."""
 
     now: float
-    worker: Worker | None
+    worker: Worker | None  # None too when it is lost
     queued: Sequence[str]
     queue_etas: Mapping[str, Range]
     files: Mapping[str, FileFacts]
     retries: Mapping[str, list[str]]
     chunk_size: int
-    lost_seconds: float
-
-    @property
-    def worker_lives(self) -> bool:
-        worker = self.worker
-        return (
-            worker is not None
-            and worker.stopped_at is None
-            and self.now - worker.heartbeat_at < self.lost_seconds
-        )
 
 
 def receipt(batch: Batch) -> wire.Receipt:
@@ -93,13 +84,12 @@ def _surroundings(
     is_one_waiting = any(batch.status is BatchStatus.QUEUED for batch in found)
     return _Surroundings(
         now=now,
-        worker=workers.latest_worker(database),
+        worker=heard_worker(workers.latest_worker(database), settings, now),
         queued=[batch.id for batch in open_batches if batch.status is BatchStatus.QUEUED],
         queue_etas=outlook.queue_etas(database, open_batches, now=now) if is_one_waiting else {},
         files=files.facts_of(database, file_ids=_file_ids(found)),
         retries=batches.retries_of(database, batch_ids=[batch.id for batch in found]),
         chunk_size=settings.chunk_size,
-        lost_seconds=settings.lost_seconds,
     )
 
 
@@ -206,11 +196,10 @@ def _progress(batch: Batch, counts: Counts, pace: Pace | None, around: _Surround
 def _phase(batch: Batch, around: _Surroundings) -> str:
     if batch.status in FINAL_BATCH_STATES:
         return "done"
-    if not around.worker_lives:
+    if around.worker is None:
         return "waiting_for_worker"
     if batch.status in (BatchStatus.CANCELLING, BatchStatus.FINALIZING):
         return str(batch.status)
-    assert around.worker is not None
     if around.worker.state == "loading" and around.worker.model == batch.served_model:
         return "loading_model"
     return "running" if batch.worker_id is not None else "queued"
