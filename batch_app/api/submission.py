@@ -71,12 +71,7 @@ class Submissions:
         is_needed = False
         try:
             new = self._scanned_batch(order, found, file.id, digest_of=file.sha256, now=now)
-            if (
-                accepting.batch_with_key(
-                    self._database, key=new.idempotency_key, request_digest=new.request_digest, now=now
-                )
-                is None
-            ):
+            if self._earlier(new.idempotency_key, new.request_digest, now) is None:
                 self.require_fit_gpu()
             batch = self._accept_scanned(new, found, file, now)
             is_needed = batch.input_file_id == file.id  # else the Idempotency-Key is known: the batch it made
@@ -116,9 +111,7 @@ class Submissions:
         clients expect. Raises ApiError for what is wrong with the order, and causes."""
         self._check_order(order)
         request_digest = digest_of_order(order, endpoint, file_id)
-        if earlier := accepting.batch_with_key(
-            self._database, key=order.idempotency_key, request_digest=request_digest, now=now
-        ):
+        if earlier := self._earlier(order.idempotency_key, request_digest, now):
             return earlier
         self.require_fit_gpu()
         try:
@@ -133,6 +126,10 @@ class Submissions:
             return self._fail(order, file_id, endpoint, found.model or "", problems, now)
         new = self._scanned_batch(order, found, stored.id, digest_of=stored.id, now=now)
         return self._accept_scanned(new, found, None, now)
+
+    def _earlier(self, key: str | None, request_digest: str | None, now: float) -> Batch | None:
+        """The batch that this key has made already."""
+        return accepting.batch_with_key(self._database, key=key, request_digest=request_digest, now=now)
 
     def _fail(
         self, order: Order, file_id: str, endpoint: str, model: str, problems: list[LineError], now: float
