@@ -19,6 +19,8 @@ from scripts.bench.workloads import Prompt, uniform, write_lines
 # Gets ready, loading a model where that is needed, and gives what then takes the time.
 Contestant = Callable[[], Callable[[], float]]
 _WARM_UP = 16
+# vLLM's own choice of cores, as if nobody had set it.
+AUTO_BINDING = {"VLLM_CPU_OMP_THREADS_BIND": "auto"}
 
 
 @dataclass(frozen=True)
@@ -168,7 +170,8 @@ class Bench:
         """One that has the model loaded and is warm; `arguments` as for `served`, None leaves one out. A second one
         of a kind has a name behind a dash."""
 
-        kind = kind if self.options.engine == "vllm" else "echo"
+        name = kind if self.options.engine == "vllm" else "echo"
+        kind = name.partition("-")[0]
 
         def start() -> Yardstick:
             given = {"model": self.options.source, **self.options.engine_arguments, **arguments}
@@ -176,7 +179,7 @@ class Bench:
                 given["served_model_name"] = self.options.model
             given = {name: value for name, value in given.items() if value is not None}
             process = Yardstick(
-                kind.partition("-")[0],
+                kind,
                 given,
                 log=self.new_folder() / "log",
                 environment=environment,
@@ -187,7 +190,7 @@ class Bench:
                 undo.pop_all()
             return process
 
-        return self._kept(kind, (arguments, environment), start)
+        return self._kept(name, (arguments, environment), start)
 
     def close(self) -> None:
         for loaded in self._loaded.values():

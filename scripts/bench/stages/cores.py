@@ -6,12 +6,11 @@ The system leaves no core out (`VLLM_CPU_NUM_OF_RESERVED_CPU=0`); the other proc
 
 from collections.abc import Iterator
 
-from scripts.bench.context import Bench
+from scripts.bench.context import AUTO_BINDING, Bench
 from scripts.bench.figures import Figure, Target, median_ratio
 from scripts.bench.workloads import uniform
 
 ROWS = ("P12",)
-_AUTO = {"VLLM_CPU_OMP_THREADS_BIND": "auto"}
 _SHARE = 4
 
 
@@ -24,7 +23,7 @@ def measure(bench: Bench) -> Iterator[Figure]:
     seconds, others = bench.in_turn(
         {
             "all cores": bench.compared("chat", prompts),
-            "auto": bench.compared("chat-auto", prompts, environment=_AUTO),
+            "auto": bench.compared("chat-auto", prompts, environment=AUTO_BINDING),
         }
     )
     ratio = median_ratio(seconds["auto"], seconds["all cores"])
