@@ -82,11 +82,14 @@ def _surroundings(
 ) -> _Surroundings:
     open_batches = batches.list_open_batches(database)
     is_one_waiting = any(batch.status is BatchStatus.QUEUED for batch in found)
+    turn = settings.model_turn_seconds
     return _Surroundings(
         now=now,
         worker=heard_worker(workers.latest_worker(database), settings, now),
         queued=[batch.id for batch in open_batches if batch.status is BatchStatus.QUEUED],
-        queue_etas=outlook.queue_etas(database, open_batches, now=now) if is_one_waiting else {},
+        queue_etas=outlook.queue_etas(database, open_batches, turn_seconds=turn, now=now)
+        if is_one_waiting
+        else {},
         files=files.facts_of(database, file_ids=_file_ids(found)),
         retries=batches.retries_of(database, batch_ids=[batch.id for batch in found]),
         chunk_size=settings.chunk_size,
@@ -175,7 +178,8 @@ def _progress(batch: Batch, counts: Counts, pace: Pace | None, around: _Surround
     chunks = max(-(-batch.total_requests // around.chunk_size), 1)
     elapsed = outlook.elapsed_seconds(batch, around.now)
     speed = outlook.speed_of(batch, answered=answered, pace=pace, now=around.now)
-    own_eta = outlook.eta(batch.total_requests - answered, speed)
+    # What is cancelled is not worked on any more.
+    remaining = 0 if batch.status is BatchStatus.CANCELLING else batch.total_requests - answered
     return wire.Progress(
         percent=round(100 * answered / batch.total_requests, 2) if batch.total_requests else 0.0,
         phase=_phase(batch, around),
@@ -187,7 +191,7 @@ def _progress(batch: Batch, counts: Counts, pace: Pace | None, around: _Surround
         chunks=chunks,
         requests_per_second=round(speed.recent, 2) if speed.recent is not None else None,
         tokens_per_second=round(pace.output_tokens / outlook.window_seconds(elapsed), 1) if pace else None,
-        eta_seconds=around.queue_etas.get(batch.id, own_eta),
+        eta_seconds=around.queue_etas.get(batch.id, outlook.eta(remaining, speed)),
         queue_position=around.queued.index(batch.id) + 1 if batch.id in around.queued else None,
         elapsed_seconds=round(elapsed, 1) if elapsed is not None else None,
     )

@@ -1,6 +1,8 @@
 """One batch object for both kinds of client: OpenAI's fields and types, and the owner's beside them."""
 
+import math
 import time
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -152,19 +154,48 @@ def test_waiting_batches_know_their_place_in_the_queue(api: Api) -> None:
     assert api.batch(first)["progress"]["phase"] == "waiting_for_worker"
 
 
-def test_a_waiting_batch_is_done_when_all_ahead_of_it_and_itself_are_at_the_rate_of_now(api: Api) -> None:
-    running = api.accepted(5)
+def test_a_waiting_batch_shares_the_rate_of_now_with_those_of_its_model_by_priority(api: Api) -> None:
+    running = api.accepted(9)
     api.work(answers=2)
     waiting, urgent = api.accepted(4), api.accepted(3, priority="5")
 
     listed = api.get("/v1/batches").json()["data"]
     etas = {batch["id"]: batch["progress"]["eta_seconds"] for batch in listed}
 
-    for batch_id, requests in ((urgent, 3 + 3), (waiting, 3 + 3 + 4)):
-        expected = [pytest.approx(seconds * requests / 3, abs=0.2) for seconds in etas[running]]
+    # Of the seven that the running one has left, four are answered by turns with those of the waiting one.
+    for batch_id, requests in ((urgent, 3), (waiting, 3 + 4 + 4)):
+        expected = [pytest.approx(seconds * requests / 7, abs=0.2) for seconds in etas[running]]
         assert etas[batch_id] == expected
     alone = api.batch(waiting)["progress"]
     assert (alone["queue_position"], alone["eta_seconds"] is None) == (2, False)
+
+
+@pytest.mark.parametrize(("turn_seconds", "requests"), [(3, 1), (3, 8), (900, 1)])
+def test_a_waiting_batch_of_another_model_waits_no_longer_than_the_turns_of_the_one_at_work(
+    serve: Callable[..., Api], turn_seconds: float, requests: int
+) -> None:
+    api = serve(model_turn_seconds=turn_seconds)
+    running = api.accepted(52)
+    api.work(answers=2)
+    waiting = api.accepted(requests, model="google/gemma-3-4b-it")
+
+    listed = api.get("/v1/batches").json()["data"]
+    etas = {batch["id"]: batch["progress"]["eta_seconds"] for batch in listed}
+    (soonest, latest), (low, high) = etas[running], etas[waiting]
+
+    own = latest * requests / 50
+    turns = math.ceil(own / turn_seconds)  # of its own, with one of the other model before each
+    assert low == pytest.approx(soonest * requests / 50, abs=0.2)
+    assert high == pytest.approx(own + min(latest, turns * turn_seconds), abs=0.2)
+
+
+def test_a_batch_that_is_being_cancelled_has_no_time_left(api: Api) -> None:
+    batch_id = api.accepted(5)
+    api.work(answers=2)
+    assert api.batch(batch_id)["progress"]["eta_seconds"] is not None
+    api.delete(f"/v1/batches/{batch_id}")
+    batch = api.batch(batch_id)
+    assert (batch["status"], batch["progress"]["eta_seconds"]) == ("cancelling", None)
 
 
 def test_while_nothing_is_answered_nobody_can_tell_when_a_waiting_batch_will_be_done(api: Api) -> None:
