@@ -26,6 +26,7 @@ def mend(database: Database, settings: Settings, claim: Claim) -> Claim:
     """The claim, its streams ending where the disk's do. Raises ClaimLostError."""
     ends = {"output": claim.output_end, "error": claim.error_end}
     folder = settings.work_dir / claim.batch_id
+    indexes = Indexes(database, settings)
     with AnswerReader.of_logs(folder) as logs:
         for kind in KINDS:
             tail = max(0, ends[kind] - _TAIL_BYTES) if is_all_there(folder, kind, ends[kind]) else 0
@@ -33,8 +34,10 @@ def mend(database: Database, settings: Settings, claim: Claim) -> Claim:
             if gone_from is None:
                 continue
             ends[kind] = gone_from
+            # Before, for a crash behind the forgetting leaves nothing to mend; after, for a reader may come in between.
+            indexes.remove(claim.batch_id)
             lines = requests.forget_answers(database, claim=claim, kind=kind, from_offset=gone_from)
-            Indexes(database, settings).remove(claim.batch_id)
+            indexes.remove(claim.batch_id)
             log.error("answers_were_gone", extra={"batch_id": claim.batch_id, "kind": kind, "lines": lines})
     return replace(claim, output_end=ends["output"], error_end=ends["error"])
 

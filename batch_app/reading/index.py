@@ -1,10 +1,11 @@
 """An index of one batch's answers: a SQLite file beside the data, made from ledger and answers, grown as they come.
 
 It serves what the ledger cannot: words, and the fields of the JSON in them, to be searched, sorted, joined and
-counted in SQL. Nothing depends on it: a missing, old or damaged one is made again. Only the API process writes it.
-Plain SQL, for its columns are JSON paths.
+counted in SQL. Nothing depends on it: a missing, old or damaged one, or one that disagrees with the ledger, is made
+again. Only the API process writes it. Plain SQL, for its columns are JSON paths.
 """
 
+import logging
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
@@ -23,6 +24,8 @@ from batch_app.reading.places import open_answers
 from batch_app.reading.words import answer_text, json_in, leaves
 from batch_app.settings import Settings
 from batch_app.store import batches, ledger
+
+log = logging.getLogger(__name__)
 
 VERSION: Final = 2
 MAX_FIELDS: Final = 200
@@ -100,11 +103,18 @@ class Indexes:
             return False
         try:
             return self._catch_up(batch_id, until)
+        except dbapi2.DatabaseError as error:
+            if not _is_broken(error):
+                raise
+            log.warning("index_made_again", extra={"batch_id": batch_id, "reason": str(error)})
+            self._unlink(batch_id)
+            return self._catch_up(batch_id, until)
         finally:
             lock.release()
 
     def _catch_up(self, batch_id: str, until: float) -> bool:
-        with closing(self._open(batch_id)) as index:
+        with closing(_connect(self._path(batch_id))) as index:
+            _make_tables(index)
             for kind in KINDS:
                 while places := self._behind(index, batch_id, kind):
                     with open_answers(self._database, self._settings, batch_id) as reader:
@@ -117,7 +127,8 @@ class Indexes:
     def reading(self, *batch_ids: str) -> Iterator[dbapi2.Connection]:
         """A connection to the index of the first batch, with those of the others attached as b1, b2, b3.
 
-        Refresh them before. Whatever is asked takes no more than _QUERY_SECONDS in all. Raises IndexMissingError.
+        Refresh them before. Whatever is asked takes no more than _QUERY_SECONDS in all. Raises IndexMissingError, also
+        for a damaged one: then it is gone, and the next refresh makes it again.
         """
         paths = [self._path(batch_id) for batch_id in batch_ids]
         with closing(_connect(paths[0])) as connection:
@@ -136,12 +147,22 @@ class Indexes:
                     raise
                 message = f"this takes longer than {_QUERY_SECONDS} s: ask for fewer rows, by a filter say"
                 raise BadQueryError(message) from None
+            except dbapi2.DatabaseError as error:
+                if not _is_broken(error):
+                    raise
+                log.warning("index_removed", extra={"batch_ids": batch_ids, "reason": str(error)})
+                for batch_id in batch_ids:  # SQLite does not say which
+                    self.remove(batch_id)
+                raise IndexMissingError("The answers are being indexed again: ask in a moment.") from None
 
     def remove(self, batch_id: str) -> None:
         """With its answers their index goes too."""
         with self._lock(batch_id):
-            for suffix in ("", "-journal"):
-                Path(f"{self._path(batch_id)}{suffix}").unlink(missing_ok=True)
+            self._unlink(batch_id)
+
+    def _unlink(self, batch_id: str) -> None:
+        for suffix in ("", "-journal"):
+            Path(f"{self._path(batch_id)}{suffix}").unlink(missing_ok=True)
 
     def strays(self) -> list[Path]:
         """Indexes of batches that are gone, and those that an older version of this code made."""
@@ -159,18 +180,6 @@ class Indexes:
         with _LOCKS_GUARD:
             return self._locks.setdefault(batch_id, Lock())
 
-    def _open(self, batch_id: str) -> dbapi2.Connection:
-        path = self._path(batch_id)
-        index = _connect(path)
-        try:
-            _make_tables(index)
-        except dbapi2.DatabaseError:  # damaged, by a power cut say
-            index.close()
-            path.unlink()
-            index = _connect(path)
-            _make_tables(index)
-        return index
-
     def _behind(
         self, index: dbapi2.Connection, batch_id: str, kind: AnswerKind
     ) -> list[tuple[dict[str, Any], Place]]:
@@ -186,6 +195,11 @@ def _connect(path: Path) -> dbapi2.Connection:
     )
     connection.row_factory = dbapi2.Row
     return connection
+
+
+def _is_broken(error: dbapi2.DatabaseError) -> bool:
+    """Damaged, by a power cut say, or not what the ledger says: no fault of the question, the disk or the moment."""
+    return type(error) is dbapi2.DatabaseError or isinstance(error, dbapi2.IntegrityError)
 
 
 def _make_tables(index: dbapi2.Connection) -> None:

@@ -311,6 +311,27 @@ def test_an_index_that_is_damaged_or_lost_is_made_again(api: Api, batch_id: str)
     assert names(api, batch_id) == before
 
 
+@pytest.mark.parametrize("grows", [False, True], ids=["ended", "running"])
+@pytest.mark.parametrize("page", range(1, 8))
+def test_an_index_with_one_bad_page_is_made_again(api: Api, page: int, grows: bool) -> None:
+    batch_id = api.accepted(LINES)
+    api.work(answers=3 if grows else None)
+    names(api, batch_id)
+    [path] = (api.settings.data_dir / "index").glob("*.db")
+    with path.open("r+b") as broken:
+        broken.seek((page - 1) * 4096)
+        broken.write(b"\xff" * 4096)
+    if grows:
+        api.work()
+    calls = ["answers?sort=-score", "fields", "distribution?column=verdict", "answers"]
+    answers = [api.get(f"/v1/batches/{batch_id}/{call}") for call in calls]
+    refused = [answer for answer in answers if answer.status_code != 200]
+    for refusal in refused:  # met while something was read: the next call makes it again
+        error_of(refusal, 503, "not_indexed_yet")
+    assert len(refused) <= 1
+    assert names(api, batch_id) == [name for name, _said in CANDIDATES]
+
+
 def test_with_its_answers_the_index_goes_too(api: Api, batch_id: str) -> None:
     names(api, batch_id)
     assert api.delete(f"/v1/files/{api.batch(batch_id)['output_file_id']}").status_code == 200

@@ -4,6 +4,7 @@ import os
 
 import pytest
 
+from batch_app import failpoints
 from batch_app.reading.index import Indexes
 from batch_app.states import BatchStatus
 from batch_app.store import claims
@@ -111,6 +112,47 @@ def test_answers_that_the_disk_has_lost_are_asked_for_again_even_while_finalizin
         await bench.finish(bench.worker(), batch_id)
         assert bench.status(batch_id) is BatchStatus.COMPLETED
         assert sorted(custom_ids(bench.output(batch_id))) == sorted(f"candidate-{i}" for i in range(12))
+        indexes.complete(batch_id)
+        with indexes.reading(batch_id) as index:
+            assert index.execute("SELECT count(*) FROM answers WHERE text <> ''").fetchone()[0] == 12
+
+    run(scenario())
+
+
+class Killed(BaseException):
+    pass
+
+
+def test_a_worker_killed_while_it_forgets_lost_answers_leaves_no_index_of_them(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def die_behind_it(step: str | None, side: str) -> None:
+        if (step, side) == ("forget_answers", "committed"):
+            raise Killed
+
+    async def scenario() -> None:
+        batch_id = bench.submit(12)
+        first = bench.worker()
+        await bench.turns(first, until=lambda: bool(first.runs.arrived))
+        [run_] = first.runs
+        await first.runs.record(bench.now)
+        indexes = Indexes(bench.database, bench.settings)
+        indexes.complete(batch_id)
+        bench.crash(first)
+        [log] = (bench.settings.work_dir / batch_id).iterdir()
+        os.truncate(log, 1000)
+        second = bench.worker()
+        with monkeypatch.context() as kill, pytest.raises(Killed):
+            kill.setattr(failpoints, "reach_commit", die_behind_it)
+            await bench.turns(second, until=lambda: bool(second.runs))
+        bench.crash(second)
+
+        kept = sum(status == "completed" for (status,) in bench.ledger(batch_id, "status"))
+        assert kept < 12
+        indexes.complete(batch_id)
+        with indexes.reading(batch_id) as index:
+            assert index.execute("SELECT count(*) FROM answers").fetchone()[0] == kept
+        await bench.finish(bench.worker(), batch_id)
         indexes.complete(batch_id)
         with indexes.reading(batch_id) as index:
             assert index.execute("SELECT count(*) FROM answers WHERE text <> ''").fetchone()[0] == 12
