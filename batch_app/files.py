@@ -7,6 +7,7 @@ offsets are what the ledger records, and they stay true in the published file. K
 """
 
 import hashlib
+import logging
 import os
 import re
 import shutil
@@ -19,6 +20,8 @@ from pathlib import Path
 from typing import BinaryIO, Final, Literal, Self
 
 from batch_app import failpoints
+
+log = logging.getLogger(__name__)
 
 AnswerKind = Literal["output", "error"]
 KINDS: Final[tuple[AnswerKind, ...]] = ("output", "error")
@@ -156,12 +159,15 @@ class AnswerReader:
         self._sources: dict[AnswerKind, list[tuple[int, BinaryIO]]] = {}
         try:
             for kind, of_kind in segments.items():
-                self._sources[kind] = [
-                    (segment.base, self._opened.enter_context(segment.path.open("rb"))) for segment in of_kind
-                ]
+                self._open(kind, of_kind)
         except OSError:
             self._opened.close()
             raise
+
+    def _open(self, kind: AnswerKind, segments: list[_Segment]) -> None:
+        self._sources[kind] = [
+            (segment.base, self._opened.enter_context(segment.path.open("rb"))) for segment in segments
+        ]
 
     @classmethod
     def of_logs(cls, folder: Path) -> Self:
@@ -170,8 +176,14 @@ class AnswerReader:
 
     @classmethod
     def of_files(cls, paths: dict[AnswerKind, Path]) -> Self:
-        """Raises FileNotFoundError."""
-        return cls({kind: [_Segment(path, epoch=0, base=0)] for kind, path in paths.items()})
+        """Of those that are there: one may be deleted at this very moment, or its bytes be lost."""
+        reader = cls({})
+        for kind, path in paths.items():
+            try:
+                reader._open(kind, [_Segment(path, epoch=0, base=0)])
+            except FileNotFoundError:
+                log.warning("file_gone", extra={"path": path.name})
+        return reader
 
     def read(self, place: Place) -> bytes | None:
         """The answer's line; None when its file is not there. Raises EOFError when the file ends before it."""

@@ -224,10 +224,14 @@ def request_of(context: Context, batch: Batch, row: ledger.LedgerRow) -> dict[st
     """The line of the input file; None when the file is gone, or the line nested too deeply outside its body."""
     try:
         file = files.get_file(context.database, file_id=batch.input_file_id)
-    except FileMissingError:
+        path = context.settings.data_dir / file.path
+        line = b"".join(read_range(path, row.input_offset, row.input_length))
+    except (
+        FileMissingError,
+        FileNotFoundError,
+    ):  # the one before this call, the other during it, or by a loss
         return None
-    path = context.settings.data_dir / file.path
-    found: dict[str, Any] = orjson.loads(b"".join(read_range(path, row.input_offset, row.input_length)))
+    found: dict[str, Any] = orjson.loads(line)
     return None if is_too_deep(found) else found
 
 

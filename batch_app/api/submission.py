@@ -116,16 +116,16 @@ class Submissions:
         self.require_fit_gpu()
         try:
             stored = files.get_file(self._database, file_id=file_id)
-            source = (self._settings.data_dir / stored.path).open("rb")
-        except (FileMissingError, FileNotFoundError):  # the one before this call, the other during it
+            path = self._settings.data_dir / stored.path
+            with path.open("rb") as source, Path(os.devnull).open("wb") as nowhere:
+                found = scan(source, self._rules(order, endpoint=endpoint), copy_to=nowhere)
+            if problems := listed_problems(found, max_requests=self._settings.max_requests_per_batch):
+                return self._fail(order, file_id, endpoint, found.model or "", problems, now)
+            new = self._scanned_batch(order, found, stored.id, digest_of=stored.id, now=now)
+            return self._accept_scanned(new, found, None, now)
+        except (FileMissingError, FileNotFoundError):  # before this call, or at any moment of it
             problem = LineError(0, "invalid_request", str(FileMissingError(file_id)), "file_id")
             return self._fail(order, file_id, endpoint, "", [problem], now)
-        with source, Path(os.devnull).open("wb") as nowhere:
-            found = scan(source, self._rules(order, endpoint=endpoint), copy_to=nowhere)
-        if problems := listed_problems(found, max_requests=self._settings.max_requests_per_batch):
-            return self._fail(order, file_id, endpoint, found.model or "", problems, now)
-        new = self._scanned_batch(order, found, stored.id, digest_of=stored.id, now=now)
-        return self._accept_scanned(new, found, None, now)
 
     def _earlier(self, key: str | None, request_digest: str | None, now: float) -> Batch | None:
         """The batch that this key has made already."""

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from batch_app.api import housekeeping
+from batch_app.api import housekeeping, submission
 from batch_app.database import Database
 from batch_app.errors import FileMissingError
 from batch_app.store import files
@@ -259,6 +259,27 @@ def test_an_input_file_that_is_deleted_during_a_call_is_as_one_that_was_before(
     [error] = batch["errors"]["data"]
     assert (batch["status"], error["code"], error["param"]) == ("failed", "invalid_request", "file_id")
     assert error["message"] == str(FileMissingError(unused))
+
+
+def test_a_file_that_is_deleted_while_it_is_scanned_makes_a_batch_that_fails(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file_id = uploaded(api)["id"]
+    scan = submission.scan
+
+    def scan_and_delete(*arguments: Any, **more: Any) -> Any:
+        found = scan(*arguments, **more)
+        assert files.delete_file(api.database, file_id=file_id, now=time.time())
+        return found
+
+    monkeypatch.setattr(submission, "scan", scan_and_delete)
+    answer = create(api, file_id)
+    assert answer.status_code == 200, answer.text
+    batch = api.batch(answer.json()["id"])
+    [error] = batch["errors"]["data"]
+    assert (batch["status"], error["param"], error["message"]) == (
+        "failed", "file_id", str(FileMissingError(file_id)),
+    )  # fmt: skip
 
 
 def test_a_large_upload_is_taken_in_little_memory(api: Api) -> None:

@@ -311,18 +311,17 @@ def test_an_index_that_is_damaged_or_lost_is_made_again(api: Api, batch_id: str)
     assert names(api, batch_id) == before
 
 
-@pytest.mark.parametrize("grows", [False, True], ids=["ended", "running"])
+@pytest.mark.parametrize("answered", [3, len(LINES)])
 @pytest.mark.parametrize("page", range(1, 8))
-def test_an_index_with_one_bad_page_is_made_again(api: Api, page: int, grows: bool) -> None:
+def test_an_index_with_one_bad_page_is_made_again(api: Api, page: int, answered: int) -> None:
     batch_id = api.accepted(LINES)
-    api.work(answers=3 if grows else None)
+    api.work(answers=answered)
     names(api, batch_id)
     [path] = (api.settings.data_dir / "index").glob("*.db")
     with path.open("r+b") as broken:
         broken.seek((page - 1) * 4096)
         broken.write(b"\xff" * 4096)
-    if grows:
-        api.work()
+    api.work()
     calls = ["answers?sort=-score", "fields", "distribution?column=verdict", "answers"]
     answers = [api.get(f"/v1/batches/{batch_id}/{call}") for call in calls]
     refused = [answer for answer in answers if answer.status_code != 200]
@@ -339,6 +338,26 @@ def test_with_its_answers_the_index_goes_too(api: Api, batch_id: str) -> None:
     page = table(api, batch_id)
     assert [row["text"] for row in page["data"] if row["status"] == "completed"] == [""] * 5
     assert api.get(f"/v1/batches/{batch_id}/answers/1").json()["response"] is None
+
+
+@pytest.mark.parametrize("gone", ["input", "output", "error"])
+def test_what_is_in_a_file_whose_bytes_are_gone_is_null_and_the_rest_is_told(
+    api: Api, batch_id: str, gone: str
+) -> None:
+    other = api.finished(LINES)
+    message = api.get(f"/v1/batches/{batch_id}/errors").json()["data"][0]["sample"]["message"]
+    (api.settings.files_dir / f"{api.batch(batch_id)[f'{gone}_file_id']}.jsonl").unlink()
+
+    good, bad = (api.get(f"/v1/batches/{batch_id}/answers/{line}").json() for line in (1, 6))
+    assert [row["request"] is None for row in (good, bad)] == [gone == "input"] * 2
+    assert (good["response"] is None, bad["response"] is None) == (gone == "output", gone == "error")
+    rows = {row["custom_id"]: row["text"] for row in table(api, batch_id)["data"]}
+    assert (rows["dirk"] == "", rows["gone"] == "") == (gone == "output", gone == "error")
+    for text, of in (("größer", "output"), (message, "error")):
+        found = api.get(f"/v1/batches/{batch_id}/requests", params={"text": text}).json()["data"]
+        assert bool(found) is (gone != of)
+    compared = api.get("/v1/compare", params={"batch": [batch_id, other], "setup": True})
+    assert [first is None for first in compared.json()["first_requests"]] == [gone == "input", False]
 
 
 def test_answers_with_names_of_their_own_each_do_not_make_a_column_each(
