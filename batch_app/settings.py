@@ -5,12 +5,13 @@ Names start with BATCH_. An unknown BATCH_ name or a malformed value refuses to 
 
 import base64
 import os
+import re
 from pathlib import Path
 from typing import Literal, Self
 from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
-from pydantic import Field, SecretStr, ValidationError, model_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from batch_app.errors import ConfigurationError
@@ -19,6 +20,8 @@ PROJECT_DIR = Path(__file__).resolve().parent.parent
 PREFIX = "BATCH_"
 _ENV_FILE = f"{PREFIX}ENV_FILE"
 _EVERYWHERE = frozenset({"0.0.0.0", "::"})  # noqa: S104  # addresses to recognise, not to bind
+_COMPLETION_WINDOW = re.compile(r"([1-9]\d{0,5})([hd])", re.ASCII)
+_UNIT_SECONDS = {"h": 3600.0, "d": 86400.0}
 _MAKE_ONE = "make one: echo whsec_$(head -c 32 /dev/urandom | base64)"
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
@@ -127,6 +130,12 @@ class Settings(BaseSettings):
             )
         return self
 
+    @field_validator("completion_windows")
+    @classmethod
+    def _windows_can_be_asked_for(cls, given: str) -> str:
+        _windows_in(given)
+        return given
+
     @model_validator(mode="after")
     def _webhooks_can_be_signed(self) -> Self:
         for number, url in enumerate(self.webhook_receivers, 1):
@@ -143,6 +152,11 @@ class Settings(BaseSettings):
                     f"BATCH_WEBHOOK_SECRET must be whsec_ and 24 to 64 bytes in base64; {_MAKE_ONE}"
                 )
         return self
+
+    @property
+    def window_seconds(self) -> dict[str, float]:
+        """How long each allowed completion window lasts, in the order they were given."""
+        return _windows_in(self.completion_windows)
 
     @property
     def webhook_receivers(self) -> list[str]:
@@ -182,6 +196,17 @@ class Settings(BaseSettings):
     def api_url(self) -> str:
         host = "127.0.0.1" if self.api_host in _EVERYWHERE else self.api_host
         return f"http://{host}:{self.api_port}"
+
+
+def _windows_in(given: str) -> dict[str, float]:
+    """Seconds by window. Raises ValueError."""
+    seconds = {}
+    for word in map(str.strip, given.split(",")):
+        match = _COMPLETION_WINDOW.fullmatch(word)
+        if match is None:
+            raise ValueError(f"{word!r} is no completion window; they are as 24h or 7d, separated by commas")
+        seconds[word] = int(match[1]) * _UNIT_SECONDS[match[2]]
+    return seconds
 
 
 def _is_webhook_url(url: str) -> bool:

@@ -1,6 +1,5 @@
 """What a client may ask for besides the requests themselves, whichever form it uses. OpenAI's bounds."""
 
-import re
 from typing import Any, cast
 
 from batch_app.api.errors import ApiError
@@ -9,7 +8,6 @@ from batch_app.settings import Settings
 
 _PRIORITIES = range(-100, 101)
 _LIFETIMES = range(3600, 2_592_000 + 1)
-_WINDOW = re.compile(r"(\d{1,6})([hd])")
 _MAX_METADATA_PAIRS, _MAX_METADATA_KEY, _MAX_METADATA_VALUE = 16, 64, 512
 
 
@@ -56,12 +54,11 @@ def window_seconds(window: str | None, settings: Settings) -> float | None:
     """How long a completion window lasts, None without one. Raises ApiError when it is not an allowed one."""
     if window is None:
         return None
-    allowed = [word.strip() for word in settings.completion_windows.split(",")]
-    match = _WINDOW.fullmatch(window)
-    if match is None or window not in allowed:
+    allowed = settings.window_seconds
+    if window not in allowed:
         message = f"'completion_window' must be one of {', '.join(allowed)}; got {window!r}."
         raise ApiError(400, "invalid_value", message, param="completion_window")
-    return int(match[1]) * (3600.0 if match[2] == "h" else 86400.0)
+    return allowed[window]
 
 
 def check_metadata(metadata: object) -> None:

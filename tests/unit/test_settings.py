@@ -45,6 +45,7 @@ def test_an_unknown_name_refuses_to_start_and_is_named(monkeypatch: pytest.Monke
         ("BATCH_HEARTBEAT_SECONDS", "-1"),
         ("BATCH_HEARTBEAT_SECONDS", ""),
         ("BATCH_API_KEY", ""),
+        *(("BATCH_COMPLETION_WINDOWS", value) for value in ("90m", "24H", "1w", "0h", "", "24h,", "24h;7d")),
     ],
 )
 def test_a_malformed_value_refuses_to_start_and_is_named(
