@@ -4,6 +4,7 @@ import asyncio
 import logging
 import tempfile
 import time
+from dataclasses import replace
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Request
@@ -215,12 +216,33 @@ def retry_batch(batch_id: BatchId, request: Request, context: Ctx) -> wire.Recei
     if not places:
         message = f"Batch '{batch_id}' has no failed, cancelled or expired requests: nothing to retry."
         raise ApiError(400, "nothing_to_retry", message)
-    batch = _resubmit(context, parent, places, key)
+    order = _order_again(context, parent, key)
+    batch = context.submissions.earlier(order, parent.endpoint, parent.id, now=time.time())
+    batch = batch or _resubmit(context, parent, order, places)
     _log_accepted(batch, request)
     return views.receipt(batch)
 
 
-def _resubmit(context: Context, parent: Batch, places: list[tuple[int, int]], key: str | None) -> Batch:
+def _order_again(context: Context, parent: Batch, key: str | None) -> Order:
+    """What was asked for with the parent; a window that is no longer allowed gives way to the first that is."""
+    window, allowed = parent.completion_window, context.settings.window_seconds
+    return Order(
+        model=parent.model,
+        filename="",  # of the parent's file, which may be gone
+        dialect=parent.dialect,
+        priority=parent.priority,
+        line_order=parent.line_order,
+        deduplicate=parent.deduplicate,
+        use_cache=parent.use_cache,
+        metadata=parent.metadata,
+        completion_window=window if window is None or window in allowed else next(iter(allowed)),
+        output_expires_after_seconds=parent.output_expires_after_seconds,
+        parent_batch_id=parent.id,
+        idempotency_key=key,
+    )
+
+
+def _resubmit(context: Context, parent: Batch, order: Order, places: list[tuple[int, int]]) -> Batch:
     """Copy the lines out of the parent's input, and take the same way as any upload."""
     with tempfile.TemporaryFile() as lines:
         try:
@@ -234,18 +256,5 @@ def _resubmit(context: Context, parent: Batch, places: list[tuple[int, int]], ke
             no_retry = {"x-should-retry": "false"}
             raise ApiError(409, "input_file_deleted", message, headers=no_retry) from None
         lines.seek(0)
-        order = Order(
-            model=parent.model,
-            filename=source.filename,
-            dialect=parent.dialect,
-            priority=parent.priority,
-            line_order=parent.line_order,
-            deduplicate=parent.deduplicate,
-            use_cache=parent.use_cache,
-            metadata=parent.metadata,
-            completion_window=parent.completion_window,
-            output_expires_after_seconds=parent.output_expires_after_seconds,
-            parent_batch_id=parent.id,
-            idempotency_key=key,
-        )
-        return context.submissions.accept(lines, order, now=time.time())
+        order = replace(order, filename=source.filename)
+        return context.submissions.accept(lines, order, content=parent.id, now=time.time())

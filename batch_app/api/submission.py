@@ -2,7 +2,7 @@
 
 Blocking: called in a thread. The GPU and the queue are asked first, so a refusal costs no upload, and again when the
 file is here; the queue's limits are decided for good in the transaction that accepts the batch. An Idempotency-Key that
-is known gets its batch whatever the GPU, the queue and the file have become.
+is known gets its batch whatever the GPU and the queue have become, and a file that does not come with the request.
 """
 
 import os
@@ -64,14 +64,23 @@ class Submissions:
         """Refuse before the upload what could only be refused after it. Raises QueueFullError."""
         queueing.require_room(self._database, limits=self.limits)
 
-    def accept(self, source: BinaryIO, order: Order, *, now: float) -> Batch:
-        """Scan, store and accept. Raises ApiError or a cause; then nothing is stored."""
+    def earlier(self, order: Order, endpoint: str, content: str, *, now: float) -> Batch | None:
+        """The batch that this order's key has made already; `content` stands for its file. Raises
+        IdempotencyKeyReusedError."""
+        request_digest = digest_of_order(order, endpoint, content)
+        key = order.idempotency_key
+        return accepting.batch_with_key(self._database, key=key, request_digest=request_digest, now=now)
+
+    def accept(self, source: BinaryIO, order: Order, *, content: str | None = None, now: float) -> Batch:
+        """Scan, store and accept. `content`: what the order's key knows the file by, if not by its bytes. Raises
+        ApiError or a cause; then nothing is stored."""
         self._check_order(order)
         found, file = self._store(source, order.filename, self._rules(order), self._require_valid)
+        content = content or file.sha256
         is_needed = False
         try:
-            new = self._scanned_batch(order, found, file.id, digest_of=file.sha256, now=now)
-            if self._earlier(new.idempotency_key, new.request_digest, now) is None:
+            new = self._scanned_batch(order, found, file.id, digest_of=content, now=now)
+            if self.earlier(order, new.endpoint, content, now=now) is None:
                 self.require_fit_gpu()
             batch = self._accept_scanned(new, found, file, now)
             is_needed = batch.input_file_id == file.id  # else the Idempotency-Key is known: the batch it made
@@ -110,8 +119,7 @@ class Submissions:
         """A batch of an uploaded file. What is wrong with the file makes a failed batch that says so, as OpenAI's
         clients expect. Raises ApiError for what is wrong with the order, and causes."""
         self._check_order(order)
-        request_digest = digest_of_order(order, endpoint, file_id)
-        if earlier := self._earlier(order.idempotency_key, request_digest, now):
+        if earlier := self.earlier(order, endpoint, file_id, now=now):
             return earlier
         self.require_fit_gpu()
         try:
@@ -126,10 +134,6 @@ class Submissions:
         except (FileMissingError, FileNotFoundError):  # before this call, or at any moment of it
             problem = LineError(0, "invalid_request", str(FileMissingError(file_id)), "file_id")
             return self._fail(order, file_id, endpoint, "", [problem], now)
-
-    def _earlier(self, key: str | None, request_digest: str | None, now: float) -> Batch | None:
-        """The batch that this key has made already."""
-        return accepting.batch_with_key(self._database, key=key, request_digest=request_digest, now=now)
 
     def _fail(
         self, order: Order, file_id: str, endpoint: str, model: str, problems: list[LineError], now: float

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from contextlib import closing
 from typing import Any
 
 import pytest
@@ -80,6 +81,16 @@ def test_a_retry_sent_again_with_its_key_makes_no_second_batch(serve: Callable[.
     assert retried(api, parent, key="retry-2")["batch_id"] != first["batch_id"]
 
 
+def test_a_retry_sent_again_with_its_key_is_known_though_the_parents_input_is_deleted(api: Api) -> None:
+    parent = api.finished(MIXED)
+    first = retried(api, parent, key="retry-1")
+    assert api.delete(f"/v1/files/{api.batch(parent)['input_file_id']}").status_code == 200
+
+    assert retried(api, parent, key="retry-1") == first
+    error_of(api.post(f"/v1/batches/{parent}/retry", headers=_keyed("retry-2")), 409, "input_file_deleted")
+    error_of(api.post(f"/v1/batches/{parent}/retry"), 409, "input_file_deleted")
+
+
 def test_a_retry_sent_twice_at_once_with_its_key_makes_one_batch(api: Api) -> None:
     parent = api.finished(MIXED)
     path = f"/v1/batches/{parent}/retry"
@@ -123,6 +134,15 @@ def test_a_retry_has_the_window_of_its_parent_and_its_output_the_same_lifetime(a
     assert batch["expires_at"] == batch["created_at"] + 24 * 3600
     output = api.get(f"/v1/files/{batch['output_file_id']}").json()
     assert output["expires_at"] == pytest.approx(output["created_at"] + 3600, abs=5)
+
+
+def test_a_window_that_is_allowed_no_longer_gives_way_to_the_first_that_is(serve: Callable[..., Api]) -> None:
+    api = serve(completion_windows="7d,24h")
+    parent = api.finished(MIXED, completion_window="24h")
+    assert api.batch(retried(api, parent)["batch_id"])["completion_window"] == "24h"
+    stricter = api.settings.model_copy(update={"completion_windows": "2h,12h"})
+    with closing(Api(stricter)) as restarted:
+        assert restarted.batch(retried(restarted, parent)["batch_id"])["completion_window"] == "2h"
 
 
 def test_a_retry_of_a_retry_tries_what_is_left(api: Api) -> None:
