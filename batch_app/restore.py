@@ -6,6 +6,7 @@ leaves no data folder that looks whole: run it again. Claims of the workers of t
 
 import argparse
 import os
+import shutil
 import sys
 import time
 from pathlib import Path
@@ -28,13 +29,11 @@ def restore(settings: Settings, *, backup: Path, now: float) -> list[str]:
     """Returns what is missing or damaged in the backup. Raises BackupError, OSError, SQLAlchemyError."""
     if not (backup / MANIFEST).is_file():
         raise BackupError(f"{backup} is no finished backup: it has no {MANIFEST}")
-    final = settings.database_path
-    if any(final.parent.glob(f"{final.name}*")):  # also a log that is left alone
-        raise BackupError(
-            f"{settings.data_dir} holds a database already: stop everything and move it away first"
-        )
+    final, temporary = settings.database_path, settings.temp_dir / "restored.db"
+    # With a second name it was not cut off: it had become the database.
+    begun = temporary.exists() and temporary.stat().st_nlink == 1
+    _require_empty(settings, begun=begun)
     make_folder(settings.temp_dir)
-    temporary = settings.temp_dir / "restored.db"
     # Of a restore that was cut off: SQLite would take its log for that of the next one.
     for leftover in settings.temp_dir.glob(f"{temporary.name}*"):
         leftover.unlink()
@@ -53,6 +52,16 @@ def restore(settings: Settings, *, backup: Path, now: float) -> list[str]:
     temporary.unlink()
     sync_folder(settings.data_dir)
     return problems
+
+
+def _require_empty(settings: Settings, *, begun: bool) -> None:
+    """Raises BackupError. `begun`: a restore that was cut off left what is there, save a database."""
+    data, final = settings.data_dir, settings.database_path
+    if any(final.parent.glob(f"{final.name}*")):  # also a log that is left alone
+        raise BackupError(f"{data} holds a database already: stop everything and move that folder away first")
+    for folder in (settings.work_dir, data / "index"):
+        if not begun and folder.is_dir() and any(folder.iterdir()):
+            raise BackupError(f"{folder} is of another history: move all of {data} away first")
 
 
 def _void_claims(database: Database, *, now: float) -> None:
@@ -78,6 +87,7 @@ def _copy_files(database: Database, backup: Path, settings: Settings) -> list[st
 
 
 def _copy_logs(backup: Path, settings: Settings) -> None:
+    shutil.rmtree(settings.work_dir, ignore_errors=True)  # of a restore that was cut off, maybe of another backup
     for log in (backup / "work").glob("*/*.jsonl"):
         target = settings.work_dir / log.parent.name / log.name
         make_folder(target.parent)

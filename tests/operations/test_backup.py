@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -269,6 +270,23 @@ def test_a_restore_takes_no_log_that_another_database_left(api: Api, tmp_path: P
     with pytest.raises(BackupError, match="already"):
         restore(elsewhere, backup=made.path, now=NOW)
     log.unlink()
+    assert restore(elsewhere, backup=made.path, now=NOW) == []
+
+
+@pytest.mark.parametrize("left", ["work", "index"])
+def test_a_restore_takes_no_answers_that_another_database_left(api: Api, left: str) -> None:
+    batch_id = api.accepted(9)
+    api.work(answers=3)
+    made = back_up(api.settings)
+    api.work(answers=3)  # more than the backup knows of
+    api.app.state.context.indexes.complete(batch_id)
+    elsewhere = api.settings.model_copy(update={"data_dir": api.settings.data_dir.parent / "elsewhere"})
+    shutil.copytree(api.settings.data_dir / left, elsewhere.data_dir / left)
+
+    with pytest.raises(BackupError, match=f"{left} is of another history: move all of {elsewhere.data_dir}"):
+        restore(elsewhere, backup=made.path, now=NOW)
+    assert list((elsewhere.data_dir / left).iterdir())
+    shutil.rmtree(elsewhere.data_dir / left)
     assert restore(elsewhere, backup=made.path, now=NOW) == []
 
 
