@@ -2,9 +2,12 @@
 
 from typing import Any
 
+import orjson
 import pytest
 
 from batch_app.api import answers
+from batch_app.inference.echo_engine import EchoEngine
+from batch_app.inference.engine import EngineAnswer, EngineRequest
 from tests.api.errors import error_of
 from tests.api.served import Api
 from tests.lines import chat_line
@@ -62,6 +65,41 @@ def test_what_an_error_says_is_found_too(api: Api, lines: list[dict[str, Any]]) 
     batch_id = api.finished(lines)
     message = api.get(f"/v1/batches/{batch_id}/errors").json()["data"][0]["sample"]["message"]
     assert found(api, batch_id, message) == ["refused"]
+
+
+CALLS = [{"id": "call_1", "type": "function", "function": {"name": "rate", "arguments": '{"score": 7}'}}]
+# Answers whose words do not stand in their lines as they are.
+MADE = {
+    "a score": ("/score", {"data": [{"score": 0.87}]}, "score 0.8"),
+    "an embedding": ("/v1/embeddings", {"data": [{"embedding": [0.5, 0.25]}]}, "EMBEDDING of 2 numbers"),
+    "a tool call": (
+        "/v1/chat/completions",
+        {"choices": [{"message": {"content": None, "tool_calls": CALLS}}]},
+        '"arguments":"{\\"score\\": 7}"',
+    ),
+    "two parts": (
+        "/v1/responses",
+        {"output": [{"content": [{"text": "in two "}, {"text": "parts"}]}]},
+        "two parts",
+    ),
+}
+
+
+@pytest.mark.parametrize(("url", "body", "text"), MADE.values(), ids=MADE)
+def test_words_that_are_made_of_an_answer_are_found_as_they_are_shown(
+    api: Api, url: str, body: dict[str, Any], text: str
+) -> None:
+    class Engine(EchoEngine):
+        async def answer(self, _request: EngineRequest) -> EngineAnswer:
+            return EngineAnswer(200, orjson.dumps(body))
+
+    asked = {"input": "x", "text_1": "x", "text_2": "x", "messages": [{"role": "user", "content": "x"}]}
+    batch_id = api.accepted([{**chat_line("made"), "url": url, "body": asked}])
+    api.work(make_engine=lambda _spec: Engine())
+
+    [row] = api.get(f"/v1/batches/{batch_id}/answers").json()["data"]
+    assert text.lower() in row["text"].lower()
+    assert found(api, batch_id, text) == ["made"]
 
 
 def test_filters_hold_together(api: Api, lines: list[dict[str, Any]]) -> None:
