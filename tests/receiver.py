@@ -11,9 +11,11 @@ SECRET = "whsec_" + "c2VjcmV0LW9mLTMyLWJ5dGVzLWZvci10aGUtdGVzdHM="
 
 @dataclass
 class Receiver:
-    """`answers`: the status codes to give, one a call; 200 once they are used up. 0 never answers."""
+    """`answers`: the status codes to give, one a call; 200 once they are used up. 0 never answers. Each takes
+    `seconds`."""
 
     answers: list[int] = field(default_factory=list)
+    seconds: float = 0
     calls: list[tuple[dict[str, str], str]] = field(default_factory=list)
     url: str = ""
     _released: threading.Event = field(default_factory=threading.Event)
@@ -28,6 +30,7 @@ class Receiver:
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["content-length"])).decode()
                 receiver.calls.append(({name.lower(): value for name, value in self.headers.items()}, body))
+                receiver._released.wait(receiver.seconds)
                 status = receiver.answers.pop(0) if receiver.answers else 200
                 if status == 0:
                     receiver._released.wait()

@@ -71,13 +71,16 @@ class WebhookSender:
         await asyncio.to_thread(webhooks.address_events, self._database, urls=self._urls, now=now)
 
     async def send_due(self, client: httpx.AsyncClient, url: str, *, now: float) -> None:
-        """One attempt at each delivery to this receiver that is due."""
+        """One attempt at each delivery to this receiver that is due; an attempt's moment is that of its end, for what
+        came before it may have taken minutes."""
+        began = time.monotonic()
         due = await asyncio.to_thread(
             webhooks.due_deliveries, self._database, url=url, now=now, limit=_AT_ONCE
         )
         for delivery in due:
             answer = await self._send(client, delivery)
-            await asyncio.to_thread(self._record, delivery, answer, now=now)
+            ended = now + time.monotonic() - began
+            await asyncio.to_thread(self._record, delivery, answer, now=ended)
 
     async def _send(self, client: httpx.AsyncClient, delivery: Delivery) -> Answer:
         body = json.dumps(payload(delivery))

@@ -157,6 +157,20 @@ def test_a_receiver_that_never_answers_costs_its_time_and_no_more(
     assert clock.deliveries()[0]["error"] == "no answer within 0.3 s"
 
 
+def test_an_attempt_has_its_own_moment_and_the_pause_is_counted_from_it(serve: Serve) -> None:
+    with receiving(500, 500) as receiver:
+        receiver.seconds = 0.5
+        clock = Clock(serve, receiver)
+        for _ in range(2):
+            clock.api.finished()
+        clock.send()
+    second, first = clock.deliveries()
+    assert clock.now + 0.5 <= first["last_attempt_at"] <= second["last_attempt_at"] - 0.5
+    for delivery in (first, second):
+        pause = delivery["next_attempt_at"] - delivery["last_attempt_at"]
+        assert RETRY_AFTER[0] <= pause <= RETRY_AFTER[0] * 1.2
+
+
 def test_while_a_secret_changes_both_signatures_are_sent(serve: Serve) -> None:
     new = "whsec_" + "bmV3LXNlY3JldC1vZi0zMi1ieXRlcy1mb3ItdGVzdHM="
     with receiving() as receiver:
