@@ -161,7 +161,8 @@ class World:
         again = {row["custom_id"] for row, _place in self._answered(batch_id) if row["status"] != "completed"}
         assert len(again) == len(places)
         if places:
-            child = batch_routes._resubmit(self.api, parent, places, None)
+            order = batch_routes._order_again(self.api, parent, None)
+            child = batch_routes._resubmit(self.api, parent, order, places)
             self.texts[child.id] = {
                 name: text for name, text in self.texts[batch_id].items() if name in again
             }
