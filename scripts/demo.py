@@ -23,6 +23,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import requests
 
 from batch_app.errors import ConfigurationError
+from batch_app.files import make_folder
 from batch_app.settings import PROJECT_DIR, Settings, load_settings
 from scripts import sample_candidates
 from scripts.client import state as states
@@ -82,7 +83,7 @@ class Demo:
     def run_sample(self) -> Summary:
         """Send the sample and wait for it, as `batch.py submit` does."""
         shutil.rmtree(self._folder, ignore_errors=True)
-        self._folder.mkdir(parents=True)
+        make_folder(self._folder)
         source = self._folder / "candidates.jsonl"
         source.write_text("".join(f"{line}\n" for line in sample_candidates.requests(COUNT, self.model)))
         path = states.state_path(source, self._folder)

@@ -19,6 +19,8 @@ from typing import Final
 
 import psutil
 
+from batch_app.files import make_folder
+
 _START: Final = Path(__file__).resolve().parent / "start.py"
 _MARK: Final = "SERVICES_MARK"
 _TERM_SECONDS: Final = 20.0
@@ -36,7 +38,7 @@ class Services:
         self._honcho: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        self.log.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(self.log.parent)  # the demo's is the data folder, not made by the API yet
         with self.log.open("wb") as log:
             self._honcho = subprocess.Popen(
                 [sys.executable, str(_START)],

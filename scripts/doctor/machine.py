@@ -4,6 +4,7 @@ import os
 import re
 import resource
 import shutil
+import stat
 import sys
 import tempfile
 import time
@@ -123,6 +124,8 @@ def folders(data: Path) -> Iterator[Finding]:
         yield bad("folders", f"cannot write into {listed(closed)}", advice)
     else:
         yield ok("folders", f"{data.absolute()} can be written")
+    if data.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+        yield warn("folders", f"{data.absolute()} is open to other users", f"`chmod 700 {data.absolute()}`")
 
 
 def _is_writable(folder: Path) -> bool:

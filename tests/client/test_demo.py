@@ -3,6 +3,7 @@
 import os
 import signal
 import socket
+import stat
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -103,7 +104,7 @@ def read_until(process: "subprocess.Popen[str]", text: str) -> str:
     raise AssertionError(f"{text!r} was never said: {seen}")
 
 
-def test_once_ends_with_twenty_answers_and_no_process(demo: Demo) -> None:
+def test_once_ends_with_twenty_answers_that_nobody_else_can_read_and_no_process(demo: Demo) -> None:
     code, out = demo.run("--once")
     assert code == 0, out
     assert "20 of 20 answered" in out
@@ -112,6 +113,9 @@ def test_once_ends_with_twenty_answers_and_no_process(demo: Demo) -> None:
     assert str(results) in out
     assert custom_ids(results) == [f"candidate-{n}" for n in range(1, 21)]
     demo.wait_for_the_last()
+    folders = [demo.data, *(path for path in demo.data.rglob("*") if path.is_dir())]
+    assert demo.data / "demo" in folders
+    assert {stat.S_IMODE(folder.stat().st_mode) for folder in folders} == {0o700}
 
 
 def test_it_keeps_running_for_the_dashboard_until_ctrl_c(demo: Demo) -> None:

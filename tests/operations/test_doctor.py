@@ -123,6 +123,17 @@ def test_secrets_that_others_can_read_are_named_whatever_their_file_is_called(
     assert found("warn", "settings") == [f"{secrets} can be read by others: `chmod 600 {secrets}`"]
 
 
+@pytest.mark.parametrize(
+    ("mode", "level"), [(0o700, "ok"), (0o755, "warn"), (0o710, "warn"), (0o704, "warn")]
+)
+def test_a_data_folder_that_others_can_look_into_is_warned_of(tmp_path: Path, mode: int, level: str) -> None:
+    folder = tmp_path / "data"
+    folder.mkdir()
+    folder.chmod(mode)
+    last = list(machine.folders(folder))[-1]
+    assert (last.level, last.advice) == (level, f"`chmod 700 {folder}`" if level == "warn" else "")
+
+
 def test_a_setting_that_nobody_understands_is_a_finding_and_the_rest_is_looked_at(tmp_path: Path) -> None:
     status, findings = doctor(BATCH_API_PROT="4081", BATCH_DATA_DIR=str(tmp_path))
     assert status == 1
