@@ -28,10 +28,10 @@ from batch_app.settings import PROJECT_DIR, Settings, load_settings
 from scripts import sample_candidates
 from scripts.client import state as states
 from scripts.client.api import Api
-from scripts.client.console import print_error
+from scripts.client.console import failure_lines, print_error
 from scripts.client.errors import EXIT_DONE, EXIT_ERROR, EXIT_INTERRUPTED, ClientError, UnavailableError
 from scripts.client.progress import Progress, Standing
-from scripts.client.state import Summary
+from scripts.client.state import State, Summary
 from scripts.client.submission import Submission
 from scripts.client.submitting import Order, finish, prepare
 from scripts.client.waiting import Patience, run_to_end
@@ -80,7 +80,7 @@ class Demo:
                     raise DemoError(f"the {what} was not ready after {_READY_SECONDS} s")
                 time.sleep(0.3)
 
-    def run_sample(self) -> Summary:
+    def run_sample(self) -> tuple[Summary, State]:
         """Send the sample and wait for it, as `batch.py submit` does."""
         shutil.rmtree(self._folder, ignore_errors=True)
         make_folder(self._folder)
@@ -91,7 +91,7 @@ class Demo:
         submission = Submission(self._api, prepare(order, self._api, quiet=True), path)
         say(f"sending {COUNT} invented candidates to {self.model}")
         run_to_end(_Guarded(submission, self), Progress(), interval_seconds=0.5, patience=Patience(30))
-        return finish(submission, path)
+        return finish(submission, path), submission.state
 
     def _is_dashboard_up(self) -> bool:
         try:
@@ -158,14 +158,14 @@ def show(demo: Demo, *, once: bool) -> int:
     demo.services.start()
     say(f"starting the services; what they print goes to {demo.services.log}")
     demo.wait_until_ready()
-    summary = demo.run_sample()
-    print_answers(summary, demo.model)
+    summary, state = demo.run_sample()
+    print_answers(summary, state)
     if not once:
         keep_running(demo)
     return EXIT_DONE if summary.answered == COUNT else EXIT_ERROR
 
 
-def print_answers(summary: Summary, model: str) -> None:
+def print_answers(summary: Summary, state: State) -> None:
     say(f"{summary.answered} of {summary.requests} answered in {summary.seconds:.0f} s")
     with Path(summary.results).open() as results:
         for line in islice(results, 3):
@@ -173,11 +173,12 @@ def print_answers(summary: Summary, model: str) -> None:
             number = int(answer["custom_id"].removeprefix("candidate-"))
             text = " ".join(answer["response"]["body"]["choices"][0]["message"]["content"].split())
             print(f"\n  {sample_candidates.candidate_name(number)} ({answer['custom_id']})\n    {text[:200]}")
-    if model == sample_candidates.DEFAULT_MODEL:
+    if summary.answered and state.model == sample_candidates.DEFAULT_MODEL:
         print("\nA model this small shows that it works, not how well it judges.")
     print(f"\nresults    {summary.results}")
     if summary.failed:
         print(f"failures   {summary.errors}")
+        print("\n".join(f"           {line}" for line in failure_lines(state)))
 
 
 def keep_running(demo: Demo) -> None:

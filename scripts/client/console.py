@@ -30,11 +30,18 @@ def summary_text(summary: Summary, state: State, retry_command: str) -> str:
     if not summary.failed:
         return "\n".join(lines)
     lines.append(f"failed   {summary.errors}")
-    for part in state.parts:
-        if part.unanswered:
-            why = part.failure or f"{part.unanswered:,} of {part.requests:,} failed"
-            lines.append(f"         {part.batch_id} ({part.status}): {why}")
+    lines += [f"         {line}" for line in failure_lines(state)]
     return "\n".join([*lines, f"retry    {retry_command}"])
+
+
+def failure_lines(state: State) -> list[str]:
+    """Of each part that is not answered whole, which batch it was and why."""
+    return [
+        f"{part.batch_id} ({part.status}): "
+        + (part.failure or f"{part.unanswered:,} of {part.requests:,} failed")
+        for part in state.parts
+        if part.unanswered
+    ]
 
 
 def batches_text(batches: Sequence[Batch]) -> str:

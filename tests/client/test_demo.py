@@ -162,6 +162,20 @@ def test_services_that_cannot_start_say_why(demo: Demo, tmp_path: Path) -> None:
     demo.wait_for_the_last()
 
 
+def test_a_model_that_cannot_be_loaded_is_named_with_the_reason(demo: Demo, tmp_path: Path) -> None:
+    """By the real engine, before it imports vLLM."""
+    (tmp_path / "empty").mkdir()
+    models = tmp_path / "models.toml"
+    models.write_text('[[models]]\nname = "mine"\npath = "empty"\n')
+    code, out = demo.run("--once", "--model", "mine", BATCH_ENGINE="vllm", BATCH_MODELS_FILE=str(models))
+    assert code == 1
+    assert "0 of 20 answered" in out
+    assert (
+        f"(failed): model mine could not be loaded: folder {tmp_path / 'empty'} holds no config.json" in out
+    )
+    demo.wait_for_the_last()
+
+
 def test_a_demo_that_takes_too_long_ends(demo: Demo) -> None:
     settings = {"BATCH_ECHO_LATENCY_MS": "600000", "BATCH_GRACE_SECONDS": "1"}
     code, out = demo.run("--once", "--deadline", "8", **settings)

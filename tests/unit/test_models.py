@@ -7,6 +7,7 @@ import pytest
 from batch_app.errors import ConfigurationError
 from batch_app.models import Models, ModelSpec, load_models
 from batch_app.settings import PROJECT_DIR
+from scripts.sample_candidates import DEFAULT_MODEL
 
 TWO_MODELS = """
 [[models]]
@@ -74,3 +75,10 @@ def test_a_file_that_cannot_be_read_is_one_error_that_names_it(tmp_path: Path) -
 
 def test_the_models_file_that_comes_with_the_project_is_valid() -> None:
     assert load_models(PROJECT_DIR / "models.toml", allow_unlisted=False).specs
+
+
+def test_the_model_of_the_demo_leaves_a_desktop_its_part_of_the_card() -> None:
+    """vLLM refuses to start where less than this share of the whole card is free, and its own default is 0.92."""
+    spec = load_models(PROJECT_DIR / "models.toml", allow_unlisted=False).resolve(DEFAULT_MODEL)
+    assert spec is not None
+    assert spec.engine["gpu_memory_utilization"] <= 0.5
