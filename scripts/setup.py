@@ -19,6 +19,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from scripts import kernels
 from scripts.prepare_model import EMBEDDING, is_done
 from scripts.steps import Command, SetupError, StepError, Steps
 
@@ -155,8 +156,8 @@ def _has_gpu() -> bool:
 def _warn_about_gpu() -> None:
     if not steps.succeeds([PYTHON, "-c", "import torch; torch.zeros(1).cuda()"]):
         print("warning: torch cannot use the GPU; it needs NVIDIA's driver 580 or newer (see `nvidia-smi`)")
-    if not any(map(shutil.which, ("cc", "gcc", "clang"))):
-        print("warning: vLLM compiles GPU kernels and finds no C compiler: apt-get install gcc python3-dev")
+    if lacking := kernels.missing():
+        print(f"warning: {lacking}, which vLLM needs to compile GPU kernels: {kernels.advice()}")
 
 
 def _fingerprint(variant: str, requirements: str) -> str:

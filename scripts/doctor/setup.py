@@ -1,7 +1,6 @@
 """The settings, the models, the GPU and the engine: what the operator has chosen, and whether it can work."""
 
 import importlib.util
-import shutil
 import stat
 import subprocess
 import sys
@@ -16,6 +15,7 @@ from batch_app.inference.engine import ModelLoadError
 from batch_app.inference.vllm_arguments import is_local, require_folder
 from batch_app.models import load_models
 from batch_app.settings import Settings
+from scripts import kernels
 from scripts.doctor.findings import Finding, bad, ok, size, warn
 
 _TORCH_SECONDS = 180
@@ -112,11 +112,7 @@ def engine(settings: Settings) -> Iterator[Finding]:
     if read_gpu() is not None and available != "True":
         advice = "`make setup VARIANT=gpu`" if cuda == "None" else "update NVIDIA's driver"
         yield bad("engine", f"{text} cannot use the GPU", advice)
-    elif cuda != "None" and not any(map(shutil.which, ("cc", "gcc", "clang"))):
-        yield warn(
-            "engine",
-            f"{text}; no C compiler, which vLLM needs for kernels",
-            "apt-get install gcc python3-dev",
-        )
+    elif cuda != "None" and (lacking := kernels.missing()):
+        yield warn("engine", f"{text}; {lacking}, which vLLM needs for its kernels", kernels.advice())
     else:
         yield ok("engine", text)

@@ -17,6 +17,8 @@ import pytest
 from batch_app.files import sha256_of
 from batch_app.settings import PROJECT_DIR, Settings
 from batch_app.store import workers
+from scripts import kernels
+from scripts import setup as set_up
 from scripts.doctor import data, machine, setup
 from scripts.doctor.__main__ import diagnose, look_at, main
 from scripts.doctor.findings import Finding
@@ -413,3 +415,52 @@ def test_no_gpu_is_bad_only_where_one_is_required(gpu: Gpu) -> None:
     none = {"nvmlInit": pynvml.NVMLError(pynvml.NVML_ERROR_LIBRARY_NOT_FOUND), "is_there": False}
     assert gpu(**none) == [("ok", "none: the engine runs on the CPU")]
     assert gpu(is_required=True, **none) == [("bad", "there is none, and BATCH_REQUIRE_GPU is set")]
+
+
+Engine = Callable[..., Finding]
+
+
+@pytest.fixture
+def engine(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Engine:
+    """What is found of an engine whose torch says this of itself: its number, its CUDA, whether that is available."""
+
+    def look(torch: str) -> Finding:
+        monkeypatch.setattr(setup, "_TORCH", f"print({torch!r})")
+        [finding] = setup.engine(settings.model_copy(update={"engine": "vllm"}))
+        return finding
+
+    return look
+
+
+def test_a_gpu_whose_kernels_cannot_be_compiled_is_warned_of_with_what_is_missing(
+    engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scripted_gpu.script(monkeypatch)
+    monkeypatch.delenv("CC", raising=False)
+    monkeypatch.setattr(kernels.shutil, "which", lambda name: "/usr/bin/gcc" if name == "gcc" else None)
+    monkeypatch.setattr(kernels.sysconfig, "get_path", lambda *_: str(tmp_path))
+    found = engine("2.13.0 13.0 True")
+    assert (found.level, found.text.partition("; ")[2]) == (
+        "warn",
+        "no Python.h, which vLLM needs for its kernels",
+    )
+    assert f"gcc python{sys.version_info.major}.{sys.version_info.minor}-dev" in found.advice
+    monkeypatch.setattr(kernels.shutil, "which", lambda _: None)
+    assert "; no C compiler, no Python.h, " in engine("2.13.0 13.0 True").text
+    (tmp_path / "Python.h").touch()
+    assert "; no C compiler, which" in engine("2.13.0 13.0 True").text
+
+
+def test_set_up_warns_of_the_same(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(set_up.steps, "succeeds", lambda _: True)
+    monkeypatch.setattr(kernels, "missing", lambda: "no Python.h")
+    set_up._warn_about_gpu()
+    assert (
+        "warning: no Python.h, which vLLM needs to compile GPU kernels: `apt-get install gcc"
+        in capsys.readouterr().out
+    )
+    monkeypatch.setattr(kernels, "missing", str)
+    set_up._warn_about_gpu()
+    assert capsys.readouterr().out == ""
