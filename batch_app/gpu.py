@@ -4,12 +4,15 @@ from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from threading import Thread
-from typing import Any
+from typing import Any, TypeVar
 
 import psutil
 import pynvml
 
+_T = TypeVar("_T")
+
 _PATIENCE_SECONDS = 5.0
+_START_PATIENCE_SECONDS = 30.0
 _hung: list[Thread] = []  # the reading that has not come back
 
 
@@ -70,31 +73,46 @@ def read_gpu(*, own_pid: int | None = None) -> GpuSnapshot | None:
     does not answer, as when a card has fallen off the bus: who asks is not kept waiting. And so does a machine that has
     no thread left to ask with.
     """
-    return _patiently(lambda: _read_now(own_pid))
+    return _ask(lambda: _read(_card(0), _family(own_pid)), patience_seconds=_PATIENCE_SECONDS)
 
 
-def _read_now(own_pid: int | None) -> GpuSnapshot | None:
-    try:
-        with _nvml():
-            return _read(pynvml.nvmlDeviceGetHandleByIndex(0), _family(own_pid))
-    except pynvml.NVMLError:
-        return None
+def has_gpu() -> bool:
+    """Whether the driver gives access to any GPU, also one that has no reading: those that share the machine's memory
+    have none. For the start of a process: a driver that has to wake up its cards first is waited for."""
+    return _ask(_finds_a_card, patience_seconds=_START_PATIENCE_SECONDS) is True
 
 
-def _patiently(read: Callable[[], GpuSnapshot | None]) -> GpuSnapshot | None:
-    """The reading, if it comes in time. While one has not come back no other is begun: a call to a driver that hangs
-    cannot be broken off."""
+def _ask(question: Callable[[], _T], *, patience_seconds: float) -> _T | None:
+    """The driver's answer, if there is one and it comes in time. While one has not come back no other is asked for: a
+    call to a driver that hangs cannot be broken off."""
     if any(thread.is_alive() for thread in _hung):
         return None
-    readings: list[GpuSnapshot | None] = []
-    thread = Thread(target=lambda: readings.append(read()), name="nvml", daemon=True)
+    answers: list[_T | None] = []
+    thread = Thread(target=lambda: answers.append(_ask_now(question)), name="nvml", daemon=True)
     try:
         thread.start()
     except RuntimeError:
         return None
-    thread.join(_PATIENCE_SECONDS)
+    thread.join(patience_seconds)
     _hung[:] = [thread] if thread.is_alive() else []
-    return readings[0] if readings else None
+    return answers[0] if answers else None
+
+
+def _ask_now(question: Callable[[], _T]) -> _T | None:
+    try:
+        with _nvml():
+            return question()
+    except pynvml.NVMLError:
+        return None
+
+
+def _card(index: int) -> object:
+    return pynvml.nvmlDeviceGetHandleByIndex(index)
+
+
+def _finds_a_card() -> bool:
+    """Some may be lost, or another user's."""
+    return any(_optional(_card, index) is not None for index in range(pynvml.nvmlDeviceGetCount()))
 
 
 @contextmanager

@@ -22,10 +22,11 @@ from sqlalchemy.exc import SQLAlchemyError
 from batch_app import ids
 from batch_app.database import Database
 from batch_app.errors import BatchAppError, ConfigurationError
-from batch_app.gpu import read_gpu
+from batch_app.gpu import has_gpu, read_gpu
 from batch_app.inference.echo_engine import EchoEngine
 from batch_app.inference.engine import Engine
 from batch_app.inference.vllm_arguments import missing
+from batch_app.inference.vllm_build import is_for_cuda
 from batch_app.inference.vllm_engine import VllmEngine
 from batch_app.logs import set_up_logging
 from batch_app.machine_trouble import in_words
@@ -112,16 +113,27 @@ def require_engine(settings: Settings, models: Models) -> None:
         raise ConfigurationError(
             "vLLM is not installed: run `make setup` (or set BATCH_ENGINE=echo to try without)"
         )
+    if is_for_cuda() and not has_gpu():
+        raise ConfigurationError(
+            "vLLM is built for an NVIDIA GPU and none answers: see `nvidia-smi`, "
+            "or run `VARIANT=cpu make setup` to compute on the CPU"
+        )
 
 
 def announce(settings: Settings) -> None:
-    gpu = read_gpu()
+    gpu, can_use_it = read_gpu(), is_for_cuda() and has_gpu()
     if settings.log_format == "json":
-        log.info("worker_started", extra={"gpu": gpu.name if gpu else None})
+        log.info("worker_started", extra={"gpu": gpu.name if gpu else None, "cuda": can_use_it})
         return
+    if can_use_it:
+        found = gpu.name if gpu else "present, but its driver tells nothing of it"
+    elif gpu:
+        found = f"{gpu.name}, not used: vLLM is built for the CPU (`VARIANT=gpu make setup`)"
+    else:
+        found = "not present, the engine runs on the CPU"
     print("Worker started. Waiting for batch jobs...")
-    print(f"CUDA available: {gpu is not None}")
-    print(f"GPU: {gpu.name if gpu else 'not present, the engine runs on the CPU'}", flush=True)
+    print(f"CUDA available: {can_use_it}")
+    print(f"GPU: {found}", flush=True)
 
 
 def wait_for_schema(database: Database, settings: Settings) -> None:

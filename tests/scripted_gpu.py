@@ -11,6 +11,7 @@ READINGS = {
     "nvmlInit": None,
     "nvmlShutdown": None,
     "nvmlSystemGetDriverVersion": "580.95.05",
+    "nvmlDeviceGetCount": 1,
     "nvmlDeviceGetHandleByIndex": "card",
     "nvmlDeviceGetName": "NVIDIA GeForce RTX 4080",
     "nvmlDeviceGetMemoryInfo": SimpleNamespace(used=15 * GIB, total=16 * GIB),

@@ -17,7 +17,7 @@ from subprocess import SubprocessError
 from types import ModuleType
 from typing import Any
 
-from batch_app.gpu import read_gpu
+from batch_app.inference.vllm_build import is_for_cuda
 from batch_app.models import load_models
 from batch_app.settings import PROJECT_DIR
 from scripts.bench import plot, report
@@ -125,7 +125,7 @@ def _read_command_line() -> tuple[Options, list[str], Path]:
     assert spec is not None  # any name is allowed
     folder = Path(spec.source)
     source = str(folder.resolve()) if folder.is_dir() else spec.source
-    on_gpu = read_gpu() is not None
+    on_gpu = is_for_cuda()
     arguments = {
         **({} if on_gpu else _ON_CPU),
         **spec.engine,

@@ -10,9 +10,10 @@ from pathlib import Path
 import pynvml
 
 from batch_app.errors import ConfigurationError
-from batch_app.gpu import read_gpu
+from batch_app.gpu import has_gpu, read_gpu
 from batch_app.inference.engine import ModelLoadError
 from batch_app.inference.vllm_arguments import is_local, require_folder
+from batch_app.inference.vllm_build import is_for_cuda
 from batch_app.models import load_models
 from batch_app.settings import Settings
 from scripts import kernels
@@ -69,7 +70,7 @@ def gpu(settings: Settings) -> Iterator[Finding]:
     elif settings.require_gpu:
         yield bad("gpu", "there is none, and BATCH_REQUIRE_GPU is set", "unset it, or see `nvidia-smi`")
     else:
-        yield ok("gpu", "none: the engine runs on the CPU")
+        yield ok("gpu", "none" if is_for_cuda() else "none: the engine runs on the CPU")
 
 
 def _driver() -> Iterator[Finding]:
@@ -107,12 +108,19 @@ def engine(settings: Settings) -> Iterator[Finding]:
         last = (ended.stderr.strip().splitlines() or ["no message"])[-1]
         yield bad("engine", f"torch cannot be imported: {last}", "`make clean setup`")
         return
-    number, cuda, available = ended.stdout.split()
+    yield _build(*ended.stdout.split())
+
+
+def _build(number: str, cuda: str, available: str) -> Finding:
+    """What torch says of itself, held against this machine."""
     text = f"torch {number}" + (f" for CUDA {cuda}" if cuda != "None" else "")
-    if read_gpu() is not None and available != "True":
+    is_there = has_gpu()
+    if is_for_cuda() and not is_there:
+        advice = "`nvidia-smi`, or `VARIANT=cpu make setup`"
+        return bad("engine", f"{text}, built for a GPU and none answers", advice)
+    if is_there and available != "True":
         advice = "`make setup VARIANT=gpu`" if cuda == "None" else "update NVIDIA's driver"
-        yield bad("engine", f"{text} cannot use the GPU", advice)
-    elif cuda != "None" and (lacking := kernels.missing()):
-        yield warn("engine", f"{text}; {lacking}, which vLLM needs for its kernels", kernels.advice())
-    else:
-        yield ok("engine", text)
+        return bad("engine", f"{text} cannot use the GPU", advice)
+    if cuda != "None" and (lacking := kernels.missing()):
+        return warn("engine", f"{text}; {lacking}, which vLLM needs for its kernels", kernels.advice())
+    return ok("engine", text)

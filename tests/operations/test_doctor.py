@@ -22,7 +22,7 @@ from scripts import setup as set_up
 from scripts.doctor import data, machine, setup
 from scripts.doctor.__main__ import diagnose, look_at, main
 from scripts.doctor.findings import Finding
-from tests import factories, scripted_gpu
+from tests import factories, scripted_build, scripted_gpu
 from tests.api.served import Api
 from tests.processes.system import free_port
 from tests.stuck_reader import stuck_reader
@@ -358,6 +358,7 @@ def test_little_room_is_warned_of_and_none_is_bad(monkeypatch: pytest.MonkeyPatc
     assert [level(free) for free in (10 * 1024**2, 1024**3, 10 * 1024**3)] == ["bad", "warn", "ok"]
 
 
+NO_DRIVER: Any = {"nvmlInit": pynvml.NVMLError(pynvml.NVML_ERROR_LIBRARY_NOT_FOUND)}
 Gpu = Callable[..., list[tuple[str, str]]]
 
 
@@ -411,10 +412,15 @@ def test_a_gpu_whose_driver_is_lost_is_bad_whether_one_is_required_or_not(gpu: G
     assert gpu(**lost) == gpu(is_required=True, **lost) == found
 
 
-def test_no_gpu_is_bad_only_where_one_is_required(gpu: Gpu) -> None:
-    none = {"nvmlInit": pynvml.NVMLError(pynvml.NVML_ERROR_LIBRARY_NOT_FOUND), "is_there": False}
+def test_no_gpu_is_bad_only_where_one_is_required(
+    gpu: Gpu, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    none = {**NO_DRIVER, "is_there": False}
+    scripted_build.install(monkeypatch, tmp_path / "cpu", scripted_build.CPU)
     assert gpu(**none) == [("ok", "none: the engine runs on the CPU")]
     assert gpu(is_required=True, **none) == [("bad", "there is none, and BATCH_REQUIRE_GPU is set")]
+    scripted_build.install(monkeypatch, tmp_path / "cuda", scripted_build.CUDA)
+    assert gpu(**none) == [("ok", "none")], "where the engine runs is not for this look to say"
 
 
 Engine = Callable[..., Finding]
@@ -430,6 +436,35 @@ def engine(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Engine:
         return finding
 
     return look
+
+
+def test_a_build_for_a_gpu_without_one_is_bad(
+    engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As after a reboot into a kernel for which the driver's module was not built: no batch could be computed."""
+    scripted_gpu.script(monkeypatch, **NO_DRIVER)
+    scripted_build.install(monkeypatch, tmp_path / "cuda", scripted_build.CUDA)
+    found = engine("2.13.0 13.0 False")
+    assert (found.level, found.text) == (
+        "bad",
+        "torch 2.13.0 for CUDA 13.0, built for a GPU and none answers",
+    )
+    assert found.advice == "`nvidia-smi`, or `VARIANT=cpu make setup`"
+    scripted_build.install(monkeypatch, tmp_path / "cpu", scripted_build.CPU)
+    assert engine("2.13.0+cpu None False") == Finding("ok", "engine", "torch 2.13.0+cpu")
+
+
+def test_a_gpu_that_the_build_cannot_use_is_bad(
+    engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when the driver came after set-up, or is too old."""
+    scripted_gpu.script(monkeypatch)
+    scripted_build.install(monkeypatch, tmp_path / "cpu", scripted_build.CPU)
+    found = engine("2.13.0+cpu None False")
+    assert (found.level, found.advice) == ("bad", "`make setup VARIANT=gpu`")
+    scripted_build.install(monkeypatch, tmp_path / "cuda", scripted_build.CUDA)
+    found = engine("2.13.0 13.0 False")
+    assert (found.level, found.advice) == ("bad", "update NVIDIA's driver")
 
 
 def test_a_gpu_whose_kernels_cannot_be_compiled_is_warned_of_with_what_is_missing(

@@ -1,6 +1,7 @@
 """Reading the GPU through a scripted driver, and the guard that accepts or refuses work by the reading."""
 
 import os
+import time
 from collections.abc import Callable
 from functools import partial
 from threading import Event, Thread
@@ -11,7 +12,7 @@ import pynvml
 import pytest
 
 from batch_app import gpu
-from batch_app.gpu import GpuLimits, GpuSnapshot, read_gpu, unfit_reason
+from batch_app.gpu import GpuLimits, GpuSnapshot, has_gpu, read_gpu, unfit_reason
 from tests.no_thread import no_thread
 from tests.scripted_gpu import GIB, script
 from tests.waiting import wait_until
@@ -79,6 +80,33 @@ def test_a_machine_that_has_no_thread_left_reads_as_no_gpu_until_it_has(
         patched.setattr(Thread, "start", no_thread)
         assert read_gpu() is None
     assert read_gpu() is not None
+
+
+def test_a_gpu_is_there_when_any_can_be_had_whether_it_can_be_read_or_not(
+    driver: Script, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def second_only(index: int) -> str:
+        if index != 1:
+            raise pynvml.NVMLError(pynvml.NVML_ERROR_NO_PERMISSION)
+        return "card"
+
+    driver(nvmlDeviceGetMemoryInfo=NOT_SUPPORTED, nvmlDeviceGetCount=2)
+    assert (has_gpu(), read_gpu()) == (True, None)
+    monkeypatch.setattr(pynvml, "nvmlDeviceGetHandleByIndex", second_only)
+    assert has_gpu()
+    driver(nvmlDeviceGetHandleByIndex=pynvml.NVMLError(pynvml.NVML_ERROR_GPU_IS_LOST))
+    assert not has_gpu()
+    driver(nvmlInit=pynvml.NVMLError(pynvml.NVML_ERROR_DRIVER_NOT_LOADED))
+    assert not has_gpu()
+
+
+def test_a_driver_that_wakes_up_its_cards_is_waited_for_at_the_start(
+    driver: Script, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gpu, "_PATIENCE_SECONDS", 0.0)
+    driver()
+    monkeypatch.setattr(pynvml, "nvmlDeviceGetCount", lambda: time.sleep(0.1) or 1)
+    assert has_gpu()
 
 
 def test_what_a_card_does_not_tell_is_unknown_and_not_zero(driver: Script) -> None:

@@ -23,7 +23,7 @@ export function gpuVital(gpu, model) {
       big: "No GPU",
       unit: "",
       rows: [{ label: "model loaded", value: shortModel(model), title: model ?? "" }],
-      hint: "No NVIDIA driver answers on this machine. Batches are accepted; models run on the CPU, slowly.",
+      hint: "No NVIDIA driver answers on this machine. Batches are accepted; a worker set up for the CPU computes them, slowly.",
     };
   }
   const used = gpu.memory_used_bytes ?? 0;
