@@ -113,6 +113,20 @@ class Held:
                 route.continue_()
 
 
+def start_with_second_attempts_far_off(system: System) -> None:
+    """What the engine fails once, as `[[flaky 1]]` asks for, keeps its batch running until `let_them_come`."""
+    system.settings |= {"RETRY_BACKOFF_SECONDS": "3600", "GRACE_SECONDS": "0"}
+    system.start_all()
+
+
+def let_them_come(system: System) -> None:
+    """The second attempts, all at once, from another worker; the first one is stopped before."""
+    with closing(sqlite3.connect(system.data_dir / "batch.db", timeout=60)) as connection, connection:
+        connection.execute("UPDATE requests SET retry_at = 0 WHERE retry_at IS NOT NULL")
+    system.settings["RETRY_BACKOFF_SECONDS"] = "0.1"
+    system.start_worker()
+
+
 def polls(page: Page, count: int = 2) -> None:
     """So many refreshes of the dashboard, from the first request to what is drawn of the last."""
     for _ in range(count):

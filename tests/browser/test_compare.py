@@ -2,15 +2,13 @@
 
 import json
 import re
-import sqlite3
 from collections.abc import Callable
-from contextlib import closing
 from typing import Any
 
 import pytest
 from playwright.sync_api import Locator, Page, Route, expect
 
-from tests.browser.conftest import patience
+from tests.browser.conftest import let_them_come, patience, start_with_second_attempts_far_off
 from tests.browser.hostile import HOSTILE
 from tests.lines import chat_line, jsonl
 from tests.processes.system import System
@@ -241,8 +239,7 @@ def test_while_a_batch_runs_the_comparison_grows_until_all_of_it_is_there(
 ) -> None:
     """Ten of the second batch's answers come only from a second attempt. The overview that is read while the batch ends
     has none of them yet."""
-    system.settings |= {"RETRY_BACKOFF_SECONDS": "3600", "GRACE_SECONDS": "0"}
-    system.start_all()
+    start_with_second_attempts_far_off(system)
     answers = {f"c-{i:02d}": _judged(i % 10, "advance") for i in range(30)}
     slow = {custom_id: f"[[flaky 1]] {text}" for custom_id, text in list(answers.items())[20:]}
     first, second = _submit(system, "First", answers), _submit(system, "Second", answers | slow)
@@ -263,10 +260,7 @@ def test_while_a_batch_runs_the_comparison_grows_until_all_of_it_is_there(
             route.continue_()
 
     page.route("**/v1/compare?*", too_early)
-    with closing(sqlite3.connect(system.data_dir / "batch.db", timeout=60)) as connection, connection:
-        connection.execute("UPDATE requests SET retry_at = 0 WHERE retry_at IS NOT NULL")
-    system.settings["RETRY_BACKOFF_SECONDS"] = "0.1"
-    system.start_worker()
+    let_them_come(system)
     expect(progress).to_be_hidden()
     expect(matched).to_contain_text("30 of 30")
     assert not late

@@ -10,9 +10,11 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, Route, expect
 
+from tests.browser.conftest import let_them_come, start_with_second_attempts_far_off
 from tests.browser.hostile import HOSTILE
 from tests.lines import chat_line, jsonl
 from tests.processes.system import System
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.browser
 Open = Callable[[str], Page]
@@ -253,6 +255,23 @@ def test_a_request_of_an_unfinished_batch_is_shown_and_what_is_not_is_said(
     expect(page.locator("#facets")).to_be_hidden()
     page.get_by_role("button", name="Took").click()
     expect(page.locator("#rows-note")).to_contain_text("1 request without an answer cannot be sorted")
+
+
+def test_counts_of_a_batch_that_is_watched_to_its_end_are_those_of_all_answers(
+    system: System, open_page: Open
+) -> None:
+    start_with_second_attempts_far_off(system)
+    texts = [f"{'[[flaky 1]] ' if i >= 20 else ''}answer {i}" for i in range(30)]
+    batch_id = system.submit(jsonl([chat_line(f"c-{i:02d}", text) for i, text in enumerate(texts)]))
+    wait_until(lambda: system.answered(batch_id) == 20, what="two thirds of the batch")
+    system.stop(system.processes[1])
+    page = open_page(f"/index.html?batch={batch_id}&status=completed")
+    counted = page.get_by_role("list", name="Status").get_by_role("button", name="completed")
+    expect(counted).to_contain_text("20")
+    let_them_come(system)
+    expect(page.locator("#batch-state")).to_have_text("completed")
+    expect(page.locator("#requests-count")).to_have_text("30 requests match")
+    expect(counted).to_contain_text("30")
 
 
 def test_a_batch_and_its_drawer_are_accessible(browser: Browser, shared: System, rich: str) -> None:

@@ -97,10 +97,11 @@ function failed(error, failures, delayMs) {
   poller.every(EVERY_MS);
 }
 
-/** Counts are many rows' worth of work: asked for with every new question, seldom while nothing but time passes.
+/** Counts are many rows' worth of work: asked for with every new question, seldom while nothing but time passes, and
+ * once more when no answer comes any more.
  * @param {Batch} found @param {Rows} list */
 async function drawFacets(found, list) {
-  const asked = `${filterQuery(place())} ${list.complete}`;
+  const asked = `${filterQuery(place())} ${list.complete} ${isOpen(found)}`;
   const isOld = isOpen(found) && performance.now() - facetsAt > FACETS_EVERY_MS;
   if (asked === facetsAsked && !isOld) return;
   facetsAsked = asked;
