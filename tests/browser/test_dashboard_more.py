@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from tests.browser.conftest import hold, polls, remember_samples, watched
 from tests.lines import chat_line, chat_lines, jsonl
@@ -108,6 +108,30 @@ def test_the_line_of_the_last_hour_outlives_a_turn_that_another_overtook(
     held.release()
     sparkline = page.locator("#worker svg.spark")
     expect(sparkline).to_have_attribute("aria-label", re.compile(r"to 1,3\d\d, now"))
+
+
+def test_charts_of_a_machine_that_slept_are_read_for_as_long_as_it_did(
+    shared: System, open_page: Open
+) -> None:
+    """Its own clock stands still meanwhile; that of the API, on another machine, goes on."""
+    remember_samples(shared, gpu=False)
+    page = open_page("/dashboard.html")
+    page.clock.install()
+    page.reload()
+    page.locator("#charts > summary").click()
+    with page.expect_response(re.compile(r"/samples\?hours=6\.0+$")):
+        page.get_by_role("button", name="6 h").click()
+    expect(page.locator(".chart canvas").first).to_be_visible()
+
+    def hours_later(route: Route) -> None:
+        answer = route.fetch()
+        health = answer.json()
+        route.fulfill(response=answer, json={**health, "time": health["time"] + 2 * 3600})
+
+    page.route("**/health", hours_later)
+    with page.expect_request(re.compile(r"/samples\?hours=[\d.]+$")) as asked:
+        page.clock.fast_forward(50_000)  # until the charts are due
+    assert 2 <= float(asked.value.url.rpartition("=")[2]) < 3
 
 
 def test_charts_say_that_they_could_not_be_read_until_they_can(shared: System, open_page: Open) -> None:

@@ -52,12 +52,13 @@ export function createCharts(place) {
     show(said, said.textContent !== "");
   }
 
-  /** @returns {Promise<boolean>} false when another reading has overtaken this one */
+  /** What is missing since the last sample, by the API's clock: the page's stands still while its machine sleeps.
+   * @returns {Promise<boolean>} false when another reading has overtaken this one */
   async function read() {
-    const now = performance.now();
-    const seconds = samples.length > 0 ? Math.min(hours * 3600, (now - readAt) / 1000 + OVERLAP_SECONDS) : hours * 3600;
+    const missing = Math.max(0, health.time - (samples.at(-1)?.at ?? -Infinity));
+    const seconds = Math.min(hours * 3600, missing + OVERLAP_SECONDS);
     const mine = (turn += 1);
-    readAt = now;
+    readAt = performance.now();
     /** @type {{ data: Sample[] }} */
     const found = await callJson(`/v1/samples?hours=${(seconds / 3600).toFixed(4)}`).catch((error) => {
       if (mine === turn) throw error;
