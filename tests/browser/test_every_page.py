@@ -299,28 +299,68 @@ def test_a_question_that_nothing_repeats_says_at_once_that_it_found_no_answer(
         expect(page.locator("#content")).to_have_class(_STALE)
 
 
+@pytest.mark.parametrize(
+    ("view", "rows"),
+    [
+        ("/index.html?batch={first}", "#requests tbody tr"),
+        ("/table_view.html?batch={first}", "#rows tr"),
+        ("/compare_results.html?batch={first}&batch={second}", "#table tbody"),
+    ],
+)
 def test_a_batch_that_ended_is_asked_for_until_its_page_is_whole_again(
-    browser: Browser, lived_in: System
+    browser: Browser, lived_in: System, view: str, rows: str
 ) -> None:
     with watched(browser, lived_in) as (context, watch):
         watch.allow("ERR_FAILED")
         page = context.new_page()
-        _visit(page, lived_in, "/index.html?batch={first}")
+        _visit(page, lived_in, view)
         page.route(_API, lambda route: route.abort())
         _ask_by_hand(page)
         expect(page.locator("#content")).to_have_class(_STALE)
         page.unroute(_API)
         expect(page.locator("#content")).not_to_have_class(_STALE)
         expect(page.locator("#notices > .bad")).to_be_hidden()
-        expect(page.locator("#requests tbody tr")).to_have_count(1)
-        expect(page.locator("#requests tbody tr")).to_contain_text("bad")
+        if "compare" not in view:
+            expect(page.locator(rows)).to_have_count(1)
+        expect(page.locator(rows).last).to_contain_text("bad")
 
 
 def _ask_by_hand(page: Page) -> None:
+    """Once; of a batch for what failed, of a comparison for what is only in some."""
     if "dashboard" in page.url:
         page.locator("#refresh").click()
+    elif "table_view" in page.url:
+        page.get_by_role("combobox", name="Status").select_option("failed")
+    elif "compare" in page.url:
+        page.get_by_role("tab", name="Only in some").click()
     else:
         page.locator("#request-status").select_option("failed")
+
+
+@pytest.mark.parametrize(
+    ("view", "shown", "choices"),
+    [
+        ("/table_view.html", "#choices", "#choices li a"),
+        ("/table_view.html?batch={first}", "#scroll", "#rows tr"),
+        ("/compare_results.html", "#empty", "#batch-1 option[value^=batch_]"),
+        ("/compare_results.html?batch={first}&batch={second}", "#overview", "#batch-1 option[value^=batch_]"),
+    ],
+)
+def test_a_page_opened_while_the_api_is_away_is_whole_once_it_answers(
+    browser: Browser, lived_in: System, view: str, shown: str, choices: str
+) -> None:
+    with watched(browser, lived_in) as (context, watch):
+        watch.allow("ERR_FAILED")
+        context.route(_API, lambda route: route.abort())
+        page = context.new_page()
+        page.goto(view.format(**lived_in.names))  # type: ignore[attr-defined]
+        expect(page.locator("#notices > .bad")).to_contain_text("does not answer")
+        expect(page.locator("#pickers")).not_to_contain_text("No batch")
+        context.unroute(_API)
+        expect(page.locator(shown)).to_be_visible()
+        expect(page.locator(choices).nth(1)).to_be_attached()
+        expect(page.locator("#notices > .bad:visible")).to_have_count(0)
+        expect(page.locator("#content")).not_to_have_class(_STALE)
 
 
 _ANY_ORIGIN = {"access-control-allow-origin": "*", "access-control-allow-headers": "*"}

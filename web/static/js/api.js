@@ -27,6 +27,12 @@ export class ApiError extends Error {
   }
 }
 
+/** Whether the API has answered and said no: it would again, so nothing asks again by itself.
+ * @param {unknown} error @returns {error is ApiError} */
+export function isRefused(error) {
+  return error instanceof ApiError && error.status < 500;
+}
+
 /** @type {Promise<string> | undefined} */
 let base;
 

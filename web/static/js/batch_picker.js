@@ -7,19 +7,20 @@ import { el } from "./dom.js";
 /** @typedef {import("./wire.js").Batch} Batch */
 
 /** The newest batches with at least one answer.
- * @returns {Promise<Batch[]>} */
-export async function batchesWithAnswers() {
+ * @param {AbortSignal} [signal] @returns {Promise<Batch[]>} */
+export async function batchesWithAnswers(signal) {
   /** @type {import("./wire.js").BatchList} */
-  const list = await callJson("/v1/batches?limit=100");
+  const list = await callJson("/v1/batches?limit=100", { signal });
   return list.data.filter((batch) => batch.request_counts.completed > 0);
 }
 
-/** @param {HTMLSelectElement} select @param {Batch[]} batches @param {string | null} chosen a batch id, listed or not */
-export function fillPicker(select, batches, chosen) {
+/** @param {HTMLSelectElement} select @param {Batch[]} batches those known @param {string | null} chosen a batch id, known or not
+ * @param {boolean} isListed whether the list has been read: only then it can be empty */
+export function fillPicker(select, batches, chosen, isListed) {
   const options = batches.map((batch) => el("option", { value: batch.id }, choiceOf(batch, new Date())));
   const unlisted = chosen && !batches.some((batch) => batch.id === chosen);
   select.replaceChildren(
-    el("option", { value: "" }, batches.length > 0 ? "Choose a batch …" : "No batch has answers yet"),
+    el("option", { value: "" }, batches.length > 0 ? "Choose a batch …" : isListed ? "No batch has answers yet" : "…"),
     ...(unlisted ? [el("option", { value: chosen }, chosen)] : []),
     ...options,
   );

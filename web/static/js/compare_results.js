@@ -1,7 +1,6 @@
 // Two to four batches side by side, joined by custom_id. The server joins and counts; the address says what is shown.
 
-import { callJson } from "./api.js";
-import { batchesWithAnswers } from "./batch_picker.js";
+import { callJson, isRefused } from "./api.js";
 import { displayName, isOpen } from "./batches.js";
 import { drawField, drawFigures } from "./compare_figures.js";
 import { createRows } from "./compare_rows.js";
@@ -29,7 +28,7 @@ const TABS = [
 
 const again = el("button", { type: "button" }, icon("retry"), "Try again");
 const notice = createNotice({ buttons: [again] });
-const listNotice = createNotice();
+const aside = createNotice({ closable: true });
 const progress = createNotice();
 const tabs = createTabs(byId("tabs"), TABS, { panel: "panel", choose: (only) => go({ only: /** @type {Place["only"]} */ (only) }) });
 const rows = createRows(byId("table"), { toggle: (id) => go({ offset: place.offset, open: place.open === id ? "" : id }, "replace") });
@@ -43,8 +42,9 @@ let overview = null;
 let found = null;
 /** The overview whose figures are on the page. @type {Comparison | null} */
 let shown = null;
-/** The batches of the overview, the question that the rows answer, and the one that the shown rows answered. */
-let [loaded, loadedRows, shownRows] = ["", "", ""];
+/** The batches that were tried last, whether they came or not; the question that the rows answer; and the one that the
+ * shown rows answered. */
+let [tried, loadedRows, shownRows] = ["", "", ""];
 /** Whether the overview holds all answers that there will ever be. */
 let isWhole = false;
 let isWrong = false; // whether the latest reading failed
@@ -73,13 +73,14 @@ function done(next) {
   poller.every(next);
 }
 
-/** @param {unknown} error */
+/** What found no answer is asked until it has one, whether its batches have ended or not.
+ * @param {unknown} error */
 function failed(error) {
   isWrong = true;
-  if (loaded !== place.batches.join(" ")) forget();
   notice.say("bad", messageOf(error));
   byId("content").classList.toggle("stale", overview !== null);
   drawStates();
+  poller.every(isRefused(error) ? 0 : GROWING_MS);
 }
 
 function right() {
@@ -90,27 +91,29 @@ function right() {
 
 function forget() {
   overview = shown = found = null;
-  loaded = loadedRows = shownRows = "";
+  loadedRows = shownRows = "";
   isWhole = false;
   progress.hide();
 }
 
 /** @param {AbortSignal} signal @returns {Promise<number>} in how many milliseconds to read again, 0: never */
 async function load(signal) {
-  const key = place.batches.join(" ");
-  const isOther = loaded !== key;
-  if (isOther) {
+  const batches = place.batches.join(" ");
+  if (tried !== batches) {
+    tried = batches;
     forget();
     right();
     drawStates();
   }
+  await sides.readList(signal);
   if (place.batches.length < 2) return 0;
   if (!isWhole) {
-    const asked = question(place.batches, { field: place.field, likely: true, setup: isOther, bins: BINS });
+    const isFirst = overview === null;
+    const asked = question(place.batches, { field: place.field, likely: true, setup: isFirst, bins: BINS });
     const haveEnded = sides.haveEnded(); // one that ends while this is read may be counted without its last answers
     [overview] = await Promise.all([callJson(`/v1/compare?${asked}`, { signal }), sides.read(signal)]);
-    [loaded, loadedRows, isWhole] = [key, "", haveEnded && overview?.complete === true];
-    if (isOther) drawSetup(byId("setup"), settings(sides.compared(), (overview?.first_requests ?? []).map((line) => line?.body ?? null)));
+    [loadedRows, isWhole] = ["", haveEnded && overview?.complete === true];
+    if (isFirst) drawSetup(byId("setup"), settings(sides.compared(), (overview?.first_requests ?? []).map((line) => line?.body ?? null)));
   }
   drawProgress();
   await Promise.all([loadRows(signal), loadFigures(signal)]);
@@ -233,7 +236,7 @@ async function copyFirst() {
     button.focus();
     button.click();
   } catch (error) {
-    listNotice.say("bad", messageOf(error));
+    aside.say("bad", messageOf(error));
   }
 }
 
@@ -252,11 +255,4 @@ byId("copy").addEventListener("click", copyFirst);
 again.addEventListener("click", () => void poller.now());
 addEventListener("popstate", () => void arrive());
 poller.every(0);
-try {
-  const batches = await batchesWithAnswers();
-  sides.list(batches);
-  show(byId("empty-action"), batches.length < 2);
-} catch (error) {
-  listNotice.say("bad", messageOf(error));
-}
 await arrive();

@@ -2,7 +2,7 @@
 // the baseline; what was set up differently: their own settings and those of their first requests. Address and setup are pure.
 
 import { callJson } from "./api.js";
-import { fillPicker, markOf } from "./batch_picker.js";
+import { batchesWithAnswers, fillPicker, markOf } from "./batch_picker.js";
 import { displayName, isOpen, MOST_BATCHES } from "./batches.js";
 import { byId, el, icon, show } from "./dom.js";
 
@@ -60,6 +60,7 @@ export function question(batches, more = {}) {
 export function createSides({ choose }) {
   /** @type {Map<string, Batch>} those of the list, and others that were asked for */
   let known = new Map();
+  let isListed = false;
   /** @type {string[]} */
   let chosen = [];
   let count = 2; // filled or not
@@ -96,8 +97,8 @@ export function createSides({ choose }) {
     if (place.querySelectorAll(".mark").length !== count) place.replaceChildren(...Array.from({ length: count }, (_, side) => picker(side)));
     for (let side = 0; side < count; side += 1) {
       const select = byId(`batch-${side}`);
-      const filled = `${batches.length} ${ids[side] ?? ""}`;
-      if (select.dataset.filled !== filled) fillPicker(select, batches, ids[side] ?? null);
+      const filled = `${isListed} ${batches.length} ${ids[side] ?? ""}`;
+      if (select.dataset.filled !== filled) fillPicker(select, batches, ids[side] ?? null, isListed);
       select.dataset.filled = filled;
     }
     show(byId("add"), count < MOST_BATCHES && ids.length >= count);
@@ -114,9 +115,15 @@ export function createSides({ choose }) {
     compared,
     /** Whether all of them are known to have ended: no answer comes any more. */
     haveEnded: () => compared().length === chosen.length && !compared().some(isOpen),
-    /** @param {Batch[]} batches to choose from */
-    list(batches) {
+    /** Reads those to choose from, once.
+     * @param {AbortSignal} signal */
+    async readList(signal) {
+      if (isListed) return;
+      const batches = await batchesWithAnswers(signal);
       known = new Map(batches.map((batch) => [batch.id, batch]));
+      isListed = true;
+      show(byId("empty-action"), batches.length < 2);
+      draw(chosen);
     },
     /** Reads those that are not in the list, and those that had not ended.
      * @param {AbortSignal} signal */

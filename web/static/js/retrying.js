@@ -1,7 +1,7 @@
 // Asks the API to run what ended without an answer again. Asked once more while nobody knows what became of the first
 // time, it counts once.
 
-import { ApiError, callJson, UnreachableError } from "./api.js";
+import { callJson, isRefused, UnreachableError } from "./api.js";
 import { newIdempotencyKey } from "./upload.js";
 
 /** @type {Map<string, string>} the keys of retries that are not settled, by batch */
@@ -16,7 +16,7 @@ export async function retryBatch(batchId) {
     keys.delete(batchId);
     return receipt;
   } catch (error) {
-    if (error instanceof ApiError && error.status < 500) keys.delete(batchId); // refused for good
+    if (isRefused(error)) keys.delete(batchId); // refused for good
     if (error instanceof UnreachableError) throw new UnreachableError(`${error.message} Nothing is lost: retry again and it counts once.`);
     throw error;
   }

@@ -72,8 +72,8 @@ export function createBatchChoice({ choose }) {
 
   /** @param {HTMLSelectElement} select @param {string | null} id */
   function fill(select, id) {
-    const filled = `${known.length} ${id}`;
-    if (select.dataset.filled !== filled) fillPicker(select, known, id);
+    const filled = `${isListed} ${known.length} ${id}`;
+    if (select.dataset.filled !== filled) fillPicker(select, known, id, isListed);
     select.dataset.filled = filled;
   }
 

@@ -1,6 +1,6 @@
 // Many answers as a table: the server filters, sorts and pages; the address says all that is shown.
 
-import { ApiError, bindDownload } from "./api.js";
+import { bindDownload, isRefused } from "./api.js";
 import { isOpen } from "./batches.js";
 import { chosenColumns, columnsOf, defaultColumns, moved } from "./columns.js";
 import { byId, el, setAttribute, setText } from "./dom.js";
@@ -104,10 +104,10 @@ async function ask() {
   }
 }
 
-/** One turn: the batches, their fields, and the rows again.
+/** One turn: the batches, their fields, and the rows again; for whoever came without a batch, those there are.
  * @param {AbortSignal} signal */
 async function load(signal) {
-  if (place.batches.length === 0) return;
+  if (place.batches.length === 0) return offer();
   const joining = isJoined(place) ? await several() : null;
   const { batches: found, fields } = await readBatches(place, signal);
   batches = found;
@@ -129,14 +129,14 @@ function showRows({ total, indexed, complete }) {
   poller.every(!complete ? INDEXING_MS : batches.some(isOpen) ? RUNNING_MS : 0);
 }
 
-/** @param {unknown} error */
+/** What found no answer is asked until it has one, whether its batches have ended or not.
+ * @param {unknown} error */
 function failed(error) {
-  const isRefused = error instanceof ApiError && error.status < 500;
-  if (isRefused) {
+  if (isRefused(error)) {
     reading.forget();
     extent = null;
-    poller.every(0);
   }
+  poller.every(isRefused(error) ? 0 : RUNNING_MS);
   isWrong = true;
   say(error);
   byId("content").classList.toggle("stale", extent !== null);
@@ -211,9 +211,8 @@ function start() {
   [batches, usual, offered] = [[], [], columnsOf([])];
   extent = toRow = null;
   drawControls();
-  poller.every(place.batches.length > 0 ? RUNNING_MS : 0);
-  if (place.batches.length > 0) void poller.now();
-  else void offer().catch(say);
+  poller.every(RUNNING_MS);
+  void poller.now();
 }
 
 /** Batches to choose from, for whoever came without one. */
@@ -221,6 +220,7 @@ async function offer() {
   const [{ list }, { drawChoices }] = await Promise.all([choice(), words()]);
   drawControls();
   drawChoices(await list());
+  if (place.batches.length === 0) poller.every(0);
 }
 
 function arrive() {
