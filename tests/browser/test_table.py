@@ -12,7 +12,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, Route, expect
 
-from tests.browser.conftest import patience
+from tests.browser.conftest import ASKED_ONCE, patience, watched
 from tests.browser.hostile import HOSTILE
 from tests.lines import chat_line, jsonl
 from tests.processes.forked import ForkedSystem, Nursery
@@ -253,6 +253,52 @@ def test_a_lost_api_is_said_and_found_again(shared: System, open_page: Open, bat
     page.get_by_role("button", name="Try again").click()
     expect(_rows(page)).to_have_count(2)
     expect(page.locator("#notices > .bad")).to_be_hidden()
+
+
+def test_rows_that_come_after_a_lost_page_are_not_called_old(
+    browser: Browser, shared: System, batch_id: str
+) -> None:
+    with watched(browser, shared, viewport={"width": 1280, "height": 900}) as (context, watch):
+        watch.allow("ERR_")
+        context.add_init_script(ASKED_ONCE)  # so that nothing but the person's scrolling asks again
+        page = context.new_page()
+        page.goto(f"/table_view.html?batch={batch_id}")
+        expect(_rows(page).first).to_contain_text("c-000")
+        page.route("**/v1/**", lambda route: route.abort())
+        _scroll_to(page, 150)
+        expect(page.locator("#notices")).to_contain_text("does not answer")
+        expect(page.locator("#content")).to_have_class(_STALE)
+        page.unroute("**/v1/**")
+        _scroll_to(page, 290)
+        expect(page.locator("#rows")).to_contain_text("c-299")
+        expect(page.locator("#notices > .bad")).to_be_hidden()
+        expect(page.locator("#content")).not_to_have_class(_STALE)
+
+
+def test_rows_of_an_older_question_do_not_hide_that_the_new_one_failed(
+    browser: Browser, shared: System, batch_id: str
+) -> None:
+    with watched(browser, shared, viewport={"width": 1280, "height": 900}) as (context, watch):
+        watch.allow("ERR_")
+        context.add_init_script(ASKED_ONCE)
+        page = context.new_page()
+        page.goto(f"/table_view.html?batch={batch_id}")
+        expect(_rows(page).first).to_contain_text("c-000")
+        page.route("**/v1/**", lambda route: route.abort())
+        page.get_by_role("combobox", name="Status").select_option("failed")
+        expect(page.locator("#content")).to_have_class(_STALE)
+        page.unroute("**/v1/**")
+        _scroll_to(page, 290)
+        expect(page.locator("#rows")).to_contain_text("c-299")
+        expect(page.locator("#notices")).to_contain_text("does not answer")
+        expect(page.locator("#content")).to_have_class(_STALE)
+
+
+_STALE = re.compile(r"\bstale\b")
+
+
+def _scroll_to(page: Page, row: int) -> None:
+    page.locator("#scroll").evaluate("(at, row) => (at.scrollTop = row * 34)", row)
 
 
 @pytest.mark.parametrize("state", ["menu", "columns", "none", "loading"])

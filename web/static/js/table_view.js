@@ -126,6 +126,8 @@ function showRows({ total, indexed, complete }) {
   if (toRow !== null) grid.scrollTo(toRow);
   toRow = null;
   scrolled();
+  if (!reading.answers(place, paths())) return; // rows of an older question say nothing about the one that failed
+  right();
   poller.every(!complete ? INDEXING_MS : batches.some(isOpen) ? RUNNING_MS : 0);
 }
 
