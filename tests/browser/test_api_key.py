@@ -63,3 +63,24 @@ def test_who_has_no_key_can_enter_it_later(locked: System, open_page: Callable[[
     page.get_by_role("textbox", name="Key").fill("right-key")
     page.keyboard.press("Enter")
     expect(page.locator("#table tbody tr")).to_contain_text("Locked")
+
+
+@pytest.mark.parametrize(
+    ("view", "shown"),
+    [
+        ("/table_view.html?batch={id}", "#rows tr"),
+        ("/compare_results.html", "#batch-0 option[value^=batch_]"),
+    ],
+)
+def test_who_declined_is_asked_again_by_another_try(
+    locked: System, open_page: Callable[[str], Page], view: str, shown: str
+) -> None:
+    found = requests.get(f"{locked.url}/v1/batches", headers=KEY, timeout=30).json()["data"][0]["id"]
+    page = open_page(view.format(id=found))
+    page.watch.allow("status of 401")  # type: ignore[attr-defined]
+    page.get_by_role("button", name="Not now").click()
+    page.get_by_role("button", name="Try again").click()
+    page.get_by_role("textbox", name="Key").fill("right-key")
+    page.keyboard.press("Enter")
+    expect(page.locator(shown).first).to_be_attached()
+    expect(page.locator("#notices > .bad:visible")).to_have_count(0)

@@ -5,9 +5,9 @@ import { displayName, isOpen } from "./batches.js";
 import { drawField, drawFigures } from "./compare_figures.js";
 import { createRows } from "./compare_rows.js";
 import { createSides, drawSetup, question, readPlace, settings, writePlace } from "./compare_sides.js";
-import { byId, el, icon, setText, show } from "./dom.js";
+import { byId, setText, show } from "./dom.js";
 import { integer } from "./format.js";
-import { createNotice, createTabs, messageOf, onDemand, visit } from "./page.js";
+import { createNotice, createTabs, createTroubleNotice, messageOf, onDemand, visit } from "./page.js";
 import { createPoller } from "./poller.js";
 
 /** @typedef {import("./wire.js").Comparison} Comparison */
@@ -26,8 +26,7 @@ const TABS = [
   { id: "all", word: "All" },
 ];
 
-const again = el("button", { type: "button" }, icon("retry"), "Try again");
-const notice = createNotice({ buttons: [again] });
+const notice = createTroubleNotice(() => void poller.now());
 const aside = createNotice({ closable: true });
 const progress = createNotice();
 const tabs = createTabs(byId("tabs"), TABS, { panel: "panel", choose: (only) => go({ only: /** @type {Place["only"]} */ (only) }) });
@@ -252,7 +251,6 @@ byId("sort").addEventListener("change", () => go({ sort: byId("sort").value }));
 byId("swap").addEventListener("click", () => go({ batches: [place.batches[1], place.batches[0], ...place.batches.slice(2)] }));
 byId("add").addEventListener("click", () => sides.add());
 byId("copy").addEventListener("click", copyFirst);
-again.addEventListener("click", () => void poller.now());
 addEventListener("popstate", () => void arrive());
 poller.every(0);
 await arrive();

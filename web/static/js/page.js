@@ -104,6 +104,17 @@ export function createNotice({ buttons = [], closable = false } = {}) {
   };
 }
 
+/** A notice of what could not be read, with the way to try it again: whoever declined to give the key is asked again.
+ * @param {() => void} tryAgain */
+export function createTroubleNotice(tryAgain) {
+  const button = el("button", { type: "button" }, icon("retry"), "Try again");
+  button.addEventListener("click", () => {
+    forgetDecline();
+    tryAgain();
+  });
+  return createNotice({ buttons: [button] });
+}
+
 /** @param {string} text @returns {(string | Node)[]} the same words, with `make …` commands set as code */
 export function withCommands(text) {
   return text.split(/(make [a-z-]+)/).map((part, index) => (index % 2 ? el("code", {}, part) : part));

@@ -3,9 +3,9 @@
 import { bindDownload, isRefused } from "./api.js";
 import { isOpen } from "./batches.js";
 import { chosenColumns, columnsOf, defaultColumns, moved } from "./columns.js";
-import { byId, el, setAttribute, setText } from "./dom.js";
+import { byId, setAttribute, setText } from "./dom.js";
 import { integer } from "./format.js";
-import { createNotice, messageOf, onDemand, visit } from "./page.js";
+import { createNotice, createTroubleNotice, messageOf, onDemand, visit } from "./page.js";
 import { createPoller } from "./poller.js";
 import { nextSort } from "./results_place.js";
 import { bindTools, drawState, drawTools } from "./table_frame.js";
@@ -36,8 +36,7 @@ let isWrong = false; // whether the latest reading failed
  *   words?: typeof import("./table_words.js"), groups?: typeof import("./table_groups.js") }} */
 const there = {};
 
-const retry = el("button", { type: "button" }, "Try again");
-const notice = createNotice({ buttons: [retry] });
+const notice = createTroubleNotice(() => void poller.now());
 const aside = createNotice({ closable: true });
 const reading = createReading({ onRows: showRows, onFail: failed });
 const grid = createGrid({
@@ -246,6 +245,5 @@ byId("chooser").addEventListener("beforetoggle", (/** @type {ToggleEvent} */ eve
 });
 byId("add-batch").addEventListener("click", () => void choice().then((made) => (drawControls(), made.add()), say));
 for (const reaching of ["pointerenter", "focusin"]) byId("pickers").addEventListener(reaching, () => there.choice || void choice().then(drawControls, say), { capture: true });
-retry.addEventListener("click", () => void poller.now());
 addEventListener("popstate", arrive);
 start();
