@@ -337,7 +337,47 @@ def test_an_answer_shown_as_text_stays_text_when_its_markdown_is_ready(
     expect(page.get_by_role("region", name="Answer", exact=True)).to_contain_text('"score": 0')
 
 
+def test_errors_read_before_the_batch_ended_are_not_the_last_word(
+    shared: System, open_page: Open, done: str
+) -> None:
+    page = open_page("/index.html")
+    _until_the_batch_is_read(page, re.compile("/errors$"), {"data": [], "total": 0})
+    page.goto(f"/index.html?batch={done}")
+    _end(page)
+    expect(page.locator("#error-groups")).to_contain_text("The text asked for a 400.")
+
+
+def _until_the_batch_is_read(page: Page, pattern: re.Pattern[str], early: object) -> None:
+    """The batch is held until `_end`; who asks for more meanwhile gets what there was before it ended."""
+    page.held = held = hold(page, re.compile(r"/v1/batches/batch_\w+$"))  # type: ignore[attr-defined]
+
+    def too_early(route: Route) -> None:
+        if held.is_over:
+            route.continue_()
+        else:
+            route.fulfill(json=early, headers=_ANY_ORIGIN)
+
+    page.route(pattern, too_early)
+
+
+def _end(page: Page) -> None:
+    _asked(page, page.held, 1)  # type: ignore[attr-defined]
+    page.wait_for_timeout(300)  # what is asked beside it is asked by now
+    page.held.release()  # type: ignore[attr-defined]
+
+
 # The table
+
+
+def test_fields_read_before_the_batch_ended_are_not_the_last_word(
+    shared: System, open_page: Open, done: str
+) -> None:
+    page = open_page("/index.html")
+    _until_the_batch_is_read(page, re.compile("/fields$"), {"data": [], "indexed": 0, "complete": True})
+    page.goto(f"/table_view.html?batch={done}")
+    _end(page)
+    expect(page.locator("#rows")).to_contain_text("c-000")
+    expect(page.locator("#head")).to_contain_text("verdict")
 
 
 def _table(open_page: Open, batch_id: str) -> Page:
@@ -497,6 +537,22 @@ def test_one_more_batch_begins_with_an_empty_form(shared: System, open_page: Ope
     page.locator("#again").click()
     expect(page.locator("#model")).to_have_value(usual)
     expect(page.locator("#other-field")).to_be_hidden()
+
+
+def test_answers_of_a_trial_read_before_it_ended_are_not_the_last_word(
+    shared: System, open_page: Open, tmp_path: Path, done: str
+) -> None:
+    page = open_page("/submit_batch.html")
+    page.set_input_files("#file", _file(tmp_path, 9))
+    expect(page.locator("#check-state")).to_have_text("ready")
+    receipt = {"batch_id": done, "model": "smollm2", "total_requests": 5, "status": "pending"}
+    page.route("**/v1/batches", lambda route: route.fulfill(json=receipt, headers=_ANY_ORIGIN))
+    nothing = {"data": [], "total": 0, "offset": 0, "found": None, "indexed": 0, "complete": True}
+    _until_the_batch_is_read(page, _ROWS, nothing)
+    page.get_by_role("button", name="Try the first 5").click()
+    _end(page)
+    expect(page.locator("#trial-answers li")).to_have_count(5)
+    expect(page.locator("#trial-said")).to_be_hidden()
 
 
 _ANY_ORIGIN = {"access-control-allow-origin": "*", "access-control-allow-headers": "*"}

@@ -48,10 +48,11 @@ function firstPage() {
   return { ...place(), offset: 0, after: 0, line: null };
 }
 
-/** @param {AbortSignal} signal @returns {Promise<[Batch, { data: ErrorGroup[] }, Rows]>} */
+/** The batch first: once it has ended nothing is read again, so what it did last must be in all that is read with it.
+ * @param {AbortSignal} signal @returns {Promise<[Batch, { data: ErrorGroup[] }, Rows]>} */
 async function read(signal) {
-  const [found, errors] = await Promise.all([callJson(path, { signal }), callJson(`${path}/errors`, { signal })]);
-  return [found, errors, await readRows(found, signal)];
+  const found = await callJson(path, { signal });
+  return [found, ...(await Promise.all([callJson(`${path}/errors`, { signal }), readRows(found, signal)]))];
 }
 
 /** @param {Batch} found @param {AbortSignal} signal @returns {Promise<Rows>} */

@@ -22,10 +22,12 @@ export function createTrial({ ended }) {
   const poller = createPoller({ work: read, onDone: draw, onFail: (error) => say(messageOf(error)) });
   poller.every(0);
 
-  /** @param {AbortSignal} signal @returns {Promise<Reading>} */
-  function read(signal) {
+  /** The batch first: once it has ended nothing is read again, so its last answers must be among those read with it.
+   * @param {AbortSignal} signal @returns {Promise<Reading>} */
+  async function read(signal) {
     const path = `/v1/batches/${encodeURIComponent(id)}`;
-    return Promise.all([callJson(path, { signal }), callJson(`${path}/answers?limit=${sent}`, { signal })]);
+    const batch = await callJson(path, { signal });
+    return [batch, await callJson(`${path}/answers?limit=${sent}`, { signal })];
   }
 
   return {

@@ -117,12 +117,14 @@ export function createPages({ read, onRead, onFail }) {
   };
 }
 
-/** The batches, and the fields of each.
+/** The batches, then the fields of each: once a batch has ended nothing is read again, so all of its fields must be there.
  * @param {TablePlace} place @param {AbortSignal} signal */
 export async function readBatches({ batches }, signal) {
   const read = (/** @type {string} */ more) => Promise.all(batches.map((id) => callJson(`/v1/batches/${encodeURIComponent(id)}${more}`, { signal })));
-  /** @type {[import("./wire.js").Batch[], { data: import("./wire.js").Field[] }[]]} */
-  const [found, fields] = await Promise.all([read(""), read("/fields")]);
+  /** @type {import("./wire.js").Batch[]} */
+  const found = await read("");
+  /** @type {{ data: import("./wire.js").Field[] }[]} */
+  const fields = await read("/fields");
   return { batches: found, fields: fields.map(({ data }) => data) };
 }
 
