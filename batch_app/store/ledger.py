@@ -129,10 +129,11 @@ def list_answered_rows(
 def list_answers_behind(
     database: Database, *, batch_id: str, kind: AnswerKind, offset: int, limit: int
 ) -> list[tuple[dict[str, Any], Place]]:
-    """Ledger rows whose answers lie behind an offset of their stream, in its order."""
+    """Ledger rows whose answers reach behind an offset of their stream, in its order: the first may begin before it."""
+    end = requests.c.answer_offset + requests.c.answer_length
     query = (
         _answered_rows(batch_id)
-        .where(requests.c.answer_kind == kind, requests.c.answer_offset >= offset)
+        .where(requests.c.answer_kind == kind, end > offset)
         .order_by(requests.c.answer_offset)
         .limit(limit)
     )

@@ -8,8 +8,9 @@ from batch_app import failpoints
 from batch_app.reading.index import Indexes
 from batch_app.states import BatchStatus
 from batch_app.store import claims
-from tests.lines import chat_lines
+from tests.lines import chat_line, chat_lines
 from tests.worker.conftest import Bench, HeldEngine, custom_ids, run
+from tests.worker.disk import zeroed
 
 
 @pytest.mark.parametrize("turns_before_crash", range(1, 12))
@@ -156,6 +157,29 @@ def test_a_worker_killed_while_it_forgets_lost_answers_leaves_no_index_of_them(
         indexes.complete(batch_id)
         with indexes.reading(batch_id) as index:
             assert index.execute("SELECT count(*) FROM answers WHERE text <> ''").fetchone()[0] == 12
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("last_bytes", [100, 100 * 1024])
+def test_an_answer_of_any_length_whose_end_the_disk_has_lost_is_asked_for_again(
+    bench: Bench, last_bytes: int
+) -> None:
+    """The log is as long as it was, and its end is zeros."""
+
+    async def scenario() -> None:
+        batch_id = bench.submit(
+            [*chat_lines(11), chat_line("last", "x" * last_bytes)], line_order="submission"
+        )
+        worker = bench.worker()
+        await bench.turns(worker, until=lambda: bool(worker.runs.arrived))
+        await worker.runs.record(bench.now)
+        bench.crash(worker)
+        [log] = (bench.settings.work_dir / batch_id).iterdir()
+        log.write_bytes(zeroed(log.read_bytes()))
+        await bench.finish(bench.worker(), batch_id)
+        asked_for = [*(f"candidate-{i}" for i in range(11)), "last"]
+        assert sorted(custom_ids(bench.output(batch_id))) == sorted(asked_for)
 
     run(scenario())
 
