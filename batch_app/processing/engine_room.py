@@ -19,7 +19,11 @@ _MAX_RESTART_DELAY_SECONDS = 60.0
 # A model that has answered can be served here: whatever keeps it from loading again (a driver that resets, somebody
 # else's program on the card) may pass, and its batches can wait.
 _LOAD_PATIENCE_SECONDS = 1800.0
-_MOST_DEATHS_IN_A_ROW = 8  # without one answer between them: it is the model, not the requests
+# Without one answer between them: it is the model, not the requests.
+_MOST_UNEXPLAINED_DEATHS = 8
+# Requests that kill the engine often come together, and a model that answers others is not to blame for them. Above
+# this even of such a one: something broke that each new engine finds broken.
+_MOST_DEATHS_IN_A_ROW = 64
 
 
 class RoomState(Enum):
@@ -39,8 +43,8 @@ class EngineRoom:
         self._loading: asyncio.Task[None] | None = None
         self._closing: asyncio.Task[None] | None = None  # kept, or it might be collected
         self._one_closes = asyncio.Lock()
-        self._is_proven = False
-        self._deaths_in_a_row = 0
+        self._was_loaded = self._has_answered = False
+        self._deaths_in_a_row = self._unexplained_deaths = 0
         self._failed_loads = 0
         self._give_up_at = 0.0
         self._next_start_at = 0.0
@@ -82,11 +86,13 @@ class EngineRoom:
     def counters(self) -> EngineCounters:
         return self.engine.counters() if self.engine else EngineCounters()
 
-    def begin_load(self, spec: ModelSpec, *, is_proven: bool = False) -> None:
-        """Start to swap to a model; nothing may be in flight. `is_proven`: it was loaded here before, so that a load
-        that fails is tried again."""
-        self.spec, self._deaths_in_a_row, self._failed_loads = spec, 0, 0
-        self._is_proven, self._is_new_turn, self._trouble = is_proven, True, None
+    def begin_load(self, spec: ModelSpec, *, was_loaded: bool = False, has_answered: bool = False) -> None:
+        """Start to swap to a model; nothing may be in flight. What it did before, here or under another worker:
+        one that `was_loaded` or `has_answered` is tried again when it does not load."""
+        self.spec, self._failed_loads = spec, 0
+        self._deaths_in_a_row = self._unexplained_deaths = 0
+        self._was_loaded, self._has_answered = was_loaded, has_answered
+        self._is_new_turn, self._trouble = True, None
         self._start_loading()
 
     def recycle(self) -> None:
@@ -139,7 +145,7 @@ class EngineRoom:
         try:
             self._loading.result()
         except ModelLoadError as error:
-            self._note_failed_load(str(error), now, is_refusal=not self._is_proven)
+            self._note_failed_load(str(error), now, is_refusal=not (self._was_loaded or self._has_answered))
         except (
             OSError
         ) as error:  # no process, no thread, no room in the temporary folder: nothing about the model
@@ -170,8 +176,8 @@ class EngineRoom:
         self.state, self.spec, self._trouble = RoomState.EMPTY, None, None
 
     def note_answer(self) -> None:
-        self._is_proven = True
-        self._deaths_in_a_row = 0
+        self._has_answered = True
+        self._deaths_in_a_row = self._unexplained_deaths = 0
         if self.state is RoomState.READY:
             self._trouble = None
 
@@ -181,17 +187,20 @@ class EngineRoom:
             return None
         return self._pulse.stalled(now, self.engine.counters(), in_flight=in_flight)
 
-    def note_death(self, now: float, reason: str) -> None:
+    def note_death(self, now: float, reason: str, *, convicts: bool = False) -> None:
         """The engine is gone; it is started again after a while, longer after each death without an answer. One that
-        dies again and again and answers nothing is refused."""
+        dies again and again and answers nothing is refused. `convicts`: a request was alone with it, which explains
+        the death if the model has answered others."""
         if self.state is not RoomState.READY:
             return
         self._deaths_in_a_row += 1
+        if not (convicts and self._has_answered):
+            self._unexplained_deaths += 1
         deaths = self._deaths_in_a_row
         log.error("engine_died", extra={"model": self.model, "reason": reason, "deaths_in_a_row": deaths})
         again = f" {_times(deaths)} without an answer" if deaths > 1 else ""
         self._trouble = f"The engine of {self.model} died{again}: {reason}."
-        if deaths >= _MOST_DEATHS_IN_A_ROW:
+        if self._unexplained_deaths >= _MOST_UNEXPLAINED_DEATHS or deaths >= _MOST_DEATHS_IN_A_ROW:
             self._refuse(f"the engine died {_times(deaths)} in a row without an answer: {reason}")
             self._closing = asyncio.create_task(self._close_engine())  # one that hangs holds its device
         else:

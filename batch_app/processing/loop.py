@@ -167,8 +167,8 @@ class Worker:
         reason = self._feeder.death or self.room.stalled(now, in_flight=self.runs.in_flight)
         if reason is None:
             return
-        self.room.note_death(now, reason)
         alone = self._feeder.bury()
+        self.room.note_death(now, reason, convicts=alone is not None)
         for run in self.runs:
             convicted = alone.line if alone and alone.run is run and not self.stopping else None
             run.fall(convicted=convicted, blame=not self.stopping)
@@ -232,7 +232,7 @@ class Worker:
         if spec is not None and spec.name == wanted:
             # A batch is in progress only once its model was loaded, by whichever worker.
             states = {batch.status for batch in working if batch.served_model == wanted}
-            self.room.begin_load(spec, is_proven=BatchStatus.IN_PROGRESS in states)
+            self.room.begin_load(spec, was_loaded=BatchStatus.IN_PROGRESS in states)
         else:
             self.room.refused = (wanted, f"The model {wanted!r} is no longer in the models file.")
 

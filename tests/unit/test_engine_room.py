@@ -200,6 +200,39 @@ async def test_a_model_that_loads_and_dies_at_every_request_is_refused_after_eig
     assert maker.made[-1][1].closed, "its process may hang and hold the device"
 
 
+async def deaths_until_refused(room: EngineRoom, *, convicts: bool) -> int:
+    for death in range(1, 100):
+        room.note_death(death * 1000, WHY, convicts=convicts)
+        if room.refused:
+            return death
+        room.turn(death * 1000 + 60)
+        await turn(room, death * 1000 + 500)
+    raise AssertionError("the model was never refused")
+
+
+@in_a_loop
+async def test_deaths_that_requests_explain_count_against_a_model_only_when_they_do_not_end() -> None:
+    room, _maker = await loaded()
+    room.note_answer()
+    assert await deaths_until_refused(room, convicts=True) == 64
+
+
+@in_a_loop
+async def test_a_model_that_has_never_answered_is_to_blame_for_its_deaths_whoever_was_alone_with_it() -> None:
+    room, _maker = await loaded()
+    room.note_answer()
+    room.begin_load(B)
+    await turn(room, 1)
+    assert await deaths_until_refused(room, convicts=True) == 8
+
+
+@in_a_loop
+async def test_deaths_with_many_in_flight_count_against_a_model_that_has_answered() -> None:
+    room, _maker = await loaded()
+    room.note_answer()
+    assert await deaths_until_refused(room, convicts=False) == 8
+
+
 @in_a_loop
 async def test_trouble_is_told_in_words_until_the_next_answer() -> None:
     room, _maker = await loaded()

@@ -12,7 +12,7 @@ from batch_app.gpu import GpuSnapshot
 from batch_app.inference.echo_engine import EchoEngine
 from batch_app.inference.engine import ModelLoadError
 from batch_app.processing.loop import Worker
-from batch_app.states import BatchStatus
+from batch_app.states import FINAL_BATCH_STATES, BatchStatus
 from batch_app.store import claims, files, requests
 from tests.lines import chat_line, chat_lines
 from tests.worker.conftest import Bench, HeldEngine, custom_ids, run
@@ -45,6 +45,27 @@ def test_a_line_in_a_thousand_that_kills_the_engine_costs_the_others_nothing(ben
         assert len(bench.loads) == worker.room.restarts + 1
         attempts = {row for row in bench.ledger(batch_id, "attempts", "status") if row[1] == "completed"}
         assert attempts == {(1, "completed")}
+
+    run(scenario())
+
+
+def test_many_lines_side_by_side_that_kill_the_engine_cost_the_others_nothing(bench: Bench) -> None:
+    """Of the lines that were in flight with them the killers come first, so each dies before an innocent answers."""
+
+    async def scenario() -> None:
+        bench.with_settings(window=16)
+        lines = [*chat_lines(12), *(chat_line(f"poison-{i}", "[[kill]]") for i in range(9))]
+        lines += [chat_line(f"later-{i}", f"later {i}") for i in range(12)]
+        batch_id = bench.submit(lines, line_order="submission")
+        worker = bench.worker()
+        await bench.turns(worker, until=lambda: bench.status(batch_id) in FINAL_BATCH_STATES, most=2000)
+        batch = bench.batch(batch_id)
+        assert (batch.status, batch.completed_requests) == (BatchStatus.COMPLETED, 24)
+        codes = {line["custom_id"]: line["error"]["code"] for line in bench.errors(batch_id)}
+        assert codes == {f"poison-{i}": "engine_crashed" for i in range(9)}
+        with bench.database.read() as connection:
+            letters = connection.exec_driver_sql("SELECT custom_id FROM dead_letters").scalars()
+            assert set(letters) == set(codes)
 
     run(scenario())
 
