@@ -232,7 +232,9 @@ class Worker:
         if spec is not None and spec.name == wanted:
             # A batch is in progress only once its model was loaded, by whichever worker.
             states = {batch.status for batch in working if batch.served_model == wanted}
-            self.room.begin_load(spec, was_loaded=BatchStatus.IN_PROGRESS in states)
+            has_answered = await asyncio.to_thread(batches.has_answered, self._database, served_model=wanted)
+            was_loaded = BatchStatus.IN_PROGRESS in states
+            self.room.begin_load(spec, was_loaded=was_loaded, has_answered=has_answered)
         else:
             self.room.refused = (wanted, f"The model {wanted!r} is no longer in the models file.")
 

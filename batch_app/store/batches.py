@@ -15,7 +15,7 @@ from batch_app.errors import (
 from batch_app.plan import LineOrder
 from batch_app.states import ACTIVE_BATCH_STATES, BatchStatus, Dialect, RequestStatus
 from batch_app.store.engine_use import EngineUse
-from batch_app.tables import batches, events
+from batch_app.tables import batches, events, requests
 
 UNANSWERED = (RequestStatus.PENDING, RequestStatus.RUNNING)
 FROZEN_COLUMNS = (
@@ -157,6 +157,15 @@ def list_open_batches(database: Database) -> list[Batch]:
     )
     with database.read() as connection:
         return [batch_from_row(row) for row in connection.execute(query)]
+
+
+def has_answered(database: Database, *, served_model: str) -> bool:
+    """Whether this model has answered a line of any batch that is not forgotten yet."""
+    answered = (requests.c.batch_id == batches.c.id, requests.c.status == RequestStatus.COMPLETED)
+    its_answer = select(requests.c.line).where(*answered).exists()
+    query = select(batches.c.id).where(batches.c.served_model == served_model, its_answer).limit(1)
+    with database.read() as connection:
+        return connection.execute(query).one_or_none() is not None
 
 
 def retries_of(database: Database, *, batch_ids: Collection[str]) -> dict[str, list[str]]:

@@ -152,6 +152,31 @@ def test_what_is_committed_is_of_one_moment_while_answers_come(database: Databas
         assert part.start <= part.end == part.lines * ANSWER_BYTES
 
 
+@pytest.mark.parametrize("ended", [False, True])
+def test_a_model_has_answered_once_a_line_of_any_batch_has_its_answer(
+    database: Database, *, ended: bool
+) -> None:
+    def has_answered(model: str) -> bool:
+        return batches.has_answered(database, served_model=model)
+
+    accept(database, served_model="waiting")
+    complete(database, accept(database, served_model="refusing"), status=FAILED, error_code="e")
+    answering = accept(database, served_model="answering")
+    assert not any(map(has_answered, ("waiting", "refusing", "answering", "unknown")))
+    if ended:
+        complete(database, answering)
+    else:
+        held = claim(database, answering)
+        take(database, held)
+        answer(database, held, 2)
+    assert [model for model in ("waiting", "refusing", "answering") if has_answered(model)] == ["answering"]
+
+
+def test_whether_a_model_has_answered_is_told_without_reading_the_ledgers(database: Database) -> None:
+    [plan] = plans_of(database, lambda: batches.has_answered(database, served_model="tiny"))
+    assert "SEARCH requests USING COVERING INDEX ix_requests_progress (batch_id=? AND status=?)" in plan
+
+
 def test_retries_are_found_and_lines_counted_by_index_however_much_there_is(database: Database) -> None:
     ids = [accept(database).id, accept(database).id]
     [plan] = plans_of(database, lambda: batches.retries_of(database, batch_ids=ids))

@@ -148,6 +148,15 @@ async def test_a_model_that_has_answered_is_loaded_again_for_half_an_hour_before
 
 
 @in_a_loop
+async def test_a_model_that_answered_long_ago_is_loaded_again_for_as_long() -> None:
+    room, _maker = new_room(*(ScriptedEngine(failure="device busy") for _ in range(100)))
+    room.begin_load(A, has_answered=True)
+    states = {now: await turn(room, now) for now in range(1, 3600, 30)}
+    refused_at = next(now for now, state in states.items() if state is RoomState.EMPTY)
+    assert 1800 <= refused_at <= 1900
+
+
+@in_a_loop
 async def test_a_model_that_loads_again_in_the_end_is_ready() -> None:
     failing = [ScriptedEngine(failure="device busy") for _ in range(10)]
     room, _maker = await loaded(ScriptedEngine(), *failing)

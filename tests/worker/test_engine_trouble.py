@@ -18,6 +18,11 @@ from tests.lines import chat_line, chat_lines
 from tests.worker.conftest import Bench, HeldEngine, custom_ids, run
 
 
+class Lost(EchoEngine):
+    async def start(self) -> None:
+        raise ModelLoadError("no device found")
+
+
 def said(worker: Worker) -> str:
     """What the worker last said keeps it from its work."""
     return worker._status().report.trouble or ""
@@ -151,10 +156,6 @@ def test_a_model_that_dies_at_every_request_fails_its_batches_and_leaves_the_oth
 def test_a_batch_that_was_in_progress_waits_for_a_machine_that_has_lost_its_device(bench: Bench) -> None:
     """After a power cut the driver may need a while, or a hand; a batch half done must not fail for that."""
 
-    class Lost(EchoEngine):
-        async def start(self) -> None:
-            raise ModelLoadError("no device found")
-
     async def scenario() -> None:
         bench.with_settings(window=2)
         begun = bench.submit(20)
@@ -170,6 +171,35 @@ def test_a_batch_that_was_in_progress_waits_for_a_machine_that_has_lost_its_devi
         engines = iter([Lost()])
         await bench.finish(second, fresh)
         assert bench.status(fresh) is BatchStatus.FAILED
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+def test_a_model_that_answered_before_another_was_loaded_is_not_given_up_at_the_first_load_that_fails(
+    bench: Bench, *, restarted: bool
+) -> None:
+    """Somebody else's program holds the card for a while. `restarted`: the worker too, and no batch was in progress."""
+
+    async def scenario() -> None:
+        lost = 0
+
+        def make(_spec: object) -> EchoEngine:
+            nonlocal lost
+            lost -= 1
+            return Lost() if lost >= 0 else EchoEngine()
+
+        worker = bench.worker(make)
+        await bench.finish(worker, bench.submit(5, model="a"))
+        await bench.finish(worker, bench.submit(5, model="b"))
+        if restarted:
+            bench.crash(worker)
+            worker = bench.worker(make)
+        lost = 4
+        queued = [bench.submit(5, model="a"), bench.submit(5, model="a")]
+        await bench.finish(worker, *queued)
+        assert [bench.status(batch_id) for batch_id in queued] == [BatchStatus.COMPLETED] * 2
+        assert bench.loads == ["a", "b", *["a"] * 5]
 
     run(scenario())
 
