@@ -107,7 +107,10 @@ class Worker:
         deadline = time.time() + self._settings.grace_seconds
         while self.runs.held and not self.hurried and time.time() < deadline:
             await self._turn()
+        for run in self.runs:
+            run.abandon_in_flight()
         try:
+            await self.runs.record(time.time())  # what came since the last turn
             for run in self.runs:
                 await self.runs.release(run)
         except SQLAlchemyError as error:  # the next worker takes what a stopped one holds

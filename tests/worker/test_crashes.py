@@ -1,5 +1,6 @@
 """A crash is a worker object that is used no more; the next incarnation works on the same files."""
 
+import asyncio
 import os
 
 import pytest
@@ -228,5 +229,24 @@ def test_an_orderly_stop_does_not_wait_longer_than_its_grace(bench: Bench) -> No
         worker.stop()
         await worker.run_forever()
         assert {status for (status,) in bench.ledger(batch_id, "status")} == {"pending"}
+
+    run(scenario())
+
+
+def test_an_orderly_stop_keeps_what_came_since_the_last_turn(bench: Bench) -> None:
+    async def scenario() -> None:
+        bench.with_settings(window=4, grace_seconds=0)
+        batch_id = bench.submit(20)
+        engine = HeldEngine()
+        worker = bench.worker(lambda _spec: engine)
+        await bench.turns(worker, until=lambda: len(engine.asked) == 4)
+        engine.let_go()
+        for _ in range(20):
+            await asyncio.sleep(0)
+        assert worker.runs.arrived == 4
+        worker.stop()
+        await worker.run_forever()
+        statuses = [status for (status,) in bench.ledger(batch_id, "status")]
+        assert (statuses.count("completed"), statuses.count("pending")) == (4, 16)
 
     run(scenario())
