@@ -212,7 +212,7 @@ class Worker:
         if room.state in (RoomState.LOADING, RoomState.DEAD):
             return
         wanted = choose_model(
-            [batch for batch in working if batch.worker_id in (None, self.id)],
+            [batch for batch in working if self._can_take(batch, now)],
             loaded=room.model,
             loaded_since=room.turn_began_at,
             turn_seconds=self._settings.model_turn_seconds,
@@ -227,6 +227,10 @@ class Worker:
             if not self.runs.held:
                 log.warning("engine_recycled", extra={"memory_bytes": self._heartbeat.memory_bytes})
                 room.recycle()
+
+    def _can_take(self, batch: Batch, now: float) -> bool:
+        """One that is put off is no work that keeps a model loaded."""
+        return batch.worker_id in (None, self.id) and not self.runs.put_off.holds(batch.id, now)
 
     async def _swap(self, wanted: str, working: Sequence[Batch]) -> None:
         for run in self.runs:

@@ -26,7 +26,7 @@ def status_of(
         requests_in_flight=runs.in_flight,
         cached_prompt_share=counters.prefix_cache_hits / queries if queries else None,
         engine_restarts=room.restarts,
-        trouble=trouble or room.trouble or machine.trouble,
+        trouble=trouble or room.trouble or machine.trouble or runs.put_off.trouble,
         next_try_at=None if trouble else room.next_start_at,
     )
     return Status(report, tokens_total=room.tokens_total, answers_total=answers_total)

@@ -19,6 +19,7 @@ from batch_app.machine_trouble import in_words
 from batch_app.processing import finish
 from batch_app.processing.finish import Verdict
 from batch_app.processing.mend import mend
+from batch_app.processing.put_off import PutOff
 from batch_app.processing.record import record_arrivals
 from batch_app.processing.run import Run
 from batch_app.processing.settle import MAX_BACKOFF_SECONDS, RetryRule
@@ -41,6 +42,7 @@ class Runs:
         self._database, self._settings, self._worker_id = database, settings, worker_id
         self._retry_rule = RetryRule(settings.max_attempts, settings.retry_backoff_seconds)
         self._runs: dict[str, Run] = {}
+        self.put_off = PutOff()
 
     def __iter__(self) -> Iterator[Run]:
         return iter(list(self._runs.values()))
@@ -69,7 +71,9 @@ class Runs:
         return next((reason for run in self for reason in run.troubles.values()), None)
 
     async def open(self, batch: Batch, now: float, *, only_to_end: bool = False) -> Run | None:
-        """Claim a batch; None when somebody was faster."""
+        """Claim a batch; None when somebody was faster, or when it cannot be taken up and is put off."""
+        if self.put_off.holds(batch.id, now):
+            return None
         claim = await asyncio.to_thread(
             claims.claim_batch,
             self._database,
@@ -85,6 +89,13 @@ class Runs:
             self._runs[batch.id] = run = await asyncio.to_thread(self._begin, claim)
         except ClaimLostError:
             return None
+        except (OSError, SQLAlchemyError) as error:
+            reason = in_words(error)
+            log.error("batch_put_off", extra={"batch_id": batch.id, "reason": reason})
+            self.put_off.note(batch.id, reason, now)
+            await asyncio.to_thread(claims.release_claim, self._database, claim=claim)
+            return None
+        self.put_off.forget(batch.id)
         return run
 
     def _begin(self, claim: Claim) -> Run:
@@ -107,6 +118,7 @@ class Runs:
     async def refresh(self, waiting: Sequence[Batch]) -> None:
         """Take note of what others did to the batches: cancelled ones change state, lost ones are let go."""
         rows = {batch.id: batch for batch in waiting}
+        self.put_off.keep_only(rows)
         for run in self:
             row = rows.get(run.id)
             if row is not None and (row.worker_id, row.claim_epoch) == (self._worker_id, run.claim.epoch):

@@ -378,22 +378,21 @@ def test_a_disk_that_takes_answers_and_refuses_errors_doubles_none(
     run(scenario())
 
 
-def test_a_batch_that_was_claimed_and_could_not_be_begun_is_taken_up_again(
+def test_a_batch_that_was_claimed_and_could_neither_be_begun_nor_given_back_is_taken_up_again(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def scenario() -> None:
         batch_id = bench.submit(3)
         worker = bench.worker()
-        real, refusals = files.get_file, iter([True])
 
-        def refuse(*arguments: object, **facts: object) -> object:
-            if next(refusals, False):
-                raise OperationalError("SELECT", {}, Exception("disk I/O error"))
-            return real(*arguments, **facts)  # type: ignore[arg-type]
+        def refuse(*_arguments: object, **_facts: object) -> None:
+            raise OperationalError("SELECT", {}, Exception("disk I/O error"))
 
-        monkeypatch.setattr("batch_app.processing.runs.files.get_file", refuse)
-        with pytest.raises(OperationalError):
-            await bench.turns(worker, until=lambda: False)
+        with monkeypatch.context() as patched:
+            patched.setattr(files, "get_file", refuse)
+            patched.setattr(claims, "release_claim", refuse)
+            with pytest.raises(OperationalError):
+                await bench.turns(worker, until=lambda: False)
         assert bench.batch(batch_id).worker_id == worker.id
         await bench.finish(worker, batch_id)
         assert len(bench.output(batch_id)) == 3
