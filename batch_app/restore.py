@@ -87,9 +87,8 @@ def _copy_files(database: Database, backup: Path, settings: Settings) -> list[st
 
 
 def _copy_logs(backup: Path, settings: Settings) -> None:
-    shutil.rmtree(
-        settings.work_dir, ignore_errors=True
-    )  # of a restore that was cut off, maybe of another backup
+    # Of a restore that was cut off, and maybe was of another backup.
+    shutil.rmtree(settings.work_dir, ignore_errors=True)
     for log in (backup / "work").glob("*/*.jsonl"):
         target = settings.work_dir / log.parent.name / log.name
         make_folder(target.parent)

@@ -226,10 +226,7 @@ def request_of(context: Context, batch: Batch, row: ledger.LedgerRow) -> dict[st
         file = files.get_file(context.database, file_id=batch.input_file_id)
         path = context.settings.data_dir / file.path
         line = b"".join(read_range(path, row.input_offset, row.input_length))
-    except (
-        FileMissingError,
-        FileNotFoundError,
-    ):  # the one before this call, the other during it, or by a loss
+    except (FileMissingError, FileNotFoundError):  # deleted before this call; deleted during it, or lost
         return None
     found: dict[str, Any] = orjson.loads(line)
     return None if is_too_deep(found) else found

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from alembic import command
 
-from batch_app import backup
+from batch_app import backup, failpoints
 from batch_app.backup import Backup, make_backup, whole_backups
 from batch_app.database import Database
 from batch_app.errors import BackupError
@@ -288,6 +288,31 @@ def test_a_restore_takes_no_answers_that_another_database_left(api: Api, left: s
     assert list((elsewhere.data_dir / left).iterdir())
     shutil.rmtree(elsewhere.data_dir / left)
     assert restore(elsewhere, backup=made.path, now=NOW) == []
+
+
+def test_a_restore_that_was_cut_off_leaves_no_answers_to_one_of_an_earlier_backup(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class CutOffError(Exception):
+        pass
+
+    def cut_off(point: str) -> None:
+        if point == "restore.filled":
+            raise CutOffError
+
+    api.accepted(9)
+    earlier = back_up(api.settings)
+    api.work(answers=3)
+    later = back_up(api.settings, day=1)
+    other = api.settings.model_copy(update={"data_dir": api.settings.data_dir.parent / "restored"})
+    with monkeypatch.context() as power:
+        power.setattr(failpoints, "reach", cut_off)
+        with pytest.raises(CutOffError):
+            restore(other, backup=later.path, now=NOW)
+    assert list(other.work_dir.rglob("*.jsonl"))
+
+    assert restore(other, backup=earlier.path, now=NOW) == []
+    assert not list(other.work_dir.rglob("*.jsonl"))
 
 
 def test_a_damaged_file_in_a_backup_is_named_when_it_is_restored(api: Api) -> None:
