@@ -274,6 +274,33 @@ def test_counts_of_a_batch_that_is_watched_to_its_end_are_those_of_all_answers(
     expect(counted).to_contain_text("30")
 
 
+def test_whoever_reads_a_later_page_when_the_batch_ends_stays_at_its_rows(
+    system: System, open_page: Open
+) -> None:
+    system.start_api()
+    system.start_web()
+    lines = [chat_line(f"{'abc'[i % 3]}-{i:03d}") for i in range(180)]
+    batch_id = system.submit(jsonl(lines))
+    page = open_page(f"/index.html?batch={batch_id}")
+    rows = page.locator("#requests tbody tr")
+    shown = page.locator("#range")
+    for first in (51, 101):
+        page.get_by_role("button", name="Next").click()
+        expect(shown).to_contain_text(f"lines {first}")
+    copied = page.url
+    system.start_worker()
+    system.wait_for_end(batch_id)
+    expect(shown).to_contain_text("150 of 180")
+    expect(rows.first).to_contain_text("b-100")
+    assert "offset=100" in page.url
+    page.goto(copied)
+    expect(shown).to_contain_text("150 of 180")
+    expect(rows.first).to_contain_text("b-100")
+    page.goto(f"/index.html?batch={batch_id}&custom_id=a&after=148")  # the 50th of these is on line 148
+    expect(shown).to_contain_text("60 of 60")
+    expect(rows.first).to_contain_text("a-150")
+
+
 def test_a_batch_and_its_drawer_are_accessible(browser: Browser, shared: System, rich: str) -> None:
     schemes: tuple[Literal["light", "dark"], ...] = ("light", "dark")
     for scheme in schemes:

@@ -5,7 +5,7 @@ import { test } from "node:test";
 
 import { barsOf, isChosen, middleOf } from "../../web/static/js/facets.js";
 import {
-  addressOf, answersQuery, chipsOf, filterQuery, hitIn, ledgerQuery, nextSort, placeOf, sourceOf, valueOf, withConditions, withoutColumn, withValue,
+  addressOf, amongAnswers, answersQuery, beforeQuery, chipsOf, filterQuery, hitIn, ledgerQuery, nextSort, placeOf, sourceOf, valueOf, withConditions, withoutColumn, withValue,
 } from "../../web/static/js/results_place.js";
 
 const NOWHERE = placeOf("");
@@ -26,6 +26,14 @@ test("answers and ledger are asked in their own words", () => {
   assert.equal(String(answersQuery(place)), "status=failed&text=no&sort=-seconds&offset=100&limit=50");
   assert.equal(String(ledgerQuery(place)), "status=failed&after=7&limit=50");
   assert.equal(String(filterQuery({ ...NOWHERE, where: [{ column: "a", operator: "empty", value: "" }] })), "where=a%3Aempty");
+});
+
+test("a page of the ledger becomes the page of the answers that has its first row", () => {
+  const place = { ...NOWHERE, customId: "a", after: 148, line: 7 };
+  assert.equal(String(beforeQuery(place)), "custom_id=a&where=line%3Ale%3A148&limit=1");
+  assert.equal(addressOf("b", amongAnswers(place, 50)), "?batch=b&custom_id=a&offset=50&line=7");
+  assert.equal(amongAnswers(place, 99).offset, 50);
+  assert.equal(amongAnswers(place, 0).offset, 0);
 });
 
 test("answers are shown as soon as they show no less than the ledger", () => {

@@ -7,7 +7,7 @@ import { createFacets } from "./facets.js";
 import { createFreshness, createLateActions, onDemand, visit } from "./page.js";
 import { createPoller } from "./poller.js";
 import { drawErrors, drawHead } from "./results_head.js";
-import { addressOf, answersQuery, filterQuery, ledgerQuery, nextSort, PAGE_SIZE, placeOf, sourceOf, withValue } from "./results_place.js";
+import { addressOf, amongAnswers, answersQuery, beforeQuery, filterQuery, ledgerQuery, nextSort, PAGE_SIZE, placeOf, sourceOf, withValue } from "./results_place.js";
 import { createRequestTable, drawFilters, drawRows, listenToFilters } from "./results_rows.js";
 
 const EVERY_MS = 5000;
@@ -58,8 +58,22 @@ async function read(signal) {
 /** @param {Batch} found @param {AbortSignal} signal @returns {Promise<Rows>} */
 async function readRows({ request_counts: counts }, signal) {
   const source = sourceOf(place(), counts.total - counts.completed - counts.failed);
-  const asked = source === "answers" ? `answers?${answersQuery(place())}` : `requests?${ledgerQuery(place())}`;
-  return { source, ...(await callJson(`${path}/${asked}`, { signal })) };
+  if (source === "ledger") return readLedger(signal);
+  if (place().after > 0 && !(await moveToAnswers(signal))) return { ...(await readLedger(signal)), complete: false };
+  return { source, ...(await callJson(`${path}/answers?${answersQuery(place())}`, { signal })) };
+}
+
+/** @param {AbortSignal} signal @returns {Promise<Rows>} */
+async function readLedger(signal) {
+  return { source: "ledger", ...(await callJson(`${path}/requests?${ledgerQuery(place())}`, { signal })) };
+}
+
+/** The answers take over from the ledger, when the batch has ended, at the rows where somebody is.
+ * @param {AbortSignal} signal @returns {Promise<boolean>} false while too few answers are read to tell where that is */
+async function moveToAnswers(signal) {
+  const { total, complete } = await callJson(`${path}/answers?${beforeQuery(place())}`, { signal });
+  if (complete) visit(addressOf(id, amongAnswers(place(), total)), "replace");
+  return complete;
 }
 
 /** @param {Place} to @param {"push" | "replace"} [how] */

@@ -68,6 +68,18 @@ export function ledgerQuery(place) {
   return new URLSearchParams(pairs({ status, code, custom_id: customId, after: after || "", limit: PAGE_SIZE }));
 }
 
+/** How many rows stand on the ledger's pages before this one: the `total` of this answer.
+ * @param {Place} place */
+export function beforeQuery(place) {
+  return new URLSearchParams([...filterQuery(place), ["where", `line:le:${place.after}`], ["limit", "1"]]);
+}
+
+/** The page of the answers with the row that a page of the ledger began with.
+ * @param {Place} place @param {number} before rows that stand before that one @returns {Place} */
+export function amongAnswers(place, before) {
+  return { ...place, after: 0, offset: before - (before % PAGE_SIZE) };
+}
+
 /** The ledger has every line, the answers have words and any order. Answers are shown as soon as they show no less.
  * @param {Place} place @param {number} unanswered lines of the batch without an answer
  * @returns {"answers" | "ledger"} */
