@@ -338,3 +338,4 @@ def test_an_unknown_batch_is_said_to_be_unknown(shared: System, open_page: Open)
     page = open_page("/index.html?batch=batch_000000000000000000000000")
     page.watch.allow("status of 404")  # type: ignore[attr-defined]
     expect(page.locator("#notices")).to_contain_text("No batch found")
+    expect(page.locator("#announce")).to_contain_text("No batch found")

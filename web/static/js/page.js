@@ -215,11 +215,11 @@ export function createFreshness({ retryNow }) {
     return `${numbers} ${wait > 0 ? `Trying again in ${wait} s.` : "Trying again now."}`;
   }
 
-  /** @param {boolean} value */
+  /** @param {boolean} value lost: the title says what was wrong */
   function setLost(value) {
     if (lost === value) return;
     lost = value;
-    setText(byId("announce"), value ? "The API does not answer." : "The API answers again.");
+    setText(byId("announce"), value ? title.textContent : "The numbers are up to date again.");
     if (value) notice.say("bad", el("p", {}, title, " ", detail), hint);
     else notice.hide();
     byId("content").classList.toggle("stale", value);
