@@ -74,6 +74,33 @@ def test_a_running_batch_is_shown_and_cancelled_after_a_question(system: System,
     expect(page.locator("#recent .state")).to_have_text("cancelled")
 
 
+def test_the_question_before_a_cancel_counts_what_is_there_now(system: System, open_page: Open) -> None:
+    system.start_api()
+    system.start_web()
+    batch_id = system.submit(jsonl(chat_lines(50)), metadata=json.dumps({"name": "Spring intake"}))
+    page = open_page("/dashboard.html")
+    page.select_option("#interval", "0")
+    cancel = page.get_by_role("button", name="Cancel Spring intake")
+    expect(cancel).to_be_visible()
+
+    def half_failed(route: Route) -> None:
+        answer = route.fetch()
+        counts = {"total": 50, "completed": 0, "failed": 40}
+        route.fulfill(response=answer, json={**answer.json(), "request_counts": counts})
+
+    page.route(f"**/v1/batches/{batch_id}", half_failed)  # as it went on since the page read it
+    cancel.click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_contain_text("10 requests will not run. Nothing has been answered yet.")
+    dialog.get_by_role("button", name="Keep it running").click()
+    page.unroute(f"**/v1/batches/{batch_id}")
+    requests.post(f"{system.url}/v1/batches/{batch_id}/cancel", timeout=30).raise_for_status()
+    cancel.click()
+    expect(page.locator("#notices")).to_contain_text("“Spring intake” cannot be cancelled any more.")
+    expect(page.locator("#jobs .state")).to_have_text("cancelling")
+    expect(dialog).to_have_count(0)
+
+
 def test_focus_selection_and_elements_survive_a_refresh(system: System, open_page: Open) -> None:
     system.settings |= {"ECHO_LATENCY_MS": "60000", "GRACE_SECONDS": "0"}
     system.start_all()

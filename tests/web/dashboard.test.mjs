@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { buttonText, outcomeText, planOf, questionOf, retriedWords } from "../../web/static/js/bulk_plan.js";
+import { buttonText, outcomeText, planOf, questionOf, retriedWords, tooLateText } from "../../web/static/js/bulk_plan.js";
 import { asCurl, asPython } from "../../web/static/js/dashboard_commands.js";
 import { addressOf, inTab, listQuery, matches, placeIn, placeOf, termsOf } from "../../web/static/js/dashboard_place.js";
 
@@ -85,9 +85,26 @@ test("the question says what stays, what goes and what is not touched", () => {
   assert.equal(text, "1,231 requests will not run: “Spring intake”, “Winter”. The 3 answers so far stay and can be downloaded. Of those selected, 1 cannot be cancelled any more.");
   assert.match(questionOf(planOf("cancel", [WAITING])).text, /Nothing has been answered yet/);
   const retry = questionOf(planOf("retry", [MIXED, RUNNING]));
-  assert.equal(retry.title, "Retry 57 requests?");
-  assert.match(retry.text, /become a new batch: “Mixed”.*1 has nothing to retry/);
+  assert.equal(retry.title, "Retry 57 requests of “Mixed”?");
+  assert.match(retry.text, /become a new batch\. This one and its files stay.*1 has nothing to retry/);
+  assert.match(questionOf(planOf("retry", [MIXED, MIXED])).text, /become 2 new batches: “Mixed”, “Mixed”\. The old ones/);
   assert.match(questionOf(planOf("cancel", new Array(6).fill(RUNNING))).text, /and 2 more/);
+});
+
+test("of one batch the question has its name, and only answers are said to stay", () => {
+  const { title, text, act, keep } = questionOf(planOf("cancel", [batch({ counts: { completed: 1 } })]));
+  assert.deepEqual([title, act, keep], ["Cancel “Spring intake”?", "Cancel batch", "Keep it running"]);
+  assert.equal(text, "9 requests will not run. The 1 answer so far stays and can be downloaded.");
+  const failing = batch({ counts: { total: 60, completed: 0, failed: 40 } });
+  assert.equal(questionOf(planOf("cancel", [failing])).text, "20 requests will not run. Nothing has been answered yet.");
+  assert.doesNotMatch(questionOf(planOf("cancel", [failing, failing])).text, /downloaded/);
+});
+
+test("what can no longer be done is said, not asked", () => {
+  const plan = planOf("cancel", [MIXED]);
+  assert.deepEqual(plan.batches, []);
+  assert.equal(tooLateText(plan, [MIXED]), "“Mixed” cannot be cancelled any more.");
+  assert.equal(tooLateText(planOf("retry", [RUNNING, WAITING]), [RUNNING, WAITING]), "None of them can be retried any more.");
 });
 
 test("a question about a retry says what was retried before", () => {

@@ -1,69 +1,54 @@
 // Cancel and retry, each asked about first; what came of it is said in a notice. Fetched when one is wanted.
 
 import { callJson } from "./api.js";
-import { displayName, doneCount, unsuccessfulCount } from "./batches.js";
-import { retriedWords } from "./bulk_plan.js";
+import { batchPath, displayName } from "./batches.js";
+import { planOf, questionOf, tooLateText } from "./bulk_plan.js";
 import { confirm } from "./confirm.js";
 import { el } from "./dom.js";
-import { integer, plural } from "./format.js";
+import { plural } from "./format.js";
 import { createNotice, messageOf } from "./page.js";
 import { retryBatch } from "./retrying.js";
 
 /** @typedef {import("./wire.js").Batch} Batch */
+
+const ACTS = { cancel, retry };
 
 /** @param {{ changed: () => void }} page */
 export function createBatchActions({ changed }) {
   const notice = createNotice({ closable: true });
   /** @type {Set<string>} batches that the API is being asked about */
   const underWay = new Set();
-  /** @param {(batch: Batch) => Promise<(Node | string)[] | null>} action what to say when done, null when not confirmed
-   * @returns {(batch: Batch) => Promise<void>} */
-  const guarded = (action) => async (batch) => {
-    if (underWay.has(batch.id)) return;
-    underWay.add(batch.id);
-    try {
-      const said = await action(batch);
-      if (said === null) return;
-      notice.say("ok", ...said);
-      changed();
-    } catch (error) {
-      notice.say("bad", messageOf(error));
-    } finally {
-      underWay.delete(batch.id);
-    }
+
+  /** The batch is read anew: it has gone on, ended or been retried since the page read it.
+   * @param {keyof typeof ACTS} kind @param {string} id */
+  async function ask(kind, id) {
+    /** @type {Batch} */
+    const batch = await callJson(batchPath(id));
+    const plan = planOf(kind, [batch]);
+    if (plan.batches.length === 0) notice.say("warn", tooLateText(plan, [batch]));
+    else if (await confirm(questionOf(plan))) notice.say("ok", ...(await ACTS[kind](batch)));
+    else return;
+    changed();
+  }
+
+  /** @param {keyof typeof ACTS} kind @returns {(batch: Batch) => Promise<void>} */
+  const guarded = (kind) => async ({ id }) => {
+    if (underWay.has(id)) return;
+    underWay.add(id);
+    await ask(kind, id).catch((error) => notice.say("bad", messageOf(error)));
+    underWay.delete(id);
   };
-  return { cancel: guarded(cancel), retry: guarded(retry) };
+  return { cancel: guarded("cancel"), retry: guarded("retry") };
 }
 
-/** @param {Batch} batch */
+/** @param {Batch} batch @returns {Promise<(Node | string)[]>} what to say of it */
 async function cancel(batch) {
-  const done = doneCount(batch);
-  const left = batch.request_counts.total - done;
-  const yes = await confirm({
-    title: `Cancel “${displayName(batch)}”?`,
-    text: `${plural(left, "request")} will not run. ${done > 0 ? `The ${plural(done, "finished answer")} stay and can be downloaded.` : "Nothing has been answered yet."}`,
-    act: "Cancel batch",
-    keep: "Keep it running",
-    danger: true,
-  });
-  if (!yes) return null;
-  await callJson(`/v1/batches/${encodeURIComponent(batch.id)}/cancel`, { method: "POST" });
+  await callJson(`${batchPath(batch.id)}/cancel`, { method: "POST" });
   return [`“${displayName(batch)}” is being cancelled.`];
 }
 
-/** The batch is read anew: it may have been retried since the page read it, by whomever.
- * @param {Batch} old */
-async function retry(old) {
-  /** @type {Batch} */
-  const batch = await callJson(`/v1/batches/${encodeURIComponent(old.id)}`);
-  const count = unsuccessfulCount(batch);
-  const yes = await confirm({
-    title: `Retry ${plural(count, "request")} of “${displayName(batch)}”?`,
-    text: `Those that ended without an answer become a new batch. This one and its files stay as they are.${retriedWords([batch])}`,
-    act: `Retry ${integer(count)}`,
-    keep: "Not now",
-  });
-  if (!yes) return null;
+/** @param {Batch} batch @returns {Promise<(Node | string)[]>} what to say of it */
+async function retry(batch) {
   const receipt = await retryBatch(batch.id);
   const link = el("a", { href: `index.html?batch=${encodeURIComponent(receipt.batch_id)}` }, receipt.batch_id);
   return [`${plural(receipt.total_requests, "request")} queued again as `, link, "."];

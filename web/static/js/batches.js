@@ -147,15 +147,20 @@ export function failureReason(batch) {
   return `${line ? `line ${integer(line)}: ` : ""}${message}${more}`;
 }
 
+/** @param {string} id */
+export function batchPath(id) {
+  return `/v1/batches/${encodeURIComponent(id)}`;
+}
+
 /** @param {Batch} batch */
 export function resultsPath(batch) {
-  return `/v1/batches/${encodeURIComponent(batch.id)}/results`;
+  return `${batchPath(batch.id)}/results`;
 }
 
 /** The answers as a table, safe to open in a spreadsheet.
  * @param {Batch} batch */
 export function csvPath(batch) {
-  return `/v1/batches/${encodeURIComponent(batch.id)}/export?format=csv`;
+  return `${batchPath(batch.id)}/export?format=csv`;
 }
 
 /** @param {Batch} batch */

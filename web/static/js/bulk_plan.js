@@ -1,4 +1,4 @@
-// What an action on several batches would do, counted before it is done. Pure.
+// What an action on one or several batches would do, counted before it is done. Pure.
 
 import { displayName, doneCount, offers, unsuccessfulCount } from "./batches.js";
 import { integer, plural } from "./format.js";
@@ -25,19 +25,55 @@ export function buttonText({ kind, batches, requests }) {
   return `Retry the failed of ${many} (${plural(requests, "request")})`;
 }
 
-/** @param {Plan} plan @returns {{ title: string, text: string, act: string, keep: string, danger: boolean }} */
+/** @typedef {{ title: string, text: string, act: string, keep: string, danger: boolean }} Question */
+
+/** What one needs to know before saying yes, of one batch or of several.
+ * @param {Plan} plan @returns {Question} */
 export function questionOf(plan) {
-  const { kind, batches, requests, kept, others } = plan;
+  return plan.kind === "cancel" ? cancelQuestion(plan) : retryQuestion(plan);
+}
+
+/** @param {Plan} plan @returns {Question} */
+function cancelQuestion({ batches, requests, kept, others }) {
+  const names = namesOf(batches);
+  const isOne = batches.length === 1;
+  const stay = kept > 0 ? `The ${plural(kept, "answer")} so far ${kept === 1 ? "stays" : "stay"} and can be downloaded.` : "Nothing has been answered yet.";
+  const rest = others === 0 ? "" : ` Of those selected, ${integer(others)} cannot be cancelled any more.`;
+  return {
+    title: isOne ? `Cancel ${names}?` : `Cancel ${integer(batches.length)} batches?`,
+    text: `${plural(requests, "request")} will not run${isOne ? "" : `: ${names}`}. ${stay}${rest}`,
+    act: isOne ? "Cancel batch" : `Cancel ${integer(batches.length)} batches`,
+    keep: isOne ? "Keep it running" : "Keep them running",
+    danger: true,
+  };
+}
+
+/** @param {Plan} plan @returns {Question} */
+function retryQuestion({ batches, requests, others }) {
+  const names = namesOf(batches);
+  const isOne = batches.length === 1;
+  const become = isOne ? "a new batch. This one and its files stay as they are." : `${integer(batches.length)} new batches: ${names}. The old ones and their files stay as they are.`;
+  const rest = others === 0 ? "" : ` Of those selected, ${integer(others)} ${others === 1 ? "has" : "have"} nothing to retry.`;
+  return {
+    title: `Retry ${plural(requests, "request")}${isOne ? ` of ${names}` : ""}?`,
+    text: `Those that ended without an answer become ${become}${retriedWords(batches)}${rest}`,
+    act: `Retry ${integer(requests)}`,
+    keep: "Not now",
+    danger: false,
+  };
+}
+
+/** @param {Batch[]} batches */
+function namesOf(batches) {
   const names = batches.slice(0, NAMED).map((batch) => `“${displayName(batch)}”`).join(", ");
-  const named = batches.length > NAMED ? `${names} and ${integer(batches.length - NAMED)} more` : names;
-  const rest = others === 0 ? "" : ` Of those selected, ${kind === "cancel" ? `${integer(others)} cannot be cancelled any more` : `${integer(others)} ${others === 1 ? "has" : "have"} nothing to retry`}.`;
-  const many = plural(batches.length, "batch", "batches");
-  if (kind === "cancel") {
-    const stay = kept > 0 ? `The ${plural(kept, "answer")} so far ${kept === 1 ? "stays" : "stay"} and can be downloaded.` : "Nothing has been answered yet.";
-    return { title: `Cancel ${many}?`, text: `${plural(requests, "request")} will not run: ${named}. ${stay}${rest}`, act: `Cancel ${many}`, keep: "Keep them running", danger: true };
-  }
-  const become = batches.length === 1 ? "a new batch" : `${integer(batches.length)} new batches`;
-  return { title: `Retry ${plural(requests, "request")}?`, text: `Those that ended without an answer become ${become}: ${named}. The old ones and their files stay as they are.${retriedWords(batches)}${rest}`, act: `Retry ${integer(requests)}`, keep: "Not now", danger: false };
+  return batches.length > NAMED ? `${names} and ${integer(batches.length - NAMED)} more` : names;
+}
+
+/** Why nothing is asked when an action, planned anew, concerns none of the selected any more.
+ * @param {Plan} plan @param {Batch[]} selected */
+export function tooLateText({ kind }, selected) {
+  const subject = selected.length === 1 ? `“${displayName(selected[0])}” cannot` : "None of them can";
+  return `${subject} be ${kind === "cancel" ? "cancelled" : "retried"} any more.`;
 }
 
 /** That there was a retry already, for whoever is about to ask for another one; "" when there was none.

@@ -1,8 +1,8 @@
 // Actions on several batches at once: counted anew and asked about first, then done one after the other.
 
 import { callJson } from "./api.js";
-import { displayName } from "./batches.js";
-import { buttonText, outcomeText, planOf, questionOf } from "./bulk_plan.js";
+import { batchPath, displayName } from "./batches.js";
+import { buttonText, outcomeText, planOf, questionOf, tooLateText } from "./bulk_plan.js";
 import { confirm } from "./confirm.js";
 import { el, icon, setText, show } from "./dom.js";
 import { integer, plural } from "./format.js";
@@ -41,8 +41,10 @@ export function createBulkBar(bar, selection, { changed }) {
 
   /** @param {Kind} kind */
   async function act(kind) {
-    const plan = planOf(kind, await Promise.all(selection.batches().map(({ id }) => callJson(pathOf(id)))));
-    if (plan.batches.length === 0) return notice.say("warn", `None of them can be ${kind === "cancel" ? "cancelled" : "retried"} any more.`);
+    /** @type {Batch[]} */
+    const selected = await Promise.all(selection.batches().map(({ id }) => callJson(batchPath(id))));
+    const plan = planOf(kind, selected);
+    if (plan.batches.length === 0) return notice.say("warn", tooLateText(plan, selected));
     if (!(await confirm(questionOf(plan)))) return;
     const { requests, failures } = await carryOut(plan, (text) => notice.say("", text));
     notice.say(failures.length > 0 ? "bad" : "ok", el("p", {}, outcomeText(plan, plan.batches.length - failures.length, requests)), ...failures);
@@ -73,15 +75,10 @@ async function carryOut({ kind, batches }, report) {
     report(`${kind === "cancel" ? "Cancelling" : "Retrying"} ${integer(index + 1)} of ${plural(batches.length, "batch", "batches")}…`);
     try {
       if (kind === "retry") requests += (await retryBatch(batch.id)).total_requests;
-      else await callJson(`${pathOf(batch.id)}/cancel`, { method: "POST" });
+      else await callJson(`${batchPath(batch.id)}/cancel`, { method: "POST" });
     } catch (error) {
       failures.push(el("p", {}, `“${displayName(batch)}”: ${messageOf(error)}`));
     }
   }
   return { requests, failures };
-}
-
-/** @param {string} id */
-function pathOf(id) {
-  return `/v1/batches/${encodeURIComponent(id)}`;
 }
