@@ -269,6 +269,8 @@ def test_that_no_worker_runs_is_said_for_as_long_as_none_does(
     page.set_input_files("#file", _file(tmp_path, jsonl(chat_lines(3))))
     expect(page.locator("#check-state")).to_have_text("ready")
     expect(warning).to_be_visible()
+    starts = page.locator("#estimate-facts")
+    expect(starts).to_contain_text("startswhen a worker runs, after 1 batch")
     page.goto(f"/submit_batch.html?clone={earlier}")
     expect(page.locator("#notices")).to_contain_text("Nothing is sent yet")
     expect(warning).to_be_visible()
@@ -276,7 +278,34 @@ def test_that_no_worker_runs_is_said_for_as_long_as_none_does(
     system.wait_for_worker()
     _look_again(page)
     expect(warning).to_be_hidden()
+    expect(starts).not_to_contain_text("when a worker runs")
     expect(page.locator("#notices")).to_contain_text("Nothing is sent yet")
+
+
+def test_the_model_that_is_loaded_is_marked_for_as_long_as_it_is(shared: System, open_page: Open) -> None:
+    small, large = "HuggingFaceTB/SmolLM2-135M-Instruct", "google/gemma-3-4b-it"
+    loaded: list[str | None] = [small]
+
+    def with_a_model(route: Route) -> None:
+        answer = route.fetch()
+        health = answer.json()
+        health["worker"]["model"] = loaded[0]
+        with suppress(Error):  # the page reads anew instead
+            route.fulfill(response=answer, json=health)
+
+    page = open_page("/submit_batch.html")
+    page.route("**/health", with_a_model)
+    page.reload()
+    marked = page.locator("#model option", has_text="(loaded)")
+    expect(marked).to_have_text(f"{small} (loaded)")
+    page.select_option("#model", small)
+    loaded[0] = large
+    _look_again(page)
+    expect(marked).to_have_text(f"{large} (loaded)")
+    expect(page.locator("#model")).to_have_value(small)
+    loaded[0] = None
+    _look_again(page)
+    expect(marked).to_have_count(0)
 
 
 def test_a_page_opened_before_the_api_is_ready_once_it_answers(shared: System, open_page: Open) -> None:

@@ -5,6 +5,7 @@ import { execFileSync } from "node:child_process";
 import { test } from "node:test";
 
 import { createSampler, estimateOf, tokensOf } from "../../web/static/js/submit_estimate.js";
+import { startWords } from "../../web/static/js/submit_outlook.js";
 import { pythonText, SAMPLES, shellWord } from "../../web/static/js/submit_samples.js";
 
 const HOSTILE = ["it's", '"; rm -rf / #', "$(touch x) `id`", "a\nb", "\u202egnp.exe", "ü \\ \u{1f600}", "@/etc/passwd", "", "'; DROP"];
@@ -20,7 +21,7 @@ function batch(rest = {}) {
   };
 }
 const WORKER = { status: "processing", tokens_per_second: 0, model: null };
-const machine = (rest = {}) => ({ worker: WORKER, open: [], finished: [], aliases: (model) => [model], ...rest });
+const machine = (rest = {}) => ({ worker: WORKER, hindrance: null, open: [], finished: [], aliases: (model) => [model], ...rest });
 const plan = (rest = {}) => ({ requests: 1000, sample: { lines: 9, inputTokens: 50, maxTokens: 300 }, endpoint: "/v1/chat/completions", model: "m", priority: 0, ...rest });
 
 test("a word of English is about a token, a sign of Chinese nearly one", () => {
@@ -85,6 +86,16 @@ test("one waits for those that are ahead", () => {
   assert.deepEqual(estimateOf(plan(), machine({ open })).wait, [30, 40]);
   assert.equal(estimateOf(plan(), machine({ open })).ahead, 2);
   assert.equal(estimateOf(plan({ priority: -50 }), machine({ open })).wait, null);
+});
+
+test("a batch is said to start only when it can", () => {
+  const starts = (rest = {}) => startWords(estimateOf(plan(), machine(rest)));
+  const open = [batch({ status: "in_progress", progress: { eta_seconds: [60, 120] } })];
+  assert.equal(starts(), "at once");
+  assert.equal(starts({ open }), "after 1 batch, 1 – 2 min");
+  assert.equal(starts({ hindrance: "no worker" }), "when a worker runs");
+  assert.equal(starts({ hindrance: "no worker", open }), "when a worker runs, after 1 batch");
+  assert.equal(starts({ hindrance: "refused" }), "not accepted now");
 });
 
 test("a hostile word stays one word of the shell", () => {

@@ -1,7 +1,7 @@
 // Chooses a model: one the machine lists, or any other by its name.
 
 import { callJson } from "./api.js";
-import { byId, el, show } from "./dom.js";
+import { byId, el, setText, show } from "./dom.js";
 
 const OTHER = "";
 
@@ -14,6 +14,8 @@ export function createModelPicker({ changed }) {
   const other = byId("other-model");
   /** @type {Model[]} */
   let models = [];
+  /** @type {string | null} */
+  let loaded = null;
   /** @type {string[]} */
   let suggested = [];
   let touched = false;
@@ -39,7 +41,12 @@ export function createModelPicker({ changed }) {
 
   /** The model that is loaded anyway, else the first of the list. */
   function chooseUsual() {
-    select.value = models.find((model) => model.loaded)?.id ?? models[0]?.id ?? OTHER;
+    select.value = models.find(({ id }) => id === loaded)?.id ?? models[0]?.id ?? OTHER;
+  }
+
+  /** @param {string} id */
+  function labelOf(id) {
+    return id === loaded ? `${id} (loaded)` : id;
   }
 
   return {
@@ -48,13 +55,20 @@ export function createModelPicker({ changed }) {
       /** @type {{ data: Model[] }} */
       const list = await callJson("/v1/models", { signal });
       models = list.data;
-      const options = models.map((model) => el("option", { value: model.id }, model.loaded ? `${model.id} (loaded)` : model.id));
+      loaded = models.find((model) => model.loaded)?.id ?? null;
+      const options = models.map(({ id }) => el("option", { value: id }, labelOf(id)));
       select.replaceChildren(...options, el("option", { value: OTHER }, "Another model …"));
       if (touched) select.value = OTHER;
       else chooseUsual();
       followSuggestion();
       showOther();
       changed();
+    },
+    /** Says which model is loaded by now; the choice stays.
+     * @param {string | null} model */
+    mark(model) {
+      loaded = model;
+      for (const option of select.options) if (option.value !== OTHER) setText(option, labelOf(option.value));
     },
     /** As if nobody had chosen. */
     reset() {

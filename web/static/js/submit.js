@@ -68,6 +68,8 @@ function drawEstimate({ requests, sample, endpoint }, showEstimate) {
 }
 
 function drawMachine() {
+  const loaded = machine.loadedModel();
+  if (loaded !== undefined) picker.mark(loaded);
   setText(byId("limits"), `At most ${integer(machine.limits.maxRequests)} lines and ${bytes(machine.limits.maxFileBytes)}.`);
   drawOutlook();
 }

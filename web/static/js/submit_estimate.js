@@ -14,10 +14,11 @@ const [LESS, MORE] = [0.75, 1.35];
 
 /** @typedef {import("./wire.js").Batch} Batch */
 /** @typedef {{ lines: number, inputTokens: number, maxTokens: number | null }} Sample means per request; `maxTokens` null when not every line has a limit */
+/** @typedef {"refused" | "no worker" | null} Hindrance what keeps any batch from its start now */
 /**
  * @typedef {{
  *   inputTokens: number, outputTokens: number | null, isAtMost: boolean, seconds: [number, number] | null,
- *   tokensPerSecond: number | null, rateOf: string, ahead: number, wait: [number, number] | null,
+ *   tokensPerSecond: number | null, rateOf: string, ahead: number, wait: [number, number] | null, hindrance: Hindrance,
  * }} Estimate `rateOf`: the batch whose rate it is, "" for the rate of now; `wait` null when nobody knows
  */
 
@@ -69,7 +70,7 @@ function mean(values) {
 }
 
 /** @typedef {{ requests: number, sample: Sample, endpoint: string, model: string, priority: number }} Plan */
-/** @typedef {{ worker: import("./wire.js").Worker, open: Batch[], finished: Batch[], aliases: (model: string) => string[] }} Machine */
+/** @typedef {{ worker: import("./wire.js").Worker, hindrance: Hindrance, open: Batch[], finished: Batch[], aliases: (model: string) => string[] }} Machine */
 
 /** @param {Plan} plan @param {Machine} machine @returns {Estimate} */
 export function estimateOf(plan, machine) {
@@ -93,6 +94,7 @@ export function estimateOf(plan, machine) {
     rateOf: isNow || !last ? "" : displayName(last),
     ahead: ahead.length,
     wait: waitOf(ahead),
+    hindrance: machine.hindrance,
   };
 }
 

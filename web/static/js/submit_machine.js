@@ -76,11 +76,20 @@ export function createMachine({ hasFile, loadModels, news }) {
       if (words.length === 0) notice.hide();
       else notice.say(lost ? "bad" : "warn", ...words.map((text) => el("p", {}, ...withCommands(text))));
     },
+    /** @returns {string | null | undefined} the model that is loaded now, null when none is, undefined while nobody knows */
+    loadedModel: () => health?.worker.model,
     /** @param {(model: string) => string[]} aliases @returns {import("./submit_estimate.js").Machine | null} */
     forEstimates(aliases) {
-      return health && batches && { worker: health.worker, ...batches, aliases };
+      if (!health || !batches) return null;
+      const { queue, worker } = health;
+      return { worker, hindrance: !queue.accepting ? "refused" : isGone(worker) ? "no worker" : null, ...batches, aliases };
     },
   };
+}
+
+/** @param {Health["worker"]} worker */
+function isGone({ status }) {
+  return status === "none" || status === "lost";
 }
 
 /** Why a batch of so many requests would be refused now, or would wait.
@@ -90,7 +99,7 @@ function warningsOf({ queue, worker }, requests) {
   const room = Math.max(0, queue.max_queued_requests - queue.queued_requests);
   if (!queue.accepting) warnings.push(queue.reason ? `No batch is accepted now: ${queue.reason}.` : "No batch is accepted now.");
   else if (requests > room) warnings.push(`The queue has room for ${plural(room, "request")} now; this file has ${integer(requests)}. Wait, or split it.`);
-  if (worker.status === "none" || worker.status === "lost") {
+  if (isGone(worker)) {
     const gone = worker.status === "none" ? "No worker is running" : "The worker is lost";
     warnings.push(`${gone}: the batch will wait until one is started with make worker.`);
   }

@@ -29,10 +29,12 @@ function about(tokens, atMost = false) {
   return `${atMost ? "at most" : "about"} ${compact(Number(tokens.toPrecision(2))).replace(".0 ", " ")}`;
 }
 
-/** @param {Estimate} estimate */
-function startWords({ ahead, wait }) {
+/** @param {Pick<Estimate, "ahead" | "wait" | "hindrance">} estimate */
+export function startWords({ ahead, wait, hindrance }) {
+  if (hindrance === "refused") return "not accepted now";
+  const after = ahead === 0 ? "" : `after ${plural(ahead, "batch", "batches")}`;
+  if (hindrance === "no worker") return after ? `when a worker runs, ${after}` : "when a worker runs";
   if (ahead === 0) return "at once";
-  const after = `after ${plural(ahead, "batch", "batches")}`;
   return wait ? `${after}, ${durationRange(wait)}` : after;
 }
 
