@@ -200,7 +200,7 @@ def test_keys_move_open_and_explain(shared: System, open_page: Open) -> None:
     expect(page).to_have_url(re.compile(r"index\.html\?batch=batch_"))
 
 
-def test_single_keys_can_be_switched_off(shared: System, open_page: Open) -> None:
+def test_single_keys_can_be_switched_off_for_every_page(shared: System, open_page: Open) -> None:
     page = open_page("/dashboard.html")
     expect(page.locator("#jobs .job")).to_have_count(2)
     page.get_by_role("button", name="Keys and filter words").click()
@@ -208,6 +208,22 @@ def test_single_keys_can_be_switched_off(shared: System, open_page: Open) -> Non
     page.get_by_role("button", name="Close", exact=True).click()
     page.keyboard.press("j")
     expect(page.locator("#jobs h3 a:focus")).to_have_count(0)
+    batch_id = shared.get("/v1/batches?status=completed")["data"][0]["id"]
+    page.goto(f"/index.html?batch={batch_id}")
+    expect(page.locator("#requests tbody tr").first).to_be_visible()
+    for key in "/j":
+        page.keyboard.press(key)
+    expect(page.locator("#search:focus, #requests a:focus")).to_have_count(0)
+    page.locator("#requests tbody a").first.click()
+    expect(page.get_by_role("button", name="Next row")).to_be_enabled()
+    for key in ("j", "ArrowRight"):  # an arrow is no character
+        page.keyboard.press(key)
+    expect(page).to_have_url(re.compile("line=2$"))
+    page.goto(f"/table_view.html?batch={batch_id}")
+    expect(page.locator("#rows tr").first).to_be_visible()
+    for key in "/g":
+        page.keyboard.press(key)
+    expect(page.locator("#search:focus, #jump-to:focus")).to_have_count(0)
 
 
 def test_errors_are_grouped_below_their_batch(shared: System, open_page: Open) -> None:

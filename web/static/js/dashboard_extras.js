@@ -3,7 +3,7 @@
 
 import { createSelection } from "./batch_rows.js";
 import { byId } from "./dom.js";
-import { createLateActions, onDemand, remember, remembered } from "./page.js";
+import { createLateActions, isForPage, onDemand, remember, remembered } from "./page.js";
 
 /** @typedef {import("./wire.js").Batch} Batch */
 /** @typedef {import("./wire.js").Health} Health */
@@ -73,24 +73,13 @@ function createLateCharts(actions) {
   };
 }
 
-const STORED = "batch-keys";
 const ROWS = ".job h3 a, td.name a";
-
-export function keysAreOn() {
-  return remembered(STORED) !== "off";
-}
-
-/** Single keys get in the way of speech input; so they can be switched off.
- * @param {boolean} on */
-export function setKeys(on) {
-  remember(STORED, on ? "on" : "off");
-}
 
 /** @param {{ filter: HTMLInputElement, help: () => void }} page */
 export function listenToKeys({ filter, help }) {
   document.addEventListener("keydown", (event) => {
     if (event.target === filter && event.key === "Escape") return leave(filter, event);
-    if (!isPlain(event) || !keysAreOn()) return;
+    if (!isForPage(event)) return;
     if (event.key === "?") help();
     else if (event.key === "/") filter.select();
     else if (event.key === "j") move(1);
@@ -100,14 +89,6 @@ export function listenToKeys({ filter, help }) {
     else return;
     event.preventDefault();
   });
-}
-
-/** A key for the page: not with Ctrl and the like, not while something is typed or asked.
- * @param {KeyboardEvent} event */
-function isPlain(event) {
-  const at = /** @type {Element} */ (event.target);
-  const typed = at.matches("textarea, select, input:not([type=checkbox]), [contenteditable]");
-  return !event.ctrlKey && !event.metaKey && !event.altKey && !event.isComposing && !typed && !document.querySelector("dialog[open]");
 }
 
 /** The first Escape empties the filter (the browser does), the next one leaves it.

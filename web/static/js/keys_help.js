@@ -1,7 +1,7 @@
 // The dialog that explains the keys and the words of the filter.
 
-import { keysAreOn, setKeys } from "./dashboard_extras.js";
 import { el } from "./dom.js";
+import { keysAreOn, setKeys } from "./page.js";
 
 const KEYS = [["/", "filter the batches"], ["j", "next batch"], ["k", "previous batch"], ["Enter", "open it"], ["x", "select it"], ["e", "its errors"], ["?", "this help"]];
 const WORDS = [["spring", "in the name, file, id or model"], ["status:failed", "in this state; running, queued, active …"], ["model:smollm", "of a model"], ['name:"two words"', "by name or file"], ["id:batch_7f", "by id"], ["-gemma", "without; before a qualifier, too"]];

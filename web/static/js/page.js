@@ -62,6 +62,28 @@ export function remembered(name) {
   }
 }
 
+const KEYS_STORED = "batch-keys";
+
+export function keysAreOn() {
+  return remembered(KEYS_STORED) !== "off";
+}
+
+/** Single keys get in the way of speech input; so they can be switched off, on all pages.
+ * @param {boolean} on */
+export function setKeys(on) {
+  remember(KEYS_STORED, on ? "on" : "off");
+}
+
+/** Whether a key is for the page: not with Ctrl and the like, not while something is typed or asked, and a single
+ * character only while those are on.
+ * @param {KeyboardEvent} event @param {Element | null} [dialog] the open one that it is for instead */
+export function isForPage(event, dialog = null) {
+  const at = /** @type {Element} */ (event.target);
+  const isTaken = at.closest("textarea, select, input:not([type=checkbox]), [contenteditable], [popover]") !== null;
+  const isOther = event.ctrlKey || event.metaKey || event.altKey || event.isComposing;
+  return !isTaken && !isOther && document.querySelector("dialog[open]") === dialog && (event.key.length > 1 || keysAreOn());
+}
+
 /** A part of the page that is fetched when it is first needed, once; after a failure the next need fetches it again.
  * @template T
  * @param {() => Promise<T>} fetchPart @returns {() => Promise<T>} rejects with words for the person */

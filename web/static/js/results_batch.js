@@ -4,7 +4,7 @@ import { callJson } from "./api.js";
 import { isOpen } from "./batches.js";
 import { byId, show } from "./dom.js";
 import { createFacets } from "./facets.js";
-import { createFreshness, createLateActions, onDemand, visit } from "./page.js";
+import { createFreshness, createLateActions, isForPage, onDemand, visit } from "./page.js";
 import { createPoller } from "./poller.js";
 import { drawErrors, drawHead } from "./results_head.js";
 import { addressOf, amongAnswers, answersQuery, beforeQuery, filterQuery, ledgerQuery, nextSort, PAGE_SIZE, placeOf, sourceOf, withValue } from "./results_place.js";
@@ -230,8 +230,7 @@ function drawWays() {
 
 /** @param {KeyboardEvent} event */
 function onKey(event) {
-  const target = /** @type {Element} */ (event.target);
-  if (event.ctrlKey || event.metaKey || event.altKey || target.closest("input, select, textarea, dialog")) return;
+  if (!isForPage(event)) return;
   if (event.key === "/") {
     event.preventDefault();
     byId("search").focus();

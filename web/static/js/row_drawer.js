@@ -5,7 +5,7 @@ import { requestState } from "./batches.js";
 import { createCopyButton } from "./copy_button.js";
 import { el, icon, setAttribute, setState, setText, show } from "./dom.js";
 import { integer } from "./format.js";
-import { messageOf } from "./page.js";
+import { isForPage, messageOf } from "./page.js";
 import { rowParts } from "./row_view.js";
 
 /** @typedef {import("./wire.js").AnswerDetail} AnswerDetail */
@@ -125,7 +125,7 @@ function createFrame(actions) {
   at.close.addEventListener("click", () => dialog.close());
   dialog.addEventListener("close", actions.closed);
   dialog.addEventListener("click", (/** @type {Event} */ event) => event.target === dialog && dialog.close());
-  dialog.addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => stepByKey(event, actions));
+  dialog.addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => stepByKey(event, dialog, actions));
   return { ...at, dialog };
 }
 
@@ -136,11 +136,10 @@ function button(name, label) {
   return node;
 }
 
-/** @param {KeyboardEvent} event @param {DrawerActions} actions */
-function stepByKey(event, actions) {
+/** @param {KeyboardEvent} event @param {HTMLElement} dialog @param {DrawerActions} actions */
+function stepByKey(event, dialog, actions) {
   const step = STEPS[event.key];
-  const hasOther = event.ctrlKey || event.metaKey || event.altKey || event.shiftKey;
-  if (step === undefined || hasOther) return;
+  if (step === undefined || event.shiftKey || !isForPage(event, dialog)) return;
   event.preventDefault();
   actions.step(step);
 }

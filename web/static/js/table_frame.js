@@ -4,6 +4,7 @@ import { choiceOf, displayName, isOpen, letterOf, MOST_BATCHES } from "./batches
 import { boundedWidth, LEAST_WIDTH, MOST_WIDTH } from "./columns.js";
 import { byId, el, icon, mirror, setAttribute, setText, show } from "./dom.js";
 import { integer, plural } from "./format.js";
+import { isForPage } from "./page.js";
 import { batchQuery, isJoined, isNarrowed, withoutFilters } from "./table_place.js";
 
 /** @typedef {import("./columns.js").Column} Column */
@@ -143,8 +144,7 @@ export function bindTools({ place, go }) {
   byId("jump-to").addEventListener("input", () => byId("jump-to").setCustomValidity(""));
   addEventListener("keydown", (event) => {
     const target = { "/": "search", g: "jump-to" }[event.key];
-    const isTyping = /** @type {Element} */ (event.target).closest("input, textarea, select, dialog, [popover]") !== null;
-    if (!target || isTyping || event.ctrlKey || event.metaKey || event.altKey || place().batches.length === 0) return;
+    if (!target || place().batches.length === 0 || !isForPage(event)) return;
     event.preventDefault();
     byId(target).focus();
   });
