@@ -271,6 +271,26 @@ def test_a_row_that_was_left_is_not_shown_when_it_comes(shared: System, open_pag
     expect(page.locator(".drawer-body")).not_to_have_attribute("aria-busy", "true")
 
 
+def test_a_row_that_could_not_be_read_is_said_once_and_shown_when_it_can(
+    shared: System, open_page: Open, done: str
+) -> None:
+    page = open_page("/index.html")
+    page.watch.allow("ERR_FAILED")  # type: ignore[attr-defined]
+    page.route("**/answers/7", lambda route: route.abort())
+    page.goto(f"/index.html?batch={done}&line=7")
+    alert = page.get_by_role("dialog").get_by_role("alert")
+    expect(alert).to_contain_text("does not answer")
+    node = alert.element_handle()
+    for _ in range(2):  # it is asked for again
+        with page.expect_event("requestfailed"):
+            page.evaluate("void document.dispatchEvent(new Event('visibilitychange'))")
+    after_drawing(page)
+    assert node.evaluate("(node) => node.isConnected")
+    page.unroute("**/answers/7")
+    expect(page.get_by_role("dialog").get_by_role("heading", level=2)).to_have_text("c-006")
+    expect(alert).to_have_count(0)
+
+
 def test_a_page_that_the_drawer_could_not_turn_is_turned_when_the_api_answers_again(
     shared: System, open_page: Open, done: str
 ) -> None:

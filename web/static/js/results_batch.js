@@ -141,7 +141,7 @@ function openRow(line) {
 
 const fetchDrawer = onDemand(async () => {
   const { createRowDrawer } = await import("./row_drawer.js");
-  return createRowDrawer(id, { step, closed: closeRow, read: drawWays, link: () => new URL(addressOf(id, { ...place(), offset: 0, after: 0 }), location.href).href });
+  return createRowDrawer(id, { step, closed: closeRow, read: drawWays, failed: () => poller.every(EVERY_MS), link: () => new URL(addressOf(id, { ...place(), offset: 0, after: 0 }), location.href).href });
 });
 
 /** Shows the row that the address names, or none. */

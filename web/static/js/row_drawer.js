@@ -1,6 +1,6 @@
 // The drawer that shows one row of a batch over the list: opened, stepped through and closed by keys or buttons.
 
-import { callJson } from "./api.js";
+import { callJson, isRefused } from "./api.js";
 import { requestState } from "./batches.js";
 import { createCopyButton } from "./copy_button.js";
 import { el, icon, setAttribute, setState, setText, show } from "./dom.js";
@@ -9,7 +9,7 @@ import { isForPage, messageOf } from "./page.js";
 import { rowParts } from "./row_view.js";
 
 /** @typedef {import("./wire.js").AnswerDetail} AnswerDetail */
-/** @typedef {{ step: (to: 1 | -1) => void, closed: () => void, read: () => void, link: () => string }} DrawerActions `read`: another row is shown, its neighbours are known */
+/** @typedef {{ step: (to: 1 | -1) => void, closed: () => void, read: () => void, failed: () => void, link: () => string }} DrawerActions `read`: another row is shown, its neighbours are known; `failed`: it waits for a `refresh` that may help */
 
 const STEPS = /** @type {Record<string, 1 | -1>} */ ({ j: 1, ArrowRight: 1, k: -1, ArrowLeft: -1 });
 const OPEN_STATES = ["pending", "running"];
@@ -22,6 +22,8 @@ export function createRowDrawer(batchId, actions) {
   /** The line to be shown: the detail's, or that of the one being read.
    * @type {number | null} */
   let wanted = null;
+  /** Why the wanted line could not be read; "" when it could, or nobody knows yet. */
+  let problem = "";
   let reading = new AbortController();
 
   async function read(/** @type {number} */ line) {
@@ -48,10 +50,12 @@ export function createRowDrawer(batchId, actions) {
     if (at.dialog.open) return; // opened again before the browser told of its end
     stopReading();
     detail = wanted = null;
+    problem = "";
     actions.closed();
   }
 
   function draw(/** @type {AnswerDetail} */ found) {
+    problem = "";
     if (JSON.stringify(found) === JSON.stringify(detail)) return; // focus, selection and open parts stay
     const isNew = detail?.line !== found.line;
     detail = found;
@@ -64,13 +68,17 @@ export function createRowDrawer(batchId, actions) {
     actions.read();
   }
 
-  /** @param {number} line @param {unknown} error */
+  /** What is said already is not said again: it would be read out again.
+   * @param {number} line @param {unknown} error */
   function fail(line, error) {
+    if (!isRefused(error)) actions.failed();
+    if (problem === messageOf(error)) return;
+    problem = messageOf(error);
     detail = null;
     setText(at.title, `Line ${line}`);
     setText(at.line, "");
     show(at.state, false);
-    at.body.replaceChildren(el("p", { class: "drawer-part bad-text", role: "alert" }, messageOf(error)));
+    at.body.replaceChildren(el("p", { class: "drawer-part bad-text", role: "alert" }, problem));
   }
 
   return {
@@ -80,12 +88,15 @@ export function createRowDrawer(batchId, actions) {
       if (!at.dialog.open) at.dialog.showModal();
       if (line === wanted && detail !== null) return;
       wanted = line;
+      problem = "";
       if (detail?.line === line) stopReading();
       else void read(line);
     },
-    /** Reads again what had no answer yet. */
+    /** Reads again what could not be read, or had no answer yet. */
     refresh() {
-      if (at.dialog.open && detail?.line === wanted && OPEN_STATES.includes(detail?.status ?? "")) void read(detail.line);
+      if (!at.dialog.open || wanted === null) return;
+      const isUnanswered = detail?.line === wanted && OPEN_STATES.includes(detail.status);
+      if (problem !== "" || isUnanswered) void read(wanted);
     },
     hide() {
       if (at.dialog.open) at.dialog.close();
