@@ -2,7 +2,8 @@
 
 An engine works a constraint out while it answers, up to limits of its own; one that is made to be hard costs it up to
 seconds, and then an error that another attempt would only repeat. When a batch has had its share of these, its lines
-with constraints that have not worked yet are refused unasked. Rebuilt empty after a crash.
+with constraints that have not worked yet are refused unasked. An error at one that has worked is like any other error.
+Rebuilt empty after a crash.
 """
 
 import logging
@@ -37,8 +38,8 @@ class Constraints:
         return EngineAnswer(400, error_body(400, message, code="constraint_not_tried"))
 
     def judge(self, key: bytes | None, answer: EngineAnswer, *, batch_id: str) -> EngineAnswer:
-        """The engine's answer, or what an error of the engine means for a line with a constraint."""
-        if key is None or answer.status_code < 500:
+        """The engine's answer, or what an error of the engine means for a line whose constraint has never worked."""
+        if key is None or key in self._proven or answer.status_code < 500:
             if key is not None and answer.status_code == 200 and len(self._proven) < _MOST_PROVEN:
                 self._proven.add(key)
             return answer

@@ -66,6 +66,18 @@ def test_a_failure_of_a_line_without_a_constraint_is_tried_again_and_counts_agai
     run(scenario())
 
 
+def test_an_error_at_a_schema_that_has_worked_is_tried_again_like_any_other(bench: Bench) -> None:
+    async def scenario() -> None:
+        bench.with_settings(window=1)
+        schema = {"type": "string"}
+        lines = [bound("ok", "fine", schema), bound("shaky", "[[flaky 1]]", schema)]
+        batch_id = bench.submit(lines, line_order="submission")
+        await bench.finish(bench.worker(), batch_id)
+        assert bench.ledger(batch_id, "status", "attempts") == [("completed", 1), ("completed", 2)]
+
+    run(scenario())
+
+
 FORMAT = {"type": "json_schema", "json_schema": {"schema": {}}}
 
 
