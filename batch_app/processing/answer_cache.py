@@ -24,6 +24,7 @@ log = logging.getLogger(__name__)
 
 _KEY_BYTES: Final = 16
 _TABLE: Final = "CREATE TABLE IF NOT EXISTS answers (id INTEGER PRIMARY KEY, key BLOB UNIQUE, body BLOB)"
+_INSERT: Final = "INSERT OR {} INTO answers (key, body) VALUES (?, ?)"
 _FREE_A_TENTH: Final = (
     "DELETE FROM answers WHERE id IN"
     " (SELECT id FROM answers ORDER BY id LIMIT 1 + (SELECT count(*) FROM answers) / 10)"
@@ -47,20 +48,22 @@ class Answering(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class CacheBefore:
-    """An engine that is only asked what the cache has no answer to, and whose answers it keeps."""
+    """An engine that is only asked what the cache has no answer to, and whose answers it keeps. Without `look` it is
+    asked anyway: what the cache had, if anything, has not served."""
 
     cache: "AnswerCache"
     engine: Engine
+    look: bool
 
     async def answer(self, request: EngineRequest) -> EngineAnswer:
         key = key_of(self.engine.identity, request)
         if key is None:
             return await self.engine.answer(request)
-        if (body := await asyncio.to_thread(self.cache.find, key)) is not None:
+        if self.look and (body := await asyncio.to_thread(self.cache.find, key)) is not None:
             return EngineAnswer(200, body, from_cache=True)
         answer = await self.engine.answer(request)
         if answer.status_code == 200:
-            await asyncio.to_thread(self.cache.keep, key, answer.body)
+            await asyncio.to_thread(self.cache.keep, key, answer.body, instead=not self.look)
         return answer
 
 
@@ -72,8 +75,8 @@ class AnswerCache:
         self._lock = Lock()
         self._connection: Any = None
 
-    def before(self, engine: Engine) -> CacheBefore:
-        return CacheBefore(self, engine)
+    def before(self, engine: Engine, *, look: bool) -> CacheBefore:
+        return CacheBefore(self, engine, look)
 
     def find(self, key: bytes) -> bytes | None:
         """The body of the answer."""
@@ -85,13 +88,14 @@ class AnswerCache:
                 return None
         return bytes(row[0]) if row else None
 
-    def keep(self, key: bytes, body: bytes) -> None:
-        """Of two answers for one key the first stays."""
+    def keep(self, key: bytes, body: bytes, *, instead: bool = False) -> None:
+        """Of two answers for one key the first stays, unless this one is to be there instead."""
+        conflict = "REPLACE" if instead else "IGNORE"
         with self._lock:
             try:
                 connection = self._open()
                 with connection:
-                    connection.execute("INSERT OR IGNORE INTO answers (key, body) VALUES (?, ?)", (key, body))
+                    connection.execute(_INSERT.format(conflict), (key, body))
                     while self._bytes_used(connection) > self._max_bytes:
                         if not connection.execute(_FREE_A_TENTH).rowcount:
                             break

@@ -90,8 +90,8 @@ class Feeder:
         self._fed += 1
         run.last_fed = self._fed
         self._bytes += line.input_length
-        first_asked = self._cache.before(engine) if run.batch.use_cache and line.attempts == 0 else engine
-        task = asyncio.create_task(self._answer(run, line, first_asked, model))
+        asked = self._cache.before(engine, look=line.attempts == 0) if run.batch.use_cache else engine
+        task = asyncio.create_task(self._answer(run, line, asked, model))
         task.add_done_callback(lambda _task: self._forget(line))
         run.in_flight[line.line] = task
 

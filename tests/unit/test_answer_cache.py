@@ -46,6 +46,13 @@ def test_what_was_kept_is_found_again_by_the_next_process(open_cache: Open) -> N
     assert cache.find(b"c") is None
 
 
+def test_an_answer_that_did_not_serve_is_replaced(open_cache: Open) -> None:
+    cache = open_cache()
+    cache.keep(b"a", b"one")
+    cache.keep(b"a", b"later", instead=True)
+    assert cache.find(b"a") == b"later"
+
+
 def test_the_oldest_answers_make_room(open_cache: Open, path: Path) -> None:
     cache = open_cache(max_bytes=400_000)
     for number in range(1_000):

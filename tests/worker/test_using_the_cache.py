@@ -1,8 +1,10 @@
 """Batches that ask for it get answers that batches of the past were given, each line marked."""
 
+from contextlib import closing
 from typing import Any
 
 import pytest
+from pysqlite3 import dbapi2
 
 from tests.lines import chat_line
 from tests.worker.conftest import Bench, HeldEngine, custom_ids, run
@@ -58,6 +60,34 @@ def test_a_second_batch_gets_the_answers_of_the_first(bench: Bench) -> None:
 
 def _text(line: Any) -> str:
     return str(line["response"]["body"]["choices"][0]["message"]["content"])
+
+
+def test_an_answer_got_at_a_second_attempt_is_given_again(bench: Bench) -> None:
+    async def scenario() -> None:
+        engines = Engines()
+        lines = [chat_line("shaky", "[[flaky 1]]", temperature=0)]
+        first, second = [await finished(bench, engines, lines) for _ in range(2)]
+        assert len(engines.asked) == 2
+        assert bench.ledger(first, "attempts", "from_cache") == [(2, 0)]
+        [line] = bench.output(second)
+        assert line["cached"]
+
+    run(scenario())
+
+
+def test_a_kept_answer_that_is_none_is_computed_anew_and_replaced(bench: Bench) -> None:
+    async def scenario() -> None:
+        engines, lines = Engines(), LINES[:1]
+        await finished(bench, engines, lines)
+        with closing(dbapi2.connect(bench.settings.cache_path)) as cache, cache:
+            cache.execute("UPDATE answers SET body = CAST('no JSON' AS BLOB)")
+        second, third = [await finished(bench, engines, lines) for _ in range(2)]
+        assert len(engines.asked) == 2
+        assert bench.ledger(second, "status", "attempts", "from_cache") == [("completed", 2, 0)]
+        [line] = bench.output(third)
+        assert line["cached"]
+
+    run(scenario())
 
 
 @pytest.mark.parametrize("asks", [(False, True), (True, False)])
