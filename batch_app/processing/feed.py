@@ -17,7 +17,7 @@ from batch_app.jsonl import engine_body
 from batch_app.processing.answer_cache import AnswerCache, Answering
 from batch_app.processing.run import Arrival, Run
 from batch_app.processing.runs import Runs
-from batch_app.processing.schedule import next_run
+from batch_app.processing.schedule import SuspectsTurn, next_run, next_suspect
 from batch_app.store.requests import TakenLine
 
 log = logging.getLogger(__name__)
@@ -48,25 +48,29 @@ class Feeder:
         self._on_arrival, self._on_death = on_arrival, on_death
         self._max_bytes, self._bytes = max_bytes, 0
         self._fed = 0
+        self._suspects_turn = SuspectsTurn()
         self.alone: Alone | None = None
         self.death: str | None = None
 
     async def feed(self, runs: Runs, engine: Engine, *, model: str, window: int, now: float) -> None:
-        """Fill the free slots of the window with lines of the runs that are this model's. A suspect is fed when
-        nothing else is left, and alone."""
+        """Fill the free slots of the window with lines of the runs that are this model's. A suspect is fed alone: when
+        nothing else is left, or in its turn."""
         for run in runs:
             if run.is_to_be_fed_to(model):
                 await runs.refill(run, below=window, now=now)
         if self.death is not None:  # told of meanwhile; what is fed now would be blamed for it
             return
         fed = [run for run in runs if run.is_to_be_fed_to(model)]
-        self._top_up(fed, engine, model=model, room=window - runs.held)
-        if not runs.held and not any(run.ready for run in fed):
-            await self._feed_a_suspect(runs, fed, engine, model=model, now=now)
-
-    def _top_up(self, fed: Sequence[Run], engine: Engine, *, model: str, room: int) -> None:
         if self.alone is not None and self.alone.line.line not in self.alone.run.in_flight:
             self.alone = None
+        suspected, ready = next_suspect(fed), next_run(fed)
+        is_suspects_turn = self._suspects_turn.is_on(suspected, ready, held=runs.held, now=now)
+        if not is_suspects_turn:
+            self._top_up(fed, engine, model=model, room=window - runs.held)
+        if suspected is not None and not runs.held and (is_suspects_turn or next_run(fed) is None):
+            self._send_suspect(suspected, engine, model)
+
+    def _top_up(self, fed: Sequence[Run], engine: Engine, *, model: str, room: int) -> None:
         while self.alone is None and room > 0 and self._bytes < self._max_bytes and (run := next_run(fed)):
             self._send(run, run.ready.popleft(), engine, model)
             room -= 1
@@ -76,15 +80,12 @@ class Feeder:
         alone, self.alone, self.death = self.alone, None, None
         return alone
 
-    async def _feed_a_suspect(
-        self, runs: Runs, fed: Sequence[Run], engine: Engine, *, model: str, now: float
-    ) -> None:
-        for run in fed:
-            if line := await runs.take_suspect(run, now):
-                log.warning("suspect_runs_alone", extra={"batch_id": run.id, "line": line.line})
-                self.alone = Alone(run, line)
-                self._send(run, line, engine, model)
-                return
+    def _send_suspect(self, run: Run, engine: Engine, model: str) -> None:
+        assert run.suspect is not None
+        self.alone = Alone(run, run.suspect)
+        log.warning("suspect_runs_alone", extra={"batch_id": run.id, "line": run.suspect.line})
+        self._send(run, run.suspect, engine, model)
+        run.suspect, run.refill_at = None, 0.0  # the next one is looked for at once
 
     def _send(self, run: Run, line: TakenLine, engine: Engine, model: str) -> None:
         self._fed += 1

@@ -46,6 +46,7 @@ class Run:
         self.batch, self.claim = batch, claim
         self.work_folder = work_folder
         self.ready: deque[TakenLine] = deque()
+        self.suspect: TakenLine | None = None  # at hand as well, to be alone with the engine
         self.in_flight: dict[int, asyncio.Task[None]] = {}
         self.arrived: list[Arrival] = []
         self.convicted: list[TakenLine] = []  # killed the engine alone; given up with the next recording
@@ -82,7 +83,7 @@ class Run:
 
     @property
     def is_drained(self) -> bool:
-        return not self.ready and self.held == 0
+        return not self.ready and self.suspect is None and self.held == 0
 
     def read_line(self, line: TakenLine) -> bytes:
         """Raises OSError when the input file is gone; that is then each line's own error."""

@@ -133,7 +133,7 @@ class Runs:
                 await asyncio.to_thread(claims.release_claim, self._database, claim=claim)
 
     async def refill(self, run: Run, *, below: int, now: float) -> None:
-        """Take the next chunk from the ledger before the last one is used up."""
+        """Take the next chunk from the ledger before the last one is used up; a suspect when there is none."""
         if len(run.ready) >= below or now < run.refill_at:
             return
         taken = await self._patiently(
@@ -151,8 +151,10 @@ class Runs:
         run.ready.extend(taken or [])
         if len(taken or []) < self._settings.chunk_size:
             run.refill_at = now + _LOOK_AGAIN_SECONDS
+        if taken == [] and not run.ready and run.suspect is None:
+            run.suspect = await self._take_suspect(run, now)
 
-    async def take_suspect(self, run: Run, now: float) -> TakenLine | None:
+    async def _take_suspect(self, run: Run, now: float) -> TakenLine | None:
         return await self._patiently(
             run,
             "taking lines",
@@ -219,6 +221,7 @@ class Runs:
         run.is_cut_short = True
         run.abandon_in_flight()
         run.ready.clear()
+        run.suspect = None
         run.fallen.clear()  # the end that comes is theirs too
 
         def cut() -> bool:

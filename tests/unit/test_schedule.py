@@ -8,13 +8,21 @@ from typing import Any
 import pytest
 
 from batch_app.processing.run import Run
-from batch_app.processing.schedule import choose_model, next_run
+from batch_app.processing.schedule import (
+    ALONE_SECONDS,
+    OTHERS_SECONDS,
+    SuspectsTurn,
+    choose_model,
+    next_run,
+    next_suspect,
+)
 from batch_app.states import BatchStatus
 from batch_app.store.batches import Batch
 from batch_app.store.claims import Claim
 from batch_app.store.requests import TakenLine
 
 TURN = 900.0
+DAY = 24 * 3600.0
 NewRun = Callable[..., Run]
 
 
@@ -30,14 +38,15 @@ def choose(models: str, *, loaded: str | None, since: float = 0.0, now: float = 
 
 @pytest.fixture
 def new_run(tmp_path: Path) -> Iterator[NewRun]:
-    """Runs with a number of lines ready."""
+    """Runs with a number of lines ready, or with a suspect."""
     (tmp_path / "input").touch()
     runs = []
 
-    def make(name: str, *, ready: int, priority: int = 0) -> Run:
+    def make(name: str, *, ready: int = 0, priority: int = 0, suspect: bool = False) -> Run:
         found, claim = batch(id=name, priority=priority), Claim(name, "w", 1, 0, 0)
         run = Run(found, claim, source=tmp_path / "input", work_folder=tmp_path)
         run.ready = deque(TakenLine(line, "c", 0, 1, 0, 0) for line in range(ready))
+        run.suspect = TakenLine(0, "c", 0, 1, 0, 2) if suspect else None
         runs.append(run)
         return run
 
@@ -110,3 +119,59 @@ def test_a_higher_priority_goes_first_and_leaves_nothing_to_others_until_it_is_d
 def test_runs_without_a_line_at_hand_are_passed_over(new_run: NewRun) -> None:
     assert next_run([new_run("empty", ready=0)]) is None
     assert next_run([]) is None
+
+
+def test_the_suspects_of_runs_take_turns_after_those_of_higher_priority(new_run: NewRun) -> None:
+    runs = [new_run(name, suspect=True) for name in "ab"] + [new_run("high", suspect=True, priority=1)]
+    runs[0].last_fed = 5
+    assert next_suspect(runs) is runs[2]
+    assert next_suspect(runs[:2]) is runs[1]
+    assert next_suspect([new_run("none", ready=3)]) is None
+
+
+def test_others_stop_for_suspects_when_these_have_waited_and_go_on_when_they_had_their_time(
+    new_run: NewRun,
+) -> None:
+    turn, suspected, ready = SuspectsTurn(), new_run("a", suspect=True), new_run("b", ready=9)
+
+    def is_on(now: float, *, held: int) -> bool:
+        return turn.is_on(suspected, ready, held=held, now=now)
+
+    assert not is_on(0, held=8)
+    assert not is_on(OTHERS_SECONDS - 1, held=8)
+    assert is_on(OTHERS_SECONDS, held=8)
+    emptied_at = OTHERS_SECONDS + 1000
+    assert is_on(emptied_at, held=0), "however long the window took to empty"
+    assert is_on(emptied_at + ALONE_SECONDS + 5, held=1), "nothing is sent while a suspect is alone"
+    ended_at = emptied_at + ALONE_SECONDS + 10
+    assert not is_on(ended_at, held=0)
+    assert not is_on(ended_at + OTHERS_SECONDS - 1, held=8)
+    assert is_on(ended_at + OTHERS_SECONDS, held=8)
+
+
+def test_a_turn_of_suspects_ends_with_the_last_of_them_and_is_waited_for_anew(new_run: NewRun) -> None:
+    turn, suspected, ready = SuspectsTurn(), new_run("a", suspect=True), new_run("b", ready=9)
+    turn.is_on(suspected, ready, held=8, now=0)
+    assert turn.is_on(suspected, ready, held=0, now=OTHERS_SECONDS)
+    assert not turn.is_on(None, ready, held=0, now=OTHERS_SECONDS + 1)
+    assert not turn.is_on(suspected, ready, held=8, now=OTHERS_SECONDS + 2)
+
+
+def test_a_higher_priority_is_not_stopped_for_suspects_but_waits_for_the_end_of_their_turn(
+    new_run: NewRun,
+) -> None:
+    turn, suspected = SuspectsTurn(), new_run("a", suspect=True)
+    low, high = new_run("low", ready=9), new_run("high", ready=9, priority=1)
+    for now in (0, OTHERS_SECONDS, 10 * OTHERS_SECONDS):
+        assert not turn.is_on(suspected, high, held=8, now=now)
+    assert turn.is_on(suspected, low, held=8, now=10 * OTHERS_SECONDS + 1)
+    assert turn.is_on(suspected, high, held=8, now=10 * OTHERS_SECONDS + 2)
+
+
+def test_a_clock_that_is_set_back_prolongs_neither_turn(new_run: NewRun) -> None:
+    turn, suspected, ready = SuspectsTurn(), new_run("a", suspect=True), new_run("b", ready=9)
+    assert not turn.is_on(suspected, ready, held=8, now=DAY)
+    assert not turn.is_on(suspected, ready, held=8, now=0)
+    assert turn.is_on(suspected, ready, held=0, now=OTHERS_SECONDS)
+    assert turn.is_on(suspected, ready, held=0, now=-DAY)
+    assert not turn.is_on(suspected, ready, held=0, now=-DAY + ALONE_SECONDS)
