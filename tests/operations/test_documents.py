@@ -2,12 +2,14 @@
 
 import ast
 import re
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from batch_app.api.errors import _CODES
+from batch_app.jsonl import answer_line
 from batch_app.settings import PREFIX, PROJECT_DIR, Settings
 
 DOCUMENTS = [PROJECT_DIR / "README.md", PROJECT_DIR / "docs" / "operations.md"]
@@ -80,3 +82,18 @@ def test_every_section_that_a_program_points_to_exists() -> None:
 def test_every_public_target_is_in_the_help() -> None:
     helped = set(re.findall(r"^([a-z-]+):.*## ", MAKEFILE, re.MULTILINE))
     assert TARGETS - helped <= {"ready", "dev", "browser"}
+
+
+def test_answers_around_a_zeroed_block_are_rescued(tmp_path: Path) -> None:
+    answer = {"batch_id": "batch_1", "custom_id": "c", "request_id": "r", "status": 200, "body": "x" * 9000}
+    before, lost, after = (answer_line(line=line, **answer) for line in (1, 2, 3))
+    files, work = (tmp_path / "data.damaged" / name for name in ("files", "work"))
+    files.mkdir(parents=True)
+    work.mkdir()
+    (files / "file-1.jsonl").write_bytes(before + b"\0" * 4096 + lost[4096:] + after)
+
+    recipe = DOCUMENTS[1].read_text().split("### The database is damaged")[1]
+    [command] = re.findall(r"`(grep [^`]+)`", recipe)
+    subprocess.run(command, shell=True, cwd=tmp_path, check=True)  # as a person would type it
+
+    assert (tmp_path / "rescued.jsonl").read_bytes() == before + after
