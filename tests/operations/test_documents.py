@@ -49,6 +49,22 @@ def test_services_are_asked_of_the_manager_that_has_them_by_default() -> None:
     assert set(asked) == {"--user"}
 
 
+def test_a_recipe_that_starts_everything_has_stopped_everything_in_a_terminal_or_as_services() -> None:
+    head, *recipes = re.split(r"^##+ ", DOCUMENTS[1].read_text(), flags=re.MULTILINE)
+    for verb in ("stop", "start"):
+        [row] = re.findall(rf"^\| {verb} everything \|.*$", head, re.MULTILINE)
+        assert f"`systemctl --user {verb} batch-api batch-worker batch-web`" in row
+    starting = [recipe for recipe in recipes if "start everything" in in_one_line(recipe)]
+    assert len(starting) >= 4
+    assert all("stop everything" in in_one_line(recipe) for recipe in starting)
+    # Pages that are still up keep their port; and what a terminal runs ends with it.
+    assert [recipe for recipe in recipes if re.search(r"\bmake (\w+ )*start`", in_one_line(recipe))] == []
+
+
+def in_one_line(text: str) -> str:
+    return " ".join(text.lower().split())
+
+
 def error_codes() -> Iterator[str]:
     """Every code that stands in a call which makes an error of the API, and those of the framework's own errors."""
     yield from _CODES.values()
