@@ -1,7 +1,8 @@
 """systemd services for the three processes: prints the units and what it would do, and does it only with --apply.
 
 The templates lie in `scripts/systemd/`. In the user scope they run as long as this user may, without root; in the
-system scope they start with the machine, as the owner of this folder, hardened.
+system scope they start with the machine, as the owner of this folder, hardened. The processes read `.env` themselves,
+at each start; a unit has only what the environment says of where settings and data are.
 """
 
 import argparse
@@ -11,13 +12,14 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from batch_app.errors import ConfigurationError
-from batch_app.settings import PROJECT_DIR, Settings, load_settings
+from batch_app.settings import PREFIX, PROJECT_DIR, Settings, load_settings
 from scripts.start import ENGINE_STOP_SECONDS
 
 TEMPLATES = PROJECT_DIR / "scripts" / "systemd"
@@ -51,7 +53,7 @@ class Plan:
     commands: list[list[str]]
 
 
-def plan(settings: Settings, *, system: bool, user: str) -> Plan:
+def plan(settings: Settings, environment: Mapping[str, str], *, system: bool, user: str) -> Plan:
     """`user` runs the services; only the system scope can choose it. Raises KeyError when there is no such user."""
     home = Path(pwd.getpwnam(user).pw_dir)
     data, cache = settings.data_dir.absolute(), home / ".cache"
@@ -60,6 +62,7 @@ def plan(settings: Settings, *, system: bool, user: str) -> Plan:
         "ROOT": str(PROJECT_DIR),
         "PYTHON": sys.executable,
         "DATA": str(data),
+        "FIXED": _fixed(settings, environment),
         "CACHE": str(cache),
         "USER": user,
         "TARGET": "multi-user.target" if system else "default.target",
@@ -68,13 +71,21 @@ def plan(settings: Settings, *, system: bool, user: str) -> Plan:
     templates = sorted(TEMPLATES.glob("*.service"))
     units = {target / path.name: fill(path.read_text(), values, system=system) for path in templates}
     manager = ["systemctl"] if system else ["systemctl", "--user"]
+    names = [path.name for path in templates]
     commands = [
         [*manager, "daemon-reload"],
-        [*manager, "enable", "--now", *(path.name for path in templates)],
+        [*manager, "enable", *names],
+        [*manager, "restart", *names],  # what runs already goes on by its new unit
     ]
     if not system:
         commands.append(["loginctl", "enable-linger", user])  # or they end with the last log-out
     return Plan([data, cache, target], units, commands)
+
+
+def _fixed(settings: Settings, environment: Mapping[str, str]) -> str:
+    """For `Environment=`: it would win over `.env` for ever, so nothing that stands there."""
+    folders = {f"{PREFIX}ENV_FILE": settings.env_file, f"{PREFIX}DATA_DIR": settings.data_dir}
+    return " ".join(f'"{name}={path.absolute()}"' for name, path in folders.items() if name in environment)
 
 
 def fill(template: str, values: dict[str, str], *, system: bool) -> str:
@@ -117,7 +128,7 @@ def main() -> int:
     me, owner = pwd.getpwuid(os.getuid()).pw_name, PROJECT_DIR.owner()
     user = (asked.user or owner) if system else me
     try:
-        planned = plan(load_settings(), system=system, user=user)
+        planned = plan(load_settings(), os.environ, system=system, user=user)
         if not asked.apply:
             show(planned)
             print(f"\nNothing was changed. `make install-service SCOPE={asked.scope} APPLY=1` does it.")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from batch_app.settings import PROJECT_DIR, Settings
+from batch_app.settings import PROJECT_DIR, Settings, load_settings
 from scripts import install_service
 from scripts.start import ENGINE_STOP_SECONDS
 
@@ -43,7 +43,7 @@ HARDENED_BY_ROOT = {
 
 
 def planned(settings: Settings, *, system: bool) -> install_service.Plan:
-    return install_service.plan(settings, system=system, user=ME)
+    return install_service.plan(settings, {}, system=system, user=ME)
 
 
 def directives(text: str) -> dict[str, str]:
@@ -71,14 +71,31 @@ def test_every_service_restarts_whatever_ended_it_and_has_its_limits(units: dict
         assert int(unit["StartLimitBurst"]) * int(unit["RestartSec"]) < int(unit["StartLimitIntervalSec"])
 
 
-def test_nothing_is_left_to_fill_in(units: dict[str, str], settings: Settings) -> None:
+def test_nothing_is_left_to_fill_in(units: dict[str, str]) -> None:
     for text in units.values():
         assert "@" not in text
         unit = directives(text)
         assert unit["WorkingDirectory"] == str(PROJECT_DIR)
         assert shlex.split(unit["ExecStart"])[0] == sys.executable
-    for name in ("batch-api.service", "batch-worker.service"):
-        assert f'"BATCH_DATA_DIR={settings.data_dir}"' in units[name]
+
+
+@pytest.mark.parametrize("system", [True, False])
+def test_only_what_the_environment_says_of_places_is_in_the_units_so_that_a_line_of_the_file_counts_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, system: bool
+) -> None:
+    def places() -> set[str]:
+        made = install_service.plan(load_settings(), os.environ, system=system, user=ME)
+        words = shlex.split("\n".join(made.units.values()), comments=True)
+        return {word for word in words if word.startswith(("BATCH_DATA_DIR=", "BATCH_ENV_FILE="))}
+
+    (tmp_path / ".env").write_text(f"BATCH_DATA_DIR={tmp_path}/of the file\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("BATCH_ENV_FILE")
+    assert places() == set()
+    monkeypatch.setenv("BATCH_ENV_FILE", ".env")
+    assert places() == {f"BATCH_ENV_FILE={tmp_path}/.env"}
+    monkeypatch.setenv("BATCH_DATA_DIR", "of the file")
+    assert places() == {f"BATCH_ENV_FILE={tmp_path}/.env", f"BATCH_DATA_DIR={tmp_path}/of the file"}
 
 
 def test_the_worker_has_the_time_that_an_orderly_end_takes(settings: Settings) -> None:
@@ -189,7 +206,8 @@ def test_it_only_shows_what_it_would_do(
     assert install_service.main() == 0
     shown = capsys.readouterr().out
     assert "--- /etc/systemd/system/batch-worker.service" in shown
-    assert "systemctl enable --now batch-api.service batch-web.service batch-worker.service" in shown
+    assert f'"BATCH_DATA_DIR={tmp_path}/data"' in shown
+    assert "systemctl enable batch-api.service batch-web.service batch-worker.service" in shown
     assert "Nothing was changed" in shown
     assert list(tmp_path.iterdir()) == []
 
@@ -209,4 +227,8 @@ def test_when_told_to_it_writes_the_units_and_starts_them(
     assert sorted(path.name for path in folder.iterdir()) == NAMES
     assert settings.data_dir.stat().st_mode & 0o777 == 0o700
     assert commands == made.commands
-    assert commands[0] == ["systemctl", "--user", "daemon-reload"]
+    assert commands[:3] == [
+        ["systemctl", "--user", "daemon-reload"],
+        ["systemctl", "--user", "enable", *NAMES],
+        ["systemctl", "--user", "restart", *NAMES],  # what runs would go on with the unit it was started by
+    ]
