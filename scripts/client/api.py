@@ -203,7 +203,7 @@ def _refusal(url: str, response: requests.Response) -> ClientError:
         kind = UnavailableError if response.status_code >= 500 else ClientError
         return kind(f"{url} answered HTTP {response.status_code}, but not like a batch server")
     message = str(error.get("message"))
-    if response.status_code in (429, 503):
+    if response.status_code in (429, 503, 507):
         return BusyError(message, _retry_after(response))
     if response.status_code >= 500:
         request_id = response.headers.get("x-request-id", "none")

@@ -34,7 +34,9 @@ class UnavailableError(ClientError):
 
 
 class BusyError(ClientError):
-    """The server says not now (429, 503) and when to ask again. Worth waiting for however long it takes."""
+    """The server says not now (429, 503, 507), that it stored nothing, and when to ask again. Worth waiting for however
+    long it takes.
+    """
 
     def __init__(self, message: str, retry_after_seconds: float) -> None:
         super().__init__(message)

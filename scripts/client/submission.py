@@ -113,9 +113,8 @@ class Submission:
 
     def _check_room(self, part: Part) -> None:
         """Ask before sending hundreds of megabytes that the server would turn away."""
-        if (
-            reason := self._api.queue().refusal(part.unanswered if part.retrying else part.requests)
-        ) is not None:
+        requests, size = (part.unanswered, 0) if part.retrying else (part.requests, part.length)
+        if (reason := self._api.queue().refusal(requests, size)) is not None:
             raise BusyError(reason, retry_after_seconds=0)
 
     def _send(self, part: Part) -> str:

@@ -72,7 +72,7 @@ _FINISHED_AT = ("completed_at", "failed_at", "expired_at", "cancelled_at")
 
 @dataclass(frozen=True)
 class Queue:
-    """The server's queue: its limits and the room in it."""
+    """The server's queue: its limits and the room in it, and on its disk."""
 
     accepting: bool
     reason: str | None
@@ -84,14 +84,19 @@ class Queue:
     max_file_bytes: int
     max_line_bytes: int
     allow_grammars: bool
+    free_bytes: int
 
-    def refusal(self, requests: int) -> str | None:
-        """Why a batch of this many requests would be turned away now; None when there is room."""
+    def refusal(self, requests: int, size: int) -> str | None:
+        """Why a batch of this many requests, in a file of `size` bytes, would be turned away now; None when there is
+        room.
+        """
         if self.active_batches >= self.max_active_batches:
             return f"{self.active_batches} batches are active, the most the server takes"
         if self.queued_requests + requests > self.max_queued_requests:
             room = max(0, self.max_queued_requests - self.queued_requests)
             return f"the queue has room for {room:,} more requests, {requests:,} are needed"
+        if size > self.free_bytes:
+            return f"the server's disk is full: {self.free_bytes:,} bytes are free, {size:,} are needed"
         return None if self.accepting else self.reason or "the server accepts no batches now"
 
 
@@ -108,4 +113,5 @@ def read_queue(health: Json) -> Queue:
         max_file_bytes=queue["max_file_bytes"],
         max_line_bytes=queue["max_line_bytes"],
         allow_grammars=queue.get("allow_grammars", False),
+        free_bytes=health["disk"]["free_bytes"],
     )

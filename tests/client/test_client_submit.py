@@ -11,6 +11,7 @@ import pytest
 
 from scripts.client.submission import KEY_IN_METADATA
 from tests.client.command_line import Client
+from tests.client.full_disk import full_disk
 from tests.client.inputs import (
     assert_every_answer_is_home,
     custom_ids,
@@ -232,6 +233,44 @@ def test_a_server_that_dies_and_comes_back_is_waited_for(own_client: Client, tmp
     assert process.returncode == 0, err
     assert len(batches_of(client, source)) == 3
     assert_every_answer_is_home(source, 130)
+
+
+def test_a_server_whose_disk_is_full_is_waited_for_and_what_is_finished_is_fetched_meanwhile(
+    client: Client, tmp_path: Path
+) -> None:
+    source = write_input(tmp_path / "in.jsonl", 70)
+    with full_disk(client.system.url, room_for=1) as disk:
+        options = ("--model", MODEL, "--url", disk.url, "--interval", "0.1", "--patience", "0.2")
+        process = client.start("submit", source, *options)
+
+        def was_refused_for_longer_than_its_patience() -> bool:
+            return disk.refused >= 5 and state_of(source)["parts"][0]["fetched"]
+
+        wait_until(
+            lambda: process.poll() is not None or was_refused_for_longer_than_its_patience(),
+            what="the finished part to be fetched",
+        )
+        assert process.poll() is None, process.communicate()
+        disk.room_for = 2
+        _, err = process.communicate(timeout=120)
+    assert process.returncode == 0, err
+    assert len(batches_of(client, source)) == 2
+    assert_every_answer_is_home(source, 70)
+
+
+def test_nothing_is_uploaded_that_has_no_room_on_the_servers_disk(client: Client, tmp_path: Path) -> None:
+    source = write_input(tmp_path / "in.jsonl", 20)
+    with full_disk(client.system.url, free_bytes=source.stat().st_size - 1) as disk:
+        process = client.start("submit", source, "--model", MODEL, "--url", disk.url, "--interval", "0.1")
+        wait_until(
+            lambda: process.poll() is not None or disk.asked_for_health >= 5, what="it to look for room again"
+        )
+        assert (process.poll(), disk.refused) == (None, 0)
+        disk.room_for, disk.free_bytes = 1, source.stat().st_size
+        _, err = process.communicate(timeout=120)
+    assert (process.returncode, disk.refused) == (0, 0), err
+    assert "the server's disk is full" in err
+    assert_every_answer_is_home(source, 20)
 
 
 def test_nothing_answering_is_said_in_one_line(tmp_path: Path, own_client: Client) -> None:
