@@ -78,9 +78,11 @@ class Api:
     def cancel(self, batch_id: str) -> Batch:
         return read_batch(self._json(self._call("POST", f"/v1/batches/{_plain(batch_id)}/cancel")))
 
-    def retry(self, batch_id: str) -> str:
-        """The id of a new batch with the lines of this one that failed."""
-        return str(self._json(self._call("POST", f"/v1/batches/{_plain(batch_id)}/retry"))["batch_id"])
+    def retry(self, batch_id: str, *, idempotency_key: str) -> str:
+        """The id of a new batch with the lines of this one that failed; the same one when this key was sent before."""
+        headers = {"Idempotency-Key": idempotency_key}
+        path = f"/v1/batches/{_plain(batch_id)}/retry"
+        return str(self._json(self._call("POST", path, headers=headers))["batch_id"])
 
     def file(self, file_id: str) -> Json:
         return self._json(self._call("GET", f"/v1/files/{_plain(file_id)}"))

@@ -74,15 +74,24 @@ def _handling(options: Namespace) -> dict[str, str]:
 def retry(options: Namespace) -> int:
     path = _state_file(options.target)
     if path is None:
-        batch_id = _api(options).retry(options.target)
-        _print(options, {"batch_id": batch_id}, batch_id)
-        return EXIT_DONE
+        return _retry_batch(options, options.target)
     with states.locked(path.parent):
         state = states.load(path)
         check_input(state, path)
         if state.summary is not None and not ask_for_retries(state, path):
             raise ClientError(f"nothing to retry: every request of {state.input} is answered")
         return _see_through(state, path, options, send_only=False)
+
+
+def _retry_batch(options: Namespace, batch_id: str) -> int:
+    api = _api(options)
+    earlier = api.batch_body(batch_id)["retried_by"]
+    retry_id = api.retry(batch_id, idempotency_key=states.retry_key(batch_id))
+    if retry_id in earlier:
+        again = _command("retry", retry_id)
+        print(f"{batch_id} was sent again before. What failed in that: {again}", file=sys.stderr)
+    _print(options, {"batch_id": retry_id}, retry_id)
+    return EXIT_DONE
 
 
 def _see_through(state: State, path: Path, options: Namespace, *, send_only: bool) -> int:

@@ -117,6 +117,11 @@ def part_key(
     return sha256(f"{digest}:{offset}:{length}:{model}:{salt}{ways}".encode()).hexdigest()[:32]
 
 
+def retry_key(batch_id: str) -> str:
+    """The Idempotency-Key of a batch's retry: there is one a day. What fails in that is for a retry of its own."""
+    return sha256(f"retry:{batch_id}".encode()).hexdigest()[:32]
+
+
 def save(state: State, path: Path) -> None:
     with replacing(path) as file:
         file.write(json.dumps(asdict(state), indent=1, ensure_ascii=False).encode())

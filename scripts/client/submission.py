@@ -120,7 +120,7 @@ class Submission:
     def _send(self, part: Part) -> str:
         self._may_be_sent.add(part.number)
         if part.retrying and part.batch_id is not None:
-            return self._api.retry(part.batch_id)
+            return self._api.retry(part.batch_id, idempotency_key=states.retry_key(part.batch_id))
         self._check_unchanged()
         part.status = states.SENDING
         self._save()

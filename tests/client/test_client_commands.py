@@ -53,6 +53,17 @@ def test_retry_makes_a_new_batch_of_the_failed_lines(client: Client, partly_fail
     assert (retried.parent_batch_id, retried.total) == (partly_failed, 1)
 
 
+def test_a_retry_that_is_sent_again_is_the_same_batch_and_says_how_to_go_on(
+    client: Client, partly_failed: str
+) -> None:
+    first, again = (client.run("retry", partly_failed) for _ in range(2))
+    assert (first.returncode, again.returncode, again.stdout) == (0, 0, first.stdout)
+    assert again.stderr.endswith(f"scripts/batch.py retry {first.stdout}")
+    following = client.run("watch", first.stdout.strip(), "--interval", "0.1")
+    assert following.returncode == 3
+    assert client.run("retry", first.stdout.strip()).stdout != first.stdout
+
+
 def test_list_shows_every_batch(client: Client, partly_failed: str) -> None:
     done = client.run("list", "--limit", "1000")
     header, *rows = done.stdout.splitlines()

@@ -13,7 +13,7 @@ import pytest
 from scripts.client.api import Api
 from scripts.client.state import load, save, state_path
 from scripts.client.submission import Submission
-from scripts.client.submitting import Order, finish, prepare
+from scripts.client.submitting import Order, ask_for_retries, finish, prepare
 from scripts.client.upload import Form
 from tests.client.command_line import Client
 from tests.client.inputs import assert_every_answer_is_home, results_folder, state_of, write_input
@@ -51,6 +51,13 @@ class ForgetfulApi(CrashingApi):
 
     def submit(self, form: Form, *, idempotency_key: str) -> str:
         return super().submit(form, idempotency_key=secrets.token_hex(16))
+
+
+class UnhurriedApi(CrashingApi):
+    """Its server has not come to the last request when it is asked what became of it."""
+
+    def batch_bodies(self, *, status: str | None = None) -> Iterator[dict[str, Any]]:
+        return iter([])
 
 
 def run(submission: Submission, seconds: float = 100) -> None:
@@ -95,6 +102,20 @@ def test_a_part_whose_key_the_server_forgot_is_found_by_its_metadata(client: Cli
         run(Submission(first, load(path), path))
     run(Submission(second, load(path), path))
     assert len(batches_of(client, source)) == PARTS
+
+
+def test_a_retry_whose_answer_is_lost_makes_one_batch(client: Client, tmp_path: Path) -> None:
+    source = write_input(tmp_path / "in.jsonl", 10, texts={3: "[[fail 400]]"})
+    assert submit(client, source).returncode == 3
+    path = state_path(source, results_folder(source))
+    state = load(path)
+    [part] = state.parts
+    assert ask_for_retries(state, path) == 1
+    with pytest.raises(Crash):
+        run(Submission(UnhurriedApi(client.system.url, 1, after=True), load(path), path))
+    run(Submission(UnhurriedApi(client.system.url, 1000, after=True), load(path), path))
+    assert client.api.batch_body(str(part.batch_id))["retried_by"] == load(path).parts[0].batch_ids[1:]
+    assert len(load(path).parts[0].batch_ids) == 2
 
 
 def test_a_client_that_crashes_again_and_again_still_ends_with_everything(
