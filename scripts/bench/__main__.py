@@ -1,26 +1,31 @@
 """`make bench`: runs the stages, prints one table with every row and writes it to bench/ as Markdown, JSON and SVG.
 
 Some ten minutes by default on two cores, on reduced sizes; `--full` takes the targets' own sizes and three pairs of
-each run. A row that cannot be measured here says why. Exits with 0 whatever the verdicts are.
+each run. A row that cannot be measured here says why. Exits with 0 whatever the verdicts are; Ctrl-C ends it with the
+figures it has by then, and 130.
 """
 
 import argparse
+import os
+import signal
 import sys
 import tempfile
 import time
 import tomllib
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
+from contextlib import closing
 from dataclasses import replace
 from http.client import HTTPException
 from pathlib import Path
 from subprocess import SubprocessError
-from types import ModuleType
+from types import FrameType, ModuleType
 from typing import Any
 
 from batch_app.inference.vllm_build import is_for_cuda
 from batch_app.models import load_models
 from batch_app.settings import PROJECT_DIR
 from scripts.bench import plot, report
+from scripts.bench.children import end_all
 from scripts.bench.context import FULL, SHORT, TINY, Bench, Options
 from scripts.bench.figures import Figure
 from scripts.bench.stages import (
@@ -44,15 +49,51 @@ STAGES: Sequence[ModuleType] = (
 )  # fmt: skip
 _ON_CPU = {"dtype": "bfloat16", "enforce_eager": True, "kv_cache_memory_bytes": 2 * 1024**3}
 _SIZES = {"full": FULL, "short": SHORT, "tiny": TINY}
+_ENDING = (signal.SIGINT, signal.SIGTERM)
+_EXIT_INTERRUPTED = 130
 
 
 def main() -> int:
     options, only, folder = _read_command_line()
     folder.mkdir(exist_ok=True)
     began = time.time()
+    figures: list[Figure] = []
     with tempfile.TemporaryDirectory(dir=folder) as scratch:
-        figures = list(run(options, only, Path(scratch)))
-    about = {
+        is_whole = _collect(figures, options, only, Path(scratch))
+    if figures or is_whole:
+        _write(figures, options, folder, began=began, is_whole=is_whole)
+    else:
+        print("\nended by a signal before anything was measured", file=sys.stderr)
+    return 0 if is_whole else _EXIT_INTERRUPTED
+
+
+def _collect(figures: list[Figure], options: Options, only: Sequence[str], folder: Path) -> bool:
+    """Adds them as they come; false when a signal ended it. Nothing that was started lives on then, and a further
+    signal changes nothing."""
+    for number in _ENDING:
+        signal.signal(number, _end)
+    try:
+        with closing(run(options, only, folder)) as measured:
+            for figure in measured:
+                figures.append(figure)
+                print(f"  {figure.row} {figure.work}: {figure.measured}", file=sys.stderr, flush=True)
+    except KeyboardInterrupt:
+        end_all()
+        return False
+    return True
+
+
+def _end(_number: int, _frame: FrameType | None) -> None:
+    for number in _ENDING:
+        signal.signal(number, signal.SIG_IGN)
+    os.write(sys.stderr.fileno(), b"\n  ending what was started, then come the figures\n")
+    raise KeyboardInterrupt
+
+
+def _write(
+    figures: Sequence[Figure], options: Options, folder: Path, *, began: float, is_whole: bool
+) -> None:
+    about: dict[str, object] = {
         "machine": report.machine(),
         "model": options.model,
         "engine": options.engine,
@@ -62,18 +103,19 @@ def main() -> int:
         "minutes": round((time.time() - began) / 60, 1),
         "at": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(began)),
     }
-    text = "\n\n".join(
-        [" · ".join(f"{name} {value}" for name, value in about.items()), report.table(figures)]
-    )
+    parts = [" · ".join(f"{name} {value}" for name, value in about.items()), report.table(figures)]
+    if not is_whole:
+        about["ended"] = "by a signal before all was measured"
+        parts.insert(1, f"Ended {about['ended']}: what there was until then.")
+    text = "\n\n".join(parts)
     print(f"\n{text}")
     (folder / "table.md").write_text(f"{text}\n")
     (folder / "plot.svg").write_text(plot.svg(figures, title=f"{options.model} on {about['machine']}"))
     report.write_json(folder / "figures.json", figures, about=about)
     print(f"\nwritten: table.md, figures.json and plot.svg in {folder}")
-    return 0
 
 
-def run(options: Options, only: Sequence[str], folder: Path) -> Iterator[Figure]:
+def run(options: Options, only: Sequence[str], folder: Path) -> Generator[Figure, None, None]:
     """The figures of all rows, or of those in `only`. A stage that breaks costs its own rows only."""
     bench = Bench(options, folder, lambda line: print(f"  {line}", file=sys.stderr, flush=True))
     try:

@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -64,10 +64,23 @@ class Yardstick:
         with suppress(BrokenPipeError):
             assert self._process.stdin is not None
             self._process.stdin.close()
-        _gone, left = psutil.wait_procs([self._process, *processes], timeout=_END_SECONDS)
-        for process in left:
-            with suppress(psutil.NoSuchProcess):
-                process.kill()
-        psutil.wait_procs(left, timeout=_END_SECONDS)
+        _wait_or_kill([self._process, *processes])
         assert self._process.stdout is not None
         self._process.stdout.close()
+
+
+def end_all() -> None:
+    """Whatever this process has started and still lives: a signal may have cut off a start, or an end."""
+    left = psutil.Process().children(recursive=True)
+    for process in left:
+        with suppress(psutil.NoSuchProcess):
+            process.terminate()
+    _wait_or_kill(left)
+
+
+def _wait_or_kill(processes: Sequence[psutil.Process]) -> None:
+    _gone, left = psutil.wait_procs(processes, timeout=_END_SECONDS)
+    for process in left:
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
+    psutil.wait_procs(left, timeout=_END_SECONDS)

@@ -1,12 +1,15 @@
 """The benchmarks at least run: hardly any work, the echo engine on both sides."""
 
 import json
+import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
+import psutil
 import pytest
 
 from batch_app.settings import PROJECT_DIR
@@ -30,6 +33,34 @@ def test_every_row_of_the_table_is_measured(tmp_path: Path) -> None:
     assert {row[0].removeprefix("| ") for row in rows} == ROWS
     assert [row for row in rows if row[-1].startswith("not measured")] == []
     assert {path.name for path in tmp_path.iterdir()} == {"table.md", "figures.json", "plot.svg"}
+
+
+@pytest.mark.process
+@pytest.mark.parametrize("is_terminal", [True, False], ids=["Ctrl-C in a terminal", "SIGTERM to it alone"])
+def test_a_run_that_is_ended_early_keeps_its_figures_and_leaves_no_process(
+    tmp_path: Path, *, is_terminal: bool
+) -> None:
+    command = [sys.executable, "-m", "scripts.bench", "--tiny", "--engine", "echo", "--into", str(tmp_path)]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(
+        command, cwd=PROJECT_DIR, stdout=pipe, stderr=pipe, text=True, start_new_session=True
+    ) as bench:
+        assert bench.stderr is not None
+        assert any(line.startswith("  P9 ") for line in bench.stderr)
+        started = psutil.Process(bench.pid).children(recursive=True)
+        if is_terminal:
+            os.killpg(bench.pid, signal.SIGINT)
+        else:
+            bench.terminate()
+        out, _ = bench.communicate(timeout=120)
+    assert bench.returncode == 130
+    assert "Ended by a signal before all was measured" in out
+    rows = {line.split(" | ")[0].removeprefix("| ") for line in out.splitlines() if line.startswith("| P")}
+    assert "P9" in rows < ROWS
+    assert {path.name for path in tmp_path.iterdir()} == {"table.md", "figures.json", "plot.svg"}
+    assert json.loads((tmp_path / "figures.json").read_text())["about"]["ended"]
+    assert started
+    assert [process for process in started if process.is_running()] == []
 
 
 @pytest.mark.process
