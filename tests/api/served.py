@@ -5,7 +5,7 @@ import functools
 import json
 import tempfile
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -177,24 +177,31 @@ class Api:
         answers: int | None = None,
         make_engine: Callable[[ModelSpec], Engine] | None = None,
         after_seconds: float = 0,
+        turn_seconds: float = _TURN_SECONDS,
     ) -> None:
         """A worker works until every batch has ended, or until `answers` more requests are answered and the
-        others are in the engine; then it is thrown away. Its clock runs `after_seconds` ahead."""
+        others are in the engine; then it is thrown away. Its clock runs `after_seconds` ahead, and `turn_seconds` go
+        by from turn to turn."""
         if self._worker_id is not None:  # what the last one held is free again
             workers.stop_worker(self.database, worker_id=self._worker_id, now=time.time())
         self._worker_id = worker_id = self.register_worker()
         engine = EchoEngine() if answers is None else HoldingEngine(answers)
-        asyncio.run(self._turns(worker_id, make_engine or (lambda _spec: engine), answers, after_seconds))
+        wanted = None if answers is None else self._answered() + answers
+        clock = (time.time() + after_seconds + turn * turn_seconds for turn in range(_MOST_TURNS))
+        asyncio.run(self._turns(worker_id, make_engine or (lambda _spec: engine), wanted, clock))
 
     async def _turns(
-        self, worker_id: str, make_engine: Callable[[ModelSpec], Engine], answers: int | None, after: float
+        self,
+        worker_id: str,
+        make_engine: Callable[[ModelSpec], Engine],
+        wanted: int | None,
+        clock: Iterable[float],
     ) -> None:
         models = load_models(self.settings.models_file, allow_unlisted=True)
         heartbeat = Heartbeat(self.database, worker_id, interval_seconds=10)
-        wanted = None if answers is None else self._answered() + answers
         worker = Worker(self.database, self.settings, models, make_engine, heartbeat, worker_id=worker_id)
-        for turn in range(_MOST_TURNS):
-            await worker.run_once(time.time() + after + turn * _TURN_SECONDS)
+        for now in clock:
+            await worker.run_once(now)
             await asyncio.sleep(0)
             if self._is_far_enough(wanted):
                 heartbeat.beat(time.time(), steady_now=time.monotonic(), with_sample=True)
