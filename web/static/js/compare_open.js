@@ -1,6 +1,7 @@
 // What an open row of a comparison has besides: the answers as they are, the prompts, and the facts. Fetched with the first one.
 
 import { callJson } from "./api.js";
+import { batchPath } from "./batches.js";
 import { ANSWER } from "./compare_differences.js";
 import { label, textLine } from "./compare_rows.js";
 import { el } from "./dom.js";
@@ -14,7 +15,7 @@ import { integer, plural } from "./format.js";
 /** @param {import("./wire.js").ComparedRow} row @param {string[]} batches @returns {Promise<Opened>} */
 export async function readOpened(row, batches) {
   /** @type {(AnswerDetail | null)[]} */
-  const details = await Promise.all(row.answers.map((answer, side) => answer && callJson(`/v1/batches/${encodeURIComponent(batches[side])}/answers/${answer.line}`)));
+  const details = await Promise.all(row.answers.map((answer, side) => answer && callJson(`${batchPath(batches[side])}/answers/${answer.line}`)));
   return { texts: details.map((detail) => detail?.text), lines: (shown, jobs) => fullLines(details, batches, shown, jobs) };
 }
 

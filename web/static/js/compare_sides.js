@@ -3,7 +3,7 @@
 
 import { callJson } from "./api.js";
 import { batchesWithAnswers, fillPicker, markOf } from "./batch_picker.js";
-import { displayName, isOpen, MOST_BATCHES } from "./batches.js";
+import { batchPath, displayName, isOpen, MOST_BATCHES } from "./batches.js";
 import { byId, el, icon, show } from "./dom.js";
 
 /** @typedef {import("./wire.js").Batch} Batch */
@@ -129,7 +129,7 @@ export function createSides({ choose }) {
      * @param {AbortSignal} signal */
     async read(signal) {
       const wanted = chosen.filter((id) => !compared().some((batch) => batch.id === id && !isOpen(batch)));
-      const read = await Promise.all(wanted.map((id) => callJson(`/v1/batches/${encodeURIComponent(id)}`, { signal })));
+      const read = await Promise.all(wanted.map((id) => callJson(batchPath(id), { signal })));
       for (const batch of read) known.set(batch.id, batch);
       draw(chosen);
     },

@@ -1,6 +1,6 @@
 // One batch as commands for a terminal or a script: how it is doing, and its answers. Pure.
 
-import { resultsPath } from "./batches.js";
+import { batchPath, resultsPath } from "./batches.js";
 
 /** @typedef {import("./wire.js").Batch} Batch */
 /** @typedef {{ api: string, key: boolean }} Target the API's address, and whether it wants a key */
@@ -8,7 +8,7 @@ import { resultsPath } from "./batches.js";
 /** @param {Batch} batch @param {Target} target */
 export function asCurl(batch, { api, key }) {
   const header = key ? ` -H "Authorization: Bearer $BATCH_API_KEY"` : "";
-  const path = `/v1/batches/${encodeURIComponent(batch.id)}`;
+  const path = batchPath(batch.id);
   return [
     `curl -fsS${header} ${quoted(api + path)}`,
     `curl -fsS${header} -o ${quoted(`${batch.id}_output.jsonl`)} ${quoted(api + resultsPath(batch))}`,
@@ -28,7 +28,7 @@ export function asPython(batch, { api, key }) {
   const more = key ? ", headers=headers" : "";
   return `${key ? "import os\n\n" : ""}import requests
 
-url = ${JSON.stringify(`${api}/v1/batches/${encodeURIComponent(batch.id)}`)}
+url = ${JSON.stringify(`${api}${batchPath(batch.id)}`)}
 ${headers}
 batch = requests.get(url${more}, timeout=60).json()
 print(batch["status"], batch["request_counts"])

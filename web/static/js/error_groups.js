@@ -1,7 +1,7 @@
 // The errors of one batch, grouped by code: how many, one of each in full, and the way to all of them.
 
 import { callJson } from "./api.js";
-import { displayName, isOpen, unsuccessfulCount } from "./batches.js";
+import { batchPath, displayName, isOpen, unsuccessfulCount } from "./batches.js";
 import { retriedWords } from "./bulk_plan.js";
 import { el, icon, mirror, setAttribute, setText, show } from "./dom.js";
 import { integer, plural } from "./format.js";
@@ -30,7 +30,7 @@ export function createErrorGroups(place, actions) {
     const mine = (turn += 1);
     try {
       /** @type {{ data: Group[], total: number }} */
-      const found = await callJson(`/v1/batches/${encodeURIComponent(batch.id)}/errors`);
+      const found = await callJson(`${batchPath(batch.id)}/errors`);
       if (mine !== turn) return; // newer ones are on their way
       const items = found.data.map((group) => ({ group, total: found.total, batch }));
       mirror(list, items, ({ group }) => group.code, createGroup);

@@ -2,7 +2,7 @@
 // a bar stands for is at the end, and pure.
 
 import { callJson } from "./api.js";
-import { requestState } from "./batches.js";
+import { batchPath, requestState } from "./batches.js";
 import { el, mirror, setAttribute, setText, show } from "./dom.js";
 import { compact, integer, percent, secondsText } from "./format.js";
 import { filterQuery, valueOf, withConditions, withoutColumn, withValue } from "./results_place.js";
@@ -45,7 +45,7 @@ export function createFacets(parent, batchId, asking) {
  * @param {string} batchId @param {Place} place @param {AbortSignal} signal @returns {Promise<Distribution[]>} */
 async function read(batchId, place, signal) {
   const asked = new URLSearchParams([...filterQuery(place), ...FACETS.map(({ column }) => ["column", column]), ["bins", String(BINS)]]);
-  return (await callJson(`/v1/batches/${encodeURIComponent(batchId)}/distributions?${asked}`, { signal })).data;
+  return (await callJson(`${batchPath(batchId)}/distributions?${asked}`, { signal })).data;
 }
 
 /** @param {Facet} facet */

@@ -1,7 +1,7 @@
 // One batch: what it is, what went wrong in it, and its requests. Filters, order, page and open row are in the address.
 
 import { callJson } from "./api.js";
-import { isOpen } from "./batches.js";
+import { batchPath, isOpen } from "./batches.js";
 import { byId, show } from "./dom.js";
 import { createFacets } from "./facets.js";
 import { createFreshness, createLateActions, isForPage, onDemand, visit } from "./page.js";
@@ -20,7 +20,7 @@ const FACETS_EVERY_MS = 15_000;
 /** @typedef {{ source: "answers" | "ledger", data: (import("./wire.js").RequestRow | import("./wire.js").AnswerRow)[], total: number | null, has_more?: boolean, indexed?: number, complete?: boolean }} Rows */
 
 const id = new URLSearchParams(location.search).get("batch") ?? "";
-const path = `/v1/batches/${encodeURIComponent(id)}`;
+const path = batchPath(id);
 const poller = createPoller({ work: read, onDone: draw, onFail: failed });
 const freshness = createFreshness({ retryNow: () => void poller.now() });
 const actions = createLateActions({ changed: () => void poller.now() });

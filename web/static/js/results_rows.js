@@ -1,7 +1,7 @@
 // The requests of a batch: the filters and what they are, the table (a heading sorts), the pager, the export of just these.
 
 import { bindDownload } from "./api.js";
-import { requestState } from "./batches.js";
+import { batchPath, requestState } from "./batches.js";
 import { byId, el, icon, mirror, setAttribute, setState, setText, show } from "./dom.js";
 import { integer, plural, secondsText, utc } from "./format.js";
 import { createNotice, messageOf } from "./page.js";
@@ -51,7 +51,7 @@ export function drawFilters(batchId, place, go) {
   mirror(byId("chip-list"), chipsOf(place).map((chip) => ({ chip, go })), ({ chip }) => chip.key, createChip);
   for (const format of ["csv", "jsonl"]) {
     const asked = new URLSearchParams([...filterQuery(place), ["sort", place.sort], ["format", format]]);
-    bindDownload(byId(`export-${format}`), `/v1/batches/${encodeURIComponent(batchId)}/export?${asked}`, `${batchId}_answers.${format}`, (error) => notice.say("bad", messageOf(error)));
+    bindDownload(byId(`export-${format}`), `${batchPath(batchId)}/export?${asked}`, `${batchId}_answers.${format}`, (error) => notice.say("bad", messageOf(error)));
   }
 }
 

@@ -2,6 +2,7 @@
 // time, it counts once.
 
 import { callJson, isRefused, UnreachableError } from "./api.js";
+import { batchPath } from "./batches.js";
 import { newIdempotencyKey } from "./upload.js";
 
 /** @type {Map<string, string>} the keys of retries that are not settled, by batch */
@@ -12,7 +13,7 @@ export async function retryBatch(batchId) {
   const key = keys.get(batchId) ?? newIdempotencyKey();
   keys.set(batchId, key);
   try {
-    const receipt = await callJson(`/v1/batches/${encodeURIComponent(batchId)}/retry`, { method: "POST", headers: { "idempotency-key": key } });
+    const receipt = await callJson(`${batchPath(batchId)}/retry`, { method: "POST", headers: { "idempotency-key": key } });
     keys.delete(batchId);
     return receipt;
   } catch (error) {

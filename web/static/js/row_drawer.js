@@ -1,7 +1,7 @@
 // The drawer that shows one row of a batch over the list: opened, stepped through and closed by keys or buttons.
 
 import { callJson, isRefused } from "./api.js";
-import { requestState } from "./batches.js";
+import { batchPath, requestState } from "./batches.js";
 import { createCopyButton } from "./copy_button.js";
 import { el, icon, setAttribute, setState, setText, show } from "./dom.js";
 import { integer } from "./format.js";
@@ -32,7 +32,7 @@ export function createRowDrawer(batchId, actions) {
     const { signal } = reading;
     at.body.setAttribute("aria-busy", "true");
     try {
-      const found = await callJson(`/v1/batches/${encodeURIComponent(batchId)}/answers/${line}`, { signal });
+      const found = await callJson(`${batchPath(batchId)}/answers/${line}`, { signal });
       if (!signal.aborted) draw(found);
     } catch (error) {
       if (!signal.aborted) fail(line, error);

@@ -1,6 +1,6 @@
 // Sends what is filled in, all of it or its first lines, and says what came of it. Fetched when a file has been chosen.
 
-import { ApiError, enterKey } from "./api.js";
+import { ApiError, enterKey, isRefused } from "./api.js";
 import { showProblems } from "./check_view.js";
 import { linesOf } from "./file_check.js";
 import { messageOf } from "./page.js";
@@ -31,7 +31,7 @@ export function createSender({ notice, limits, ended }) {
       notice.say("", "Key saved. Submit again.");
       return;
     }
-    if (error.status < 500) tried.settled(); // refused for good: what is sent next is a new attempt
+    if (isRefused(error)) tried.settled(); // refused for good: what is sent next is a new attempt
     notice.say("bad", error.retryAfterSeconds ? `${error.message} Try again in ${error.retryAfterSeconds} s.` : error.message);
     if (error.errors.length > 0) await showErrors(error, sent);
   }

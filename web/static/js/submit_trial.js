@@ -1,7 +1,7 @@
 // The first lines of a file as a batch of their own, its answers shown as they come.
 
 import { callJson } from "./api.js";
-import { isOpen, requestState, stateOf } from "./batches.js";
+import { batchPath, isOpen, requestState, stateOf } from "./batches.js";
 import { byId, el, mirror, setAttribute, setState, setText, show } from "./dom.js";
 import { linesOf } from "./file_check.js";
 import { compact } from "./format.js";
@@ -25,7 +25,7 @@ export function createTrial({ ended }) {
   /** The batch first: once it has ended nothing is read again, so its last answers must be among those read with it.
    * @param {AbortSignal} signal @returns {Promise<Reading>} */
   async function read(signal) {
-    const path = `/v1/batches/${encodeURIComponent(id)}`;
+    const path = batchPath(id);
     const batch = await callJson(path, { signal });
     return [batch, await callJson(`${path}/answers?limit=${sent}`, { signal })];
   }

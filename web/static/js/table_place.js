@@ -1,6 +1,6 @@
 // What a table shows, as the page's address has it: batches, a question to them, and how the columns look. Pure.
 
-import { MOST_BATCHES } from "./batches.js";
+import { batchPath, MOST_BATCHES } from "./batches.js";
 import { filterQuery, isFiltered, placeOf } from "./results_place.js";
 
 /** @typedef {import("./results_place.js").Place} Place */
@@ -87,7 +87,7 @@ export function isNarrowed(place) {
 /** @param {string} what @param {TablePlace} place @param {string[][]} query */
 function pathTo(what, place, query) {
   if (isJoined(place)) return `/v1/compare/${what}?${new URLSearchParams([...batchQuery(place), ...query])}`;
-  return `/v1/batches/${encodeURIComponent(place.batches[0])}/${what}?${new URLSearchParams(query)}`;
+  return `${batchPath(place.batches[0])}/${what}?${new URLSearchParams(query)}`;
 }
 
 /** @param {TablePlace} place @param {string[]} paths @returns {string[][]} */

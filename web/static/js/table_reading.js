@@ -1,6 +1,7 @@
 // Reads what a table shows: which rows are in sight, the pages that have them, and the question that is asked now.
 
 import { callJson } from "./api.js";
+import { batchPath } from "./batches.js";
 import { PAGE_ROWS, pagePath, questionOf } from "./table_place.js";
 
 /** @typedef {import("./wire.js").AnswerTable | import("./wire.js").JoinedTable} AnyTable */
@@ -120,7 +121,7 @@ export function createPages({ read, onRead, onFail }) {
 /** The batches, then the fields of each: once a batch has ended nothing is read again, so all of its fields must be there.
  * @param {TablePlace} place @param {AbortSignal} signal */
 export async function readBatches({ batches }, signal) {
-  const read = (/** @type {string} */ more) => Promise.all(batches.map((id) => callJson(`/v1/batches/${encodeURIComponent(id)}${more}`, { signal })));
+  const read = (/** @type {string} */ more) => Promise.all(batches.map((id) => callJson(`${batchPath(id)}${more}`, { signal })));
   /** @type {import("./wire.js").Batch[]} */
   const found = await read("");
   /** @type {{ data: import("./wire.js").Field[] }[]} */
