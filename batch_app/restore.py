@@ -59,7 +59,7 @@ def _require_empty(settings: Settings, *, begun: bool) -> None:
     data, final = settings.data_dir, settings.database_path
     if any(final.parent.glob(f"{final.name}*")):  # also a log that is left alone
         raise BackupError(f"{data} holds a database already: stop everything and move that folder away first")
-    for folder in (settings.work_dir, data / "index"):
+    for folder in (settings.work_dir, settings.index_dir):
         if not begun and folder.is_dir() and any(folder.iterdir()):
             raise BackupError(f"{folder} is of another history: move all of {data} away first")
 
@@ -87,8 +87,8 @@ def _copy_files(database: Database, backup: Path, settings: Settings) -> list[st
 
 
 def _copy_logs(backup: Path, settings: Settings) -> None:
-    # Of a restore that was cut off, and maybe was of another backup.
-    shutil.rmtree(settings.work_dir, ignore_errors=True)
+    if settings.work_dir.exists():  # of a restore that was cut off, and maybe was of another backup
+        shutil.rmtree(settings.work_dir)
     for log in (backup / "work").glob("*/*.jsonl"):
         target = settings.work_dir / log.parent.name / log.name
         make_folder(target.parent)

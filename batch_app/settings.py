@@ -183,6 +183,11 @@ class Settings(BaseSettings):
         return self.data_dir / "work"
 
     @property
+    def index_dir(self) -> Path:
+        """What makes answers searchable, a file for each batch; may be deleted at any time."""
+        return self.data_dir / "index"
+
+    @property
     def cache_path(self) -> Path:
         """Answers that batches of the past got; may be deleted at any time."""
         return self.data_dir / "cache" / "answers.db"

@@ -85,7 +85,7 @@ class Indexes:
 
     def __init__(self, database: Database, settings: Settings) -> None:
         self._database, self._settings = database, settings
-        self._folder = settings.data_dir / "index"
+        self._folder = settings.index_dir
         self._locks: dict[str, Lock] = {}
 
     def complete(self, batch_id: str) -> None:
