@@ -4,7 +4,9 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
+
+from tests.loopback import serving
 
 SECRET = "whsec_" + "c2VjcmV0LW9mLTMyLWJ5dGVzLWZvci10aGUtdGVzdHM="
 
@@ -26,7 +28,7 @@ class Receiver:
     def _handler(self) -> type[BaseHTTPRequestHandler]:
         receiver = self
 
-        class Handler(BaseHTTPRequestHandler):
+        class Hook(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["content-length"])).decode()
                 receiver.calls.append(({name.lower(): value for name, value in self.headers.items()}, body))
@@ -40,22 +42,12 @@ class Receiver:
                 self.send_header("content-length", "0")
                 self.end_headers()
 
-            def log_message(self, *_arguments: object) -> None:
-                """Nothing on the tests' terminal."""
-
-        return Handler
+        return Hook
 
 
 @contextmanager
 def receiving(*answers: int) -> Iterator[Receiver]:
     receiver = Receiver(list(answers))
-    with ThreadingHTTPServer(("127.0.0.1", 0), receiver._handler()) as server:
-        receiver.url = f"http://127.0.0.1:{server.server_port}/hook?token=secret"
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-        thread.start()
-        try:
-            yield receiver
-        finally:
-            receiver._released.set()
-            server.shutdown()
-            thread.join()
+    with serving(receiver._handler(), before_end=receiver._released.set) as address:
+        receiver.url = f"{address}/hook?token=secret"
+        yield receiver

@@ -1,13 +1,14 @@
 """The real API as a client meets it while the server's disk is full: an upload gets 507, all else is passed on."""
 
 import json
-import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 
 import requests
+
+from tests.loopback import serving
 
 _OF_ONE_HOP = {
     "host",
@@ -57,7 +58,7 @@ class FullDisk:
 def full_disk(api_url: str, *, room_for: int = 0, free_bytes: int | None = None) -> Iterator[FullDisk]:
     disk = FullDisk(api_url, room_for, free_bytes)
 
-    class Handler(BaseHTTPRequestHandler):
+    class Proxy(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             body = self.rfile.read(int(self.headers.get("content-length", 0)))
             passed_on = _passed_on(dict(self.headers.items()))
@@ -72,19 +73,8 @@ def full_disk(api_url: str, *, room_for: int = 0, free_bytes: int | None = None)
         def do_POST(self) -> None:
             self.do_GET()
 
-        def log_message(self, *_: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    disk.url = f"http://127.0.0.1:{server.server_port}"
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    try:
+    with serving(Proxy) as disk.url:
         yield disk
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 def _passed_on(headers: Mapping[str, str]) -> dict[str, str]:

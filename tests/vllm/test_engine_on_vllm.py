@@ -6,9 +6,8 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 import orjson
@@ -19,6 +18,7 @@ from batch_app.inference.engine import EngineCounters, ModelLoadError
 from batch_app.inference.engine_processes import owned
 from batch_app.inference.vllm_engine import VllmEngine
 from batch_app.processing.pulse import Pulse
+from tests.loopback import serving
 from tests.security.hostile_constraints import FIFTY
 from tests.vllm.conftest import CLOSED_WITHIN, OWNER, Driver, spec, until
 
@@ -248,7 +248,7 @@ def _web_server() -> Iterator[tuple[str, list[str]]]:
     """Its address, and the paths it is asked for; /redirect leads to /private."""
     asked: list[str] = []
 
-    class Handler(BaseHTTPRequestHandler):
+    class Web(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             asked.append(self.path)
             self.send_response(302 if self.path == "/redirect" else 200)
@@ -256,15 +256,8 @@ def _web_server() -> Iterator[tuple[str, list[str]]]:
             self.send_header("content-length", "0")
             self.end_headers()
 
-        def log_message(self, *_arguments: object) -> None:
-            """Nothing on the tests' terminal."""
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}).start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}", asked
-        finally:
-            server.shutdown()
+    with serving(Web) as address:
+        yield address, asked
 
 
 def test_vllm_itself_fetches_no_media_and_follows_no_redirect(driver: Driver) -> None:

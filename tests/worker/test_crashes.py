@@ -6,6 +6,7 @@ import os
 import pytest
 
 from batch_app import failpoints
+from batch_app.processing.loop import Worker
 from batch_app.reading.index import Indexes
 from batch_app.states import BatchStatus
 from batch_app.store import claims
@@ -201,13 +202,19 @@ def test_of_a_batch_that_lost_a_log_amid_others_all_behind_it_is_asked_for_again
     run(scenario())
 
 
+async def four_of_twenty_asked(bench: Bench, *, grace_seconds: float) -> tuple[Worker, HeldEngine, str]:
+    """A worker whose engine holds four lines back, and the batch they are of."""
+    bench.with_settings(window=4, grace_seconds=grace_seconds)
+    batch_id = bench.submit(20)
+    engine = HeldEngine()
+    worker = bench.worker(lambda _spec: engine)
+    await bench.turns(worker, until=lambda: len(engine.asked) == 4)
+    return worker, engine, batch_id
+
+
 def test_an_orderly_stop_keeps_what_is_in_flight_and_gives_the_rest_back(bench: Bench) -> None:
     async def scenario() -> None:
-        bench.with_settings(window=4, grace_seconds=5)
-        batch_id = bench.submit(20)
-        engine = HeldEngine()
-        worker = bench.worker(lambda _spec: engine)
-        await bench.turns(worker, until=lambda: len(engine.asked) == 4)
+        worker, engine, batch_id = await four_of_twenty_asked(bench, grace_seconds=5)
         engine.let_go()
         worker.stop()
         await worker.run_forever()
@@ -221,11 +228,7 @@ def test_an_orderly_stop_keeps_what_is_in_flight_and_gives_the_rest_back(bench: 
 
 def test_an_orderly_stop_does_not_wait_longer_than_its_grace(bench: Bench) -> None:
     async def scenario() -> None:
-        bench.with_settings(window=4, grace_seconds=0)
-        batch_id = bench.submit(20)
-        engine = HeldEngine()
-        worker = bench.worker(lambda _spec: engine)
-        await bench.turns(worker, until=lambda: len(engine.asked) == 4)
+        worker, _engine, batch_id = await four_of_twenty_asked(bench, grace_seconds=0)
         worker.stop()
         await worker.run_forever()
         assert {status for (status,) in bench.ledger(batch_id, "status")} == {"pending"}
@@ -235,11 +238,7 @@ def test_an_orderly_stop_does_not_wait_longer_than_its_grace(bench: Bench) -> No
 
 def test_an_orderly_stop_keeps_what_came_since_the_last_turn(bench: Bench) -> None:
     async def scenario() -> None:
-        bench.with_settings(window=4, grace_seconds=0)
-        batch_id = bench.submit(20)
-        engine = HeldEngine()
-        worker = bench.worker(lambda _spec: engine)
-        await bench.turns(worker, until=lambda: len(engine.asked) == 4)
+        worker, engine, batch_id = await four_of_twenty_asked(bench, grace_seconds=0)
         engine.let_go()
         for _ in range(20):
             await asyncio.sleep(0)
