@@ -24,7 +24,7 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from batch_app.connections import Connection
+from batch_app.api.connections import Connection
 from batch_app.errors import ConfigurationError
 from batch_app.logs import set_up_logging
 from batch_app.settings import Settings, describe, load_settings

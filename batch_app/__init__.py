@@ -1,7 +1,7 @@
 """OpenAI's Batch API on your own machine: files of requests in, files of answers out."""
 
-from batch_app import dependencies
+from batch_app.host import required_packages
 
-dependencies.require()
+required_packages.require()
 
 __version__ = "0.1.0"

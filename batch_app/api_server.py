@@ -20,35 +20,34 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 
 from batch_app import __version__
-from batch_app.api import (
-    batch_lines,
-    batches,
-    comparing,
-    document,
-    errors,
-    files,
-    joined_tables,
-    reading,
-    system,
-    webhooks,
-)
+from batch_app.answer_index.index import Indexes
+from batch_app.api import errors, openapi
+from batch_app.api.access_control import Guards, origin_pattern
+from batch_app.api.connections import Connection, allow_many_connections
 from batch_app.api.context import Context
 from batch_app.api.etags import Etags
-from batch_app.api.guards import Guards, origin_pattern
 from batch_app.api.housekeeping import keep_house
 from batch_app.api.metrics import http_durations
 from batch_app.api.request_log import RequestLog
+from batch_app.api.routes import (
+    answers,
+    batch_requests,
+    batches,
+    comparisons,
+    files,
+    joined_answers,
+    system,
+    webhooks,
+)
 from batch_app.api.submission import GpuReader, Submissions
 from batch_app.api.webhook_sender import WebhookSender
-from batch_app.connections import Connection, allow_many_connections
 from batch_app.database import Database
+from batch_app.disk.files import make_folder
 from batch_app.errors import BatchAppError, ConfigurationError
-from batch_app.files import make_folder
-from batch_app.gpu import read_gpu
+from batch_app.host.gpu import read_gpu
 from batch_app.logs import set_up_logging
-from batch_app.migrate import Schema, migrate, require_current_schema, schema_of
 from batch_app.models import load_models
-from batch_app.reading.index import Indexes
+from batch_app.operations.migrate import Schema, migrate, require_current_schema, schema_of
 from batch_app.settings import Settings, describe, load_settings
 
 # A thread that checks an upload lets the others have the interpreter this often. Python's own 5 ms, several times over
@@ -103,9 +102,9 @@ def create_app(settings: Settings, *, gpu_reader: GpuReader = read_gpu) -> FastA
     )
     app.state.context = context
     errors.install(app)
-    for module in (batches, batch_lines, reading, comparing, joined_tables, files, system, webhooks):
+    for module in (batches, batch_requests, answers, comparisons, joined_answers, files, system, webhooks):
         app.include_router(module.router)
-    document.install(app)
+    openapi.install(app)
     return app
 
 

@@ -13,9 +13,9 @@ from pysqlite3 import dbapi2  # carries a SQLite without the WAL-reset bug of 3.
 from sqlalchemy import Connection, create_engine, event
 from sqlalchemy.engine import Engine
 
-from batch_app import failpoints
-from batch_app.failpoints import Step
-from batch_app.files import make_folder
+from batch_app.disk import failpoints
+from batch_app.disk.failpoints import Step
+from batch_app.disk.files import make_folder
 
 BUSY_TIMEOUT_MS = 30_000
 _LOCK_POLL_SECONDS = 0.02

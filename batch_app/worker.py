@@ -21,20 +21,20 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from batch_app import ids
 from batch_app.database import Database
+from batch_app.disk.storage_errors import in_words
 from batch_app.errors import BatchAppError, ConfigurationError
-from batch_app.gpu import has_gpu, read_gpu
+from batch_app.host.gpu import has_gpu, read_gpu
 from batch_app.inference.echo_engine import EchoEngine
 from batch_app.inference.engine import Engine
 from batch_app.inference.vllm_arguments import missing
 from batch_app.inference.vllm_build import is_for_cuda
 from batch_app.inference.vllm_engine import VllmEngine
 from batch_app.logs import set_up_logging
-from batch_app.machine_trouble import in_words
-from batch_app.migrate import Schema, require_current_schema, schema_of
 from batch_app.models import Models, ModelSpec, load_models
-from batch_app.processing import orphans, recover
+from batch_app.operations.migrate import Schema, require_current_schema, schema_of
+from batch_app.processing import lost_workers, orphans
 from batch_app.processing.heartbeat import Heartbeat
-from batch_app.processing.loop import Worker
+from batch_app.processing.worker_loop import Worker
 from batch_app.settings import Settings, describe, lend_to_environment, load_settings
 from batch_app.store import workers
 
@@ -154,12 +154,12 @@ def register(database: Database, settings: Settings, worker_id: str) -> None:
         worker_id=worker_id,
         host=socket.gethostname(),
         pid=os.getpid(),
-        process_started_at=recover.started_after_boot(psutil.Process()),
+        process_started_at=lost_workers.started_after_boot(psutil.Process()),
         engine=settings.engine,
         now=time.time(),
     )
-    lost = recover.release_lost_workers(database, settings, own_id=worker_id, now=time.time())
-    recover.sweep(database, settings, lost=lost, now=time.time())
+    lost = lost_workers.release_lost_workers(database, settings, own_id=worker_id, now=time.time())
+    lost_workers.sweep(database, settings, lost=lost, now=time.time())
 
 
 async def work(

@@ -2,7 +2,7 @@
 
 from alembic import context
 
-from batch_app.tables import metadata
+from batch_app.store.tables import metadata
 
 context.configure(
     connection=context.config.attributes["connection"], target_metadata=metadata, render_as_batch=True

@@ -22,8 +22,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import requests
 
+from batch_app.disk.files import make_folder
 from batch_app.errors import ConfigurationError
-from batch_app.files import make_folder
 from batch_app.settings import PROJECT_DIR, Settings, load_settings
 from scripts import sample_candidates
 from scripts.client import state as states

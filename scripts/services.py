@@ -19,7 +19,7 @@ from typing import Final
 
 import psutil
 
-from batch_app.files import make_folder
+from batch_app.disk.files import make_folder
 
 _START: Final = Path(__file__).resolve().parent / "start.py"
 _MARK: Final = "SERVICES_MARK"

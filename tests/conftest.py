@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from batch_app.database import Database
-from batch_app.migrate import migrate
+from batch_app.operations.migrate import migrate
 from batch_app.settings import PREFIX, Settings
 from tests.layers import LAYERS
 from tests.processes.forked import ForkedSystem, Nursery

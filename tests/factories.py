@@ -9,18 +9,18 @@ from sqlalchemy import select
 
 from batch_app import ids
 from batch_app.database import Database
-from batch_app.files import AnswerKind, Place
-from batch_app.intake import InputLine
+from batch_app.disk.files import AnswerKind, Place
+from batch_app.input.scan import InputLine
 from batch_app.states import BatchStatus, RequestStatus
-from batch_app.store import accepting, batches, claims, requests, workers
-from batch_app.store.accepting import NewBatch
+from batch_app.store import batch_insert, batches, claims, request_writes, workers
+from batch_app.store.admission import QueueLimits
+from batch_app.store.batch_insert import NewBatch
 from batch_app.store.batches import Batch
 from batch_app.store.claims import Claim
 from batch_app.store.files import NewFile
-from batch_app.store.ledger import committed
-from batch_app.store.queueing import QueueLimits
-from batch_app.store.requests import Outcome, Postponement, TakenLine
-from batch_app.tables import metadata
+from batch_app.store.request_reads import committed
+from batch_app.store.request_writes import Outcome, Postponement, TakenLine
+from batch_app.store.tables import metadata
 
 NOW = 1_700_000_000.0
 ROOM = QueueLimits(max_active_batches=1_000, max_queued_requests=1_000_000)
@@ -58,7 +58,7 @@ def accept(
     batch = new_batch(**fields)
     file = new_file(id=batch.input_file_id)
     accepted = input_lines(lines)
-    return accepting.accept_batch(database, batch=batch, file=file, lines=accepted, limits=limits, now=now)
+    return batch_insert.accept_batch(database, batch=batch, file=file, lines=accepted, limits=limits, now=now)
 
 
 def start_worker(database: Database, *, now: float = NOW, **fields: Any) -> str:
@@ -83,7 +83,7 @@ def lose(database: Database, lost: Claim, *, now: float = NOW) -> None:
 
 
 def take(database: Database, held: Claim, *, limit: int = 1_000, now: float = NOW) -> list[TakenLine]:
-    return requests.take_lines(
+    return request_writes.take_lines(
         database, claim=held, limit=limit, below_engine_deaths=2, longest_backoff_seconds=300, now=now
     )
 
@@ -91,7 +91,7 @@ def take(database: Database, held: Claim, *, limit: int = 1_000, now: float = NO
 def take_suspect(
     database: Database, held: Claim, *, from_engine_deaths: int = 2, now: float = NOW
 ) -> TakenLine | None:
-    return requests.take_suspect(
+    return request_writes.take_suspect(
         database, claim=held, from_engine_deaths=from_engine_deaths, longest_backoff_seconds=300, now=now
     )
 
@@ -116,12 +116,12 @@ def answer(
         (outcome(line, status=status, **fields), Place(kind, end + at * ANSWER_BYTES, ANSWER_BYTES))
         for at, line in enumerate(lines)
     ]
-    requests.record(database, claim=held, outcomes=ended, now=now)
+    request_writes.record(database, claim=held, outcomes=ended, now=now)
 
 
 def postpone(database: Database, held: Claim, line: int, *, retry_at: float, now: float = NOW) -> None:
     later = [Postponement(line, attempts=1, retry_at=retry_at)]
-    requests.record(database, claim=held, outcomes=[], postponements=later, now=now)
+    request_writes.record(database, claim=held, outcomes=[], postponements=later, now=now)
 
 
 def end(database: Database, held: Claim, status: BatchStatus, *, now: float = NOW, **files: Any) -> None:

@@ -6,10 +6,10 @@ from typing import Annotated, cast
 from fastapi import Depends, Request
 from prometheus_client import CollectorRegistry
 
+from batch_app.answer_index.index import Indexes
 from batch_app.api.submission import Submissions
 from batch_app.database import Database
 from batch_app.models import Models
-from batch_app.reading.index import Indexes
 from batch_app.settings import Settings
 
 

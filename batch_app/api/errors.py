@@ -17,8 +17,8 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from batch_app import errors
-from batch_app.jsonl import LineError
-from batch_app.machine_trouble import is_busy_database, is_full_disk
+from batch_app.disk.storage_errors import is_busy_database, is_full_disk
+from batch_app.input.request_lines import LineError
 
 log = logging.getLogger(__name__)
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from batch_app import __version__
 from batch_app.api.context import Context
-from batch_app.api.wire_health import (
+from batch_app.api.schemas.health import (
     DatabaseHealth,
     DiskHealth,
     GpuHealth,
@@ -19,11 +19,11 @@ from batch_app.api.wire_health import (
     WorkerHealth,
 )
 from batch_app.database import WAL_LIMIT_BYTES, Database
-from batch_app.gpu import GpuSnapshot
-from batch_app.migrate import current_revision
+from batch_app.host.gpu import GpuSnapshot
+from batch_app.operations.migrate import current_revision
 from batch_app.settings import Settings
-from batch_app.store import progress, queueing, readers, space, workers
-from batch_app.store.queueing import QueueState
+from batch_app.store import admission, progress, vacuum, wal_readers, workers
+from batch_app.store.admission import QueueState
 from batch_app.store.workers import Worker
 
 _DAY_SECONDS = 24 * 3600
@@ -36,7 +36,7 @@ def health(context: Context) -> Health:
     now = time.time()
     worker = _worker(workers.latest_worker(context.database), context.settings, now)
     snapshot, gpu_refusal = context.submissions.gpu()
-    queue = _queue(queueing.queue_state(context.database), context.settings, gpu_refusal, now)
+    queue = _queue(admission.queue_state(context.database), context.settings, gpu_refusal, now)
     disk = _disk(context.settings)
     problems = [*_problems(worker, disk, gpu_refusal), *_stuck_readers(context.database)]
     return Health(
@@ -74,12 +74,12 @@ def _problems(worker: WorkerHealth, disk: DiskHealth, gpu_refusal: str | None) -
 
 def _stuck_readers(database: Database) -> Iterator[str]:
     """Programs that are not ours: those read for moments."""
-    log = space.wal_bytes(database)
+    log = vacuum.wal_bytes(database)
     if log > WAL_LIMIT_BYTES:
         ours = {os.getpid(), *(worker.pid for worker in workers.living_workers(database))}
-        for pid in sorted(readers.reading_pids(database) - ours):
+        for pid in sorted(wal_readers.reading_pids(database) - ours):
             yield (
-                f"Process {pid} ({readers.name_of(pid)}) holds an old state of the database, whose -wal file has grown "
+                f"Process {pid} ({wal_readers.name_of(pid)}) holds an old state of the database, whose -wal has grown "
                 f"to {log / 1024**2:.0f} MiB: end it with `kill {pid}`. Nothing is lost meanwhile."
             )
 
@@ -89,7 +89,7 @@ def _database(context: Context) -> DatabaseHealth:
         status="ok",
         schema=current_revision(context.database),
         size_bytes=context.database.path.stat().st_size,
-        wal_bytes=space.wal_bytes(context.database),
+        wal_bytes=vacuum.wal_bytes(context.database),
     )
 
 

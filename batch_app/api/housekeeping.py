@@ -13,10 +13,11 @@ from functools import partial
 from pysqlite3 import dbapi2
 from sqlalchemy.exc import SQLAlchemyError
 
-from batch_app import failpoints, leftovers
 from batch_app.api.context import Context
+from batch_app.disk import failpoints
 from batch_app.errors import BatchNotFoundError
-from batch_app.store import batches, files, retention, space
+from batch_app.operations import leftovers
+from batch_app.store import batches, files, retention, vacuum
 from batch_app.store.files import StoredFile
 
 log = logging.getLogger(__name__)
@@ -60,8 +61,8 @@ def sweep(context: Context, *, now: float) -> None:
     if days := context.settings.keep_ended_batches_days:
         _forget(context, before=now - days * _DAY_SECONDS)
     retention.forget_workers(context.database, stopped_before=now - _WORKERS_KEPT_SECONDS)
-    space.give_back_pages(context.database, min_bytes=_UNUSED_BYTES, min_share=_UNUSED_SHARE)
-    space.keep_wal_small(context.database, limit_bytes=_WAL_BYTES)
+    vacuum.give_back_pages(context.database, min_bytes=_UNUSED_BYTES, min_share=_UNUSED_SHARE)
+    vacuum.keep_wal_small(context.database, limit_bytes=_WAL_BYTES)
 
 
 def _forget(context: Context, *, before: float) -> None:

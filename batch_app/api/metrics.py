@@ -15,7 +15,7 @@ from prometheus_fastapi_instrumentator.metrics import Info
 
 from batch_app.api.context import Context
 from batch_app.api.health import heard_worker
-from batch_app.store import batches, durations, progress, queueing, webhooks, workers
+from batch_app.store import admission, batches, durations, progress, webhooks, workers
 from batch_app.store.durations import Bucket
 
 _CALL_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
@@ -36,7 +36,7 @@ class _Readings(Collector):
 
     def collect(self) -> Iterable[Metric]:
         database = self._context.database
-        queue = queueing.queue_state(database)
+        queue = admission.queue_state(database)
         yield _gauge("batch_active_batches", "Batches queued or running.", queue.active_batches)
         yield _gauge("batch_queued_requests", "Requests without an answer yet.", queue.queued_requests)
         by_status = GaugeMetricFamily("batch_batches", "Batches by status.", labels=["status"])

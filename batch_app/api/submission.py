@@ -13,24 +13,24 @@ from pathlib import Path
 from typing import BinaryIO
 
 from batch_app import ids
+from batch_app.api.batch_spec import Order, digest, digest_of_order
 from batch_app.api.errors import ApiError, retry_later
-from batch_app.api.orders import Order, digest, digest_of_order
-from batch_app.api.rules import check_metadata, window_seconds
-from batch_app.api.scan_problems import listed_problems, require_some_json, require_valid
+from batch_app.api.option_checks import check_metadata, window_seconds
+from batch_app.api.scan_errors import listed_problems, require_some_json, require_valid
 from batch_app.database import Database
+from batch_app.disk.files import make_folder, publish
 from batch_app.errors import FileMissingError
-from batch_app.files import make_folder, publish
-from batch_app.gpu import GpuLimits, GpuSnapshot, unfit_reason
-from batch_app.intake import Rules, Scan, scan
-from batch_app.jsonl import MAX_MODEL_NAME, LineError, is_model_name
+from batch_app.host.gpu import GpuLimits, GpuSnapshot, unfit_reason
+from batch_app.input.line_order import arrange
+from batch_app.input.request_lines import MAX_MODEL_NAME, LineError, is_model_name
+from batch_app.input.scan import Rules, Scan, scan
 from batch_app.models import Models
-from batch_app.plan import arrange
 from batch_app.settings import Settings
-from batch_app.store import accepting, files, queueing, workers
-from batch_app.store.accepting import NewBatch
+from batch_app.store import admission, batch_insert, files, workers
+from batch_app.store.admission import QueueLimits
+from batch_app.store.batch_insert import NewBatch
 from batch_app.store.batches import Batch
 from batch_app.store.files import NewFile, StoredFile
-from batch_app.store.queueing import QueueLimits
 
 GpuReader = Callable[..., GpuSnapshot | None]
 
@@ -62,14 +62,14 @@ class Submissions:
 
     def require_room(self) -> None:
         """Refuse before the upload what could only be refused after it. Raises QueueFullError."""
-        queueing.require_room(self._database, limits=self.limits)
+        admission.require_room(self._database, limits=self.limits)
 
     def earlier(self, order: Order, endpoint: str, content: str, *, now: float) -> Batch | None:
         """The batch that this order's key has made already; `content` stands for its file. Raises
         IdempotencyKeyReusedError."""
         request_digest = digest_of_order(order, endpoint, content)
         key = order.idempotency_key
-        return accepting.batch_with_key(self._database, key=key, request_digest=request_digest, now=now)
+        return batch_insert.batch_with_key(self._database, key=key, request_digest=request_digest, now=now)
 
     def accept(self, source: BinaryIO, order: Order, *, content: str | None = None, now: float) -> Batch:
         """Scan, store and accept. `content`: what the order's key knows the file by, if not by its bytes. Raises
@@ -139,7 +139,7 @@ class Submissions:
         self, order: Order, file_id: str, endpoint: str, model: str, problems: list[LineError], now: float
     ) -> Batch:
         new = self._new_batch(order, model, model, endpoint, file_id, digest_of=file_id, now=now)
-        return accepting.create_failed_batch(self._database, batch=new, errors=problems, now=now)
+        return batch_insert.create_failed_batch(self._database, batch=new, errors=problems, now=now)
 
     def _rules(self, order: Order | None = None, *, endpoint: str | None = None) -> Rules:
         return Rules(
@@ -195,7 +195,7 @@ class Submissions:
         return self._new_batch(order, model, spec.name, found.endpoint, file_id, digest_of=digest_of, now=now)
 
     def _accept_scanned(self, new: NewBatch, found: Scan, file: NewFile | None, now: float) -> Batch:
-        return accepting.accept_batch(
+        return batch_insert.accept_batch(
             self._database,
             batch=new,
             file=file,

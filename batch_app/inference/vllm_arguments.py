@@ -9,8 +9,8 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
-from batch_app.bodies import MAX_SEQUENCES
 from batch_app.inference.engine import ModelLoadError
+from batch_app.input.body_rules import MAX_SEQUENCES
 from batch_app.models import ModelSpec
 
 _CONFIG_FILES = ("config.json", "params.json")

@@ -16,9 +16,9 @@ from typing import Any, Final, Protocol
 import orjson
 from pysqlite3 import dbapi2
 
-from batch_app.files import make_folder
-from batch_app.identity import identity
+from batch_app.disk.files import make_folder
 from batch_app.inference.engine import Engine, EngineAnswer, EngineRequest
+from batch_app.input.request_digest import identity
 
 log = logging.getLogger(__name__)
 

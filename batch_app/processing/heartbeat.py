@@ -12,10 +12,10 @@ from dataclasses import asdict, dataclass, replace
 from sqlalchemy.exc import SQLAlchemyError
 
 from batch_app.database import Database
-from batch_app.gpu import GpuSnapshot, read_gpu
-from batch_app.machine_trouble import in_words
-from batch_app.processing.memory import resident_bytes
-from batch_app.store import queueing, workers
+from batch_app.disk.storage_errors import in_words
+from batch_app.host.gpu import GpuSnapshot, read_gpu
+from batch_app.host.memory import resident_bytes
+from batch_app.store import admission, workers
 from batch_app.store.workers import Sample, WorkerReport
 
 log = logging.getLogger(__name__)
@@ -100,7 +100,7 @@ class Heartbeat(threading.Thread):
         gpu = self.gpu
         sample = Sample(
             at=now,
-            queued_requests=queueing.queue_state(self._database).queued_requests,
+            queued_requests=admission.queue_state(self._database).queued_requests,
             requests_in_flight=report.requests_in_flight,
             tokens_per_second=report.tokens_per_second,
             requests_per_second=requests_per_second,

@@ -12,10 +12,10 @@ from batch_app.errors import (
     BatchNotCancellableError,
     BatchNotFoundError,
 )
-from batch_app.plan import LineOrder
+from batch_app.input.line_order import LineOrder
 from batch_app.states import ACTIVE_BATCH_STATES, BatchStatus, Dialect, RequestStatus
-from batch_app.store.engine_use import EngineUse
-from batch_app.tables import batches, events, requests
+from batch_app.store.engine_usage import EngineUse
+from batch_app.store.tables import batches, events, requests
 
 UNANSWERED = (RequestStatus.PENDING, RequestStatus.RUNNING)
 FROZEN_COLUMNS = (

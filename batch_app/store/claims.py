@@ -12,15 +12,15 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, and_, case, func, or_, select, update
 
 from batch_app.database import Database
+from batch_app.disk.files import AnswerKind
 from batch_app.errors import ClaimLostError, ConflictError
-from batch_app.files import AnswerKind
 from batch_app.states import BATCH_MOVES, OPEN_BATCH_STATES, BatchStatus, RequestStatus
 from batch_app.store.batches import FROZEN_COLUMNS, UNANSWERED
 from batch_app.store.durations import keep_durations
-from batch_app.store.engine_use import EngineUse
+from batch_app.store.engine_usage import EngineUse
 from batch_app.store.files import NewFile, insert_file
+from batch_app.store.tables import batches, requests, workers
 from batch_app.store.webhooks import note_end
-from batch_app.tables import batches, requests, workers
 
 
 @dataclass(frozen=True, slots=True)

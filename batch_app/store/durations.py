@@ -9,7 +9,7 @@ from sqlalchemy.dialects.sqlite import insert
 
 from batch_app.database import Database
 from batch_app.states import OPEN_BATCH_STATES
-from batch_app.tables import batches, request_durations, requests
+from batch_app.store.tables import batches, request_durations, requests
 
 # Seconds. From an embedding on a GPU to a long answer on a CPU with a full window.
 BUCKETS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, inf)

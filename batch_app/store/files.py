@@ -1,4 +1,4 @@
-"""The files table: uploads and published results. The bytes are `batch_app.files`'s."""
+"""The files table: uploads and published results. The bytes are `batch_app.disk.files`'s."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from batch_app.database import Database
 from batch_app.errors import FileInUseError, FileMissingError
 from batch_app.states import OPEN_BATCH_STATES
 from batch_app.store.idempotency import row_with_key
-from batch_app.tables import batches, files
+from batch_app.store.tables import batches, files
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from batch_app.states import OPEN_BATCH_STATES, RequestStatus
 from batch_app.store.batches import UNANSWERED, Batch
 from batch_app.store.claims import REUSED
 from batch_app.store.retention import ENDED_AT
-from batch_app.tables import batches, dead_letters, requests
+from batch_app.store.tables import batches, dead_letters, requests
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """What is forgotten: ended batches with all that is told of them, uploads nobody used, workers of long ago.
 
 Rows go first, in one transaction; their bytes when it returns. A crash between the two leaves files that nothing
-names, which `batch_app.leftovers` finds. What an unfinished batch needs is never touched.
+names, which `batch_app.operations.leftovers` finds. What an unfinished batch needs is never touched.
 """
 
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Connection, delete, func, or_, select, upd
 
 from batch_app.database import Database
 from batch_app.states import DeliveryStatus
-from batch_app.tables import batches, dead_letters, events, files, requests, webhook_deliveries, workers
+from batch_app.store.tables import batches, dead_letters, events, files, requests, webhook_deliveries, workers
 
 ENDED_AT = func.coalesce(
     batches.c.completed_at, batches.c.failed_at, batches.c.expired_at, batches.c.cancelled_at

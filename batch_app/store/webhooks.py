@@ -13,7 +13,7 @@ from sqlalchemy import Column, Connection, Select, and_, func, insert, select, u
 from batch_app import ids
 from batch_app.database import Database
 from batch_app.states import BatchStatus, DeliveryStatus
-from batch_app.tables import events, webhook_deliveries
+from batch_app.store.tables import events, webhook_deliveries
 
 
 @dataclass(frozen=True, slots=True)

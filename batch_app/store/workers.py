@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Column, Integer, Label, cast, delete, func, insert, select, update
 
 from batch_app.database import Database
-from batch_app.tables import samples, workers
+from batch_app.store.tables import samples, workers
 
 SAMPLES_KEPT_SECONDS = 7 * 24 * 3600
 

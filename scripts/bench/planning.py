@@ -9,7 +9,7 @@ from pathlib import Path
 
 import orjson
 
-from batch_app.plan import arrange, sketch
+from batch_app.input.line_order import arrange, sketch
 
 
 def main() -> int:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import psutil
 
-from batch_app.gpu import read_gpu
+from batch_app.host.gpu import read_gpu
 from scripts.bench.figures import Figure
 from scripts.bench.quiet import LOUD
 

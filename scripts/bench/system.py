@@ -20,7 +20,7 @@ import psutil
 from sqlalchemy import func, select
 
 from batch_app.database import Database
-from batch_app.tables import batches
+from batch_app.store.tables import batches
 
 PROJECT = Path(__file__).resolve().parent.parent.parent
 _POLL_SECONDS = 0.05

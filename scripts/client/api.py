@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import requests
 from requests.auth import AuthBase
 
-from batch_app.jsonl import LineError
+from batch_app.input.request_lines import LineError
 from scripts.client.errors import BadLinesError, BusyError, ClientError, RefusedError, UnavailableError
 from scripts.client.upload import Form
 from scripts.client.wire import Batch, Json, Queue, read_batch, read_queue

@@ -8,7 +8,7 @@ from hashlib import file_digest
 from pathlib import Path
 from typing import BinaryIO
 
-from batch_app.files import make_folder, publish
+from batch_app.disk.files import make_folder, publish
 from scripts.client.api import Api
 from scripts.client.errors import UnavailableError
 

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from batch_app.jsonl import LineError
+from batch_app.input.request_lines import LineError
 
 EXIT_DONE: Final = 0
 EXIT_ERROR: Final = 1

@@ -12,7 +12,7 @@ from typing import BinaryIO
 
 import orjson
 
-from batch_app.file_lines import BOM
+from batch_app.input.file_lines import BOM
 from scripts.client.downloads import replacing
 from scripts.client.state import Part, State
 

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from batch_app.file_lines import FileLine, read_lines
-from batch_app.jsonl import BadLine, LineError, RequestLine, check_line
+from batch_app.input.file_lines import FileLine, read_lines
+from batch_app.input.request_lines import BadLine, LineError, RequestLine, check_line
 from scripts.client.errors import BadLinesError, ClientError
 
 MAX_REPORTED: Final = 100

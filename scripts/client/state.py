@@ -15,7 +15,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
-from batch_app.files import make_folder
+from batch_app.disk.files import make_folder
 from batch_app.states import FINAL_BATCH_STATES
 from scripts.client.downloads import replacing
 from scripts.client.errors import ClientError

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from hashlib import sha256
 from pathlib import Path
 
-from batch_app.files import read_range
+from batch_app.disk.files import read_range
 
 
 class Form:

@@ -8,11 +8,11 @@ from pathlib import Path
 from pysqlite3 import dbapi2
 
 from batch_app.database import WAL_LIMIT_BYTES, Database
-from batch_app.files import KINDS, read_stream, sha256_of
-from batch_app.leftovers import find_leftovers
-from batch_app.migrate import current_revision, known_revision, way_out
+from batch_app.disk.files import KINDS, read_stream, sha256_of
+from batch_app.operations.leftovers import find_leftovers
+from batch_app.operations.migrate import current_revision, known_revision, way_out
 from batch_app.settings import Settings
-from batch_app.store import batches, files, ledger, readers, space
+from batch_app.store import batches, files, request_reads, vacuum, wal_readers
 from batch_app.store.files import StoredFile
 from scripts.doctor.findings import Finding, bad, listed, ok, size, warn
 
@@ -63,7 +63,7 @@ def schema(database: Database) -> Iterator[Finding]:
 
 def log_and_space(database: Database) -> Iterator[Finding]:
     """How much of the database's files is dead weight."""
-    log = space.wal_bytes(database)
+    log = vacuum.wal_bytes(database)
     if log > WAL_LIMIT_BYTES:
         yield _large_log(log, _stuck_readers(database))
     with database.read() as connection:
@@ -84,17 +84,17 @@ def _large_log(log: int, stuck: set[int]) -> Finding:
             "the API cuts it within a minute; if not, a program holds an old state: `lsof` on the database"
         )
         return warn("database", text, advice)
-    who = listed(f"pid {pid} ({readers.name_of(pid)})" for pid in sorted(stuck))
+    who = listed(f"pid {pid} ({wal_readers.name_of(pid)})" for pid in sorted(stuck))
     advice = f"`kill {' '.join(map(str, sorted(stuck)))}`: nothing is lost, and the API cuts the file within a minute"
     return warn("database", f"{text} and grows: {who} holds an old state", advice)
 
 
 def _stuck_readers(database: Database) -> set[int]:
     """Those found at every look: our own processes read for moments."""
-    stuck = readers.reading_pids(database)
+    stuck = wal_readers.reading_pids(database)
     for _look in range(1, _LOOKS):
         time.sleep(_PAUSE_SECONDS)
-        stuck &= readers.reading_pids(database)
+        stuck &= wal_readers.reading_pids(database)
     return stuck
 
 
@@ -129,7 +129,7 @@ def named_files(database: Database, settings: Settings, *, deep: bool) -> Iterat
 def _answers_so_far(database: Database, settings: Settings) -> Iterator[Finding]:
     for batch in batches.list_open_batches(database):
         for kind in KINDS:
-            end = ledger.committed(database, batch_id=batch.id, kind=kind).end
+            end = request_reads.committed(database, batch_id=batch.id, kind=kind).end
             try:
                 for _piece in read_stream(settings.work_dir / batch.id, kind, 0, end):
                     pass

@@ -11,7 +11,7 @@ import psutil
 
 from batch_app.database import Database
 from batch_app.inference.engine_processes import marked
-from batch_app.processing.recover import is_gone
+from batch_app.processing.lost_workers import is_gone
 from batch_app.settings import Settings
 from batch_app.store import batches, workers
 from scripts.doctor.findings import Finding, bad, listed, ok, warn

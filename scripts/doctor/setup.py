@@ -10,7 +10,7 @@ from pathlib import Path
 import pynvml
 
 from batch_app.errors import ConfigurationError
-from batch_app.gpu import has_gpu, read_gpu
+from batch_app.host.gpu import has_gpu, read_gpu
 from batch_app.inference.engine import ModelLoadError
 from batch_app.inference.vllm_arguments import is_local, require_folder
 from batch_app.inference.vllm_build import is_for_cuda

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 
 from batch_app.database import Database
-from batch_app.migrate import Schema, schema_of
+from batch_app.operations.migrate import Schema, schema_of
 from batch_app.settings import Settings
 from scripts.doctor import data, processes, setup
 from scripts.doctor.findings import Finding

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from batch_app.api import answers
+from batch_app.answer_index.index import Indexes
+from batch_app.api import answer_search
 from batch_app.database import Database
-from batch_app.migrate import migrate
-from batch_app.reading.index import Indexes
+from batch_app.operations.migrate import migrate
 from batch_app.settings import Settings
 from tests.api.served import Api, default_app
 
@@ -34,7 +34,7 @@ def time_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
         return refresh(self, batch_id, seconds=max(seconds, 60))
 
     monkeypatch.setattr(Indexes, "refresh", refresh_all)
-    monkeypatch.setattr(answers, "_SEARCH_SECONDS", 60)
+    monkeypatch.setattr(answer_search, "_SEARCH_SECONDS", 60)
 
 
 @pytest.fixture

@@ -13,22 +13,22 @@ import httpx
 from fastapi import FastAPI
 
 from batch_app import ids
+from batch_app.answer_index.index import Indexes
 from batch_app.api.context import Context
 from batch_app.api.submission import Submissions
 from batch_app.api_server import create_app, open_database
 from batch_app.database import Database
-from batch_app.files import make_folder
-from batch_app.gpu import GpuSnapshot
+from batch_app.disk.files import make_folder
+from batch_app.host.gpu import GpuSnapshot
 from batch_app.inference.echo_engine import EchoEngine
 from batch_app.inference.engine import Engine, EngineAnswer, EngineRequest
 from batch_app.models import ModelSpec, load_models
 from batch_app.processing.heartbeat import Heartbeat
-from batch_app.processing.loop import Worker
-from batch_app.reading.index import Indexes
+from batch_app.processing.worker_loop import Worker
 from batch_app.settings import Settings
 from batch_app.store import batches, workers
+from batch_app.store.tables import metadata
 from batch_app.store.workers import WorkerReport
-from batch_app.tables import metadata
 from tests.lines import chat_lines, jsonl
 
 MODEL = "HuggingFaceTB/SmolLM2-135M-Instruct"

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from batch_app.api.uploads import BATCH_FIELDS, FILE_FIELDS
+from batch_app.api.multipart_form import BATCH_FIELDS, FILE_FIELDS
 from tests.api.served import Api
 
 ELSEWHERE = re.compile(r"(?:https?:)?//[a-z0-9.-]+\.[a-z]{2,}", re.IGNORECASE)

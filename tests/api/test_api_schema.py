@@ -25,7 +25,7 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from batch_app.gpu import GpuSnapshot
+from batch_app.host.gpu import GpuSnapshot
 from batch_app.settings import Settings
 from tests.api.forms import HEADERS, file, form, text
 from tests.api.furnished import CREATION, FAILING, NOBODY, Known, furnish, send_file

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from batch_app.gpu import GpuSnapshot
+from batch_app.host.gpu import GpuSnapshot
 from tests.api.errors import error_of
 from tests.api.forms import HEADERS
 from tests.api.served import MODEL, Api

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from pysqlite3 import dbapi2
 
+from batch_app.answer_index.index import Indexes
 from batch_app.api import housekeeping
 from batch_app.api.housekeeping import Indexer
-from batch_app.reading.index import Indexes
 from tests.api.served import Api
 
 

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from batch_app import files
+from batch_app.disk import files
 from batch_app.inference.echo_engine import EchoEngine
 from batch_app.inference.engine import EngineAnswer, EngineRequest
-from batch_app.processing import finish
+from batch_app.processing import batch_completion
 from tests.api.errors import error_of
 from tests.api.openai_dialect import CHAT, cancel, created, ended, lines_of
 from tests.api.served import Api
@@ -129,7 +129,7 @@ def test_a_finalizing_batch_has_all_its_counts_and_no_files_until_it_is_complete
         seen.append(api.batch(batch_id))
         return published
 
-    monkeypatch.setattr(finish, "publish_stream", publish_and_look)
+    monkeypatch.setattr(batch_completion, "publish_stream", publish_and_look)
     api.work()
 
     assert len(seen) == 2  # the file of the answers, and that of the errors

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from batch_app.reading import index
+from batch_app.answer_index import index
 from tests.api.errors import error_of
 from tests.api.served import Api
 from tests.lines import chat_line

@@ -5,7 +5,7 @@ from typing import Any
 import orjson
 import pytest
 
-from batch_app.api import answers
+from batch_app.api import answer_search
 from batch_app.inference.echo_engine import EchoEngine
 from batch_app.inference.engine import EngineAnswer, EngineRequest
 from tests.api.errors import error_of
@@ -122,7 +122,7 @@ def test_a_search_that_takes_long_gives_what_it_has_and_where_to_go_on(
     api: Api, lines: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     batch_id = api.finished(lines)
-    monkeypatch.setattr(answers, "_SEARCH_SECONDS", 0)
+    monkeypatch.setattr(answer_search, "_SEARCH_SECONDS", 0)
     page = api.get(f"/v1/batches/{batch_id}/requests", params={"text": "plain"}).json()
     assert (page["data"], page["next_after"]) == ([], 1)
     assert found(api, batch_id, "strong") == ["row-0", "row-2"]

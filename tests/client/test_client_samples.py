@@ -7,7 +7,7 @@ from pathlib import Path
 
 import orjson
 
-from batch_app.jsonl import RequestLine, check_line
+from batch_app.input.request_lines import RequestLine, check_line
 from scripts import sample_candidates
 
 

@@ -10,16 +10,17 @@ from typing import Any
 import pytest
 from alembic import command
 
-from batch_app import backup, failpoints
-from batch_app.backup import Backup, make_backup, whole_backups
 from batch_app.database import Database
+from batch_app.disk import failpoints
+from batch_app.disk.files import publish_stream
 from batch_app.errors import BackupError
-from batch_app.files import publish_stream
-from batch_app.migrate import _config, current_revision
-from batch_app.restore import main as restore_main
-from batch_app.restore import restore
+from batch_app.operations import backup
+from batch_app.operations.backup import Backup, make_backup, whole_backups
+from batch_app.operations.migrate import _config, current_revision
+from batch_app.operations.restore import main as restore_main
+from batch_app.operations.restore import restore
 from batch_app.settings import Settings
-from batch_app.store import files, space
+from batch_app.store import files, vacuum
 from tests.api.served import Api
 
 NOW = 1_700_000_000.0
@@ -339,7 +340,7 @@ def test_a_damaged_database_is_not_backed_up_as_if_it_were_sound(api: Api) -> No
     with api.database.read() as connection:  # a page that nothing else in a backup reads
         page = "SELECT rootpage FROM sqlite_master WHERE name = 'ix_dead_letters_last_failed_at'"
         offset = (connection.exec_driver_sql(page).scalar_one() - 1) * 4096
-    space.keep_wal_small(api.database, limit_bytes=0)
+    vacuum.keep_wal_small(api.database, limit_bytes=0)
     with api.settings.database_path.open("r+b") as database:
         database.seek(offset)
         database.write(b"\xff" * 2048)

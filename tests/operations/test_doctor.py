@@ -14,7 +14,7 @@ from typing import Any
 import pynvml
 import pytest
 
-from batch_app.files import sha256_of
+from batch_app.disk.files import sha256_of
 from batch_app.settings import PROJECT_DIR, Settings
 from batch_app.store import workers
 from scripts import kernels

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from batch_app.api.errors import _CODES
-from batch_app.jsonl import answer_line
+from batch_app.input.request_lines import answer_line
 from batch_app.settings import PREFIX, PROJECT_DIR, Settings
 
 DOCUMENTS = [PROJECT_DIR / "README.md", PROJECT_DIR / "docs" / "operations.md"]

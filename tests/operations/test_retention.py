@@ -9,7 +9,7 @@ import pytest
 
 from batch_app.api import housekeeping
 from batch_app.api.context import Context
-from batch_app.store import accepting, batches, files, retention, webhooks, workers
+from batch_app.store import batch_insert, batches, files, retention, webhooks, workers
 from tests import factories
 from tests.api.served import Api
 from tests.lines import chat_line, chat_lines
@@ -97,10 +97,10 @@ def test_a_file_that_two_batches_were_made_of_goes_with_the_second(api: Api) -> 
     file = factories.new_file()
     first = factories.new_batch(input_file_id=file.id)
     accepted = {"lines": factories.input_lines(1), "limits": factories.ROOM, "now": factories.NOW}
-    old = accepting.accept_batch(api.database, batch=first, file=file, **accepted)
+    old = batch_insert.accept_batch(api.database, batch=first, file=file, **accepted)
     factories.complete(api.database, old)
     second = factories.new_batch(input_file_id=file.id)
-    accepting.accept_batch(api.database, batch=second, file=None, **accepted)
+    batch_insert.accept_batch(api.database, batch=second, file=None, **accepted)
     address_ends(api)
 
     forgotten = retention.forget_ended_batch(api.database, ended_before=factories.NOW + 1)

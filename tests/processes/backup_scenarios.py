@@ -4,10 +4,10 @@ import time
 from contextlib import closing
 from pathlib import Path
 
-from batch_app.backup import whole_backups
 from batch_app.database import Database
-from batch_app.failpoints import EXIT_STATUS
-from batch_app.restore import restore
+from batch_app.disk.failpoints import EXIT_STATUS
+from batch_app.operations.backup import whole_backups
+from batch_app.operations.restore import restore
 from batch_app.settings import Settings
 from tests import factories
 from tests.lines import chat_lines

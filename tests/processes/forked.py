@@ -20,7 +20,7 @@ from typing import Any
 
 import psutil
 
-from batch_app import failpoints
+from batch_app.disk import failpoints
 from batch_app.settings import PROJECT_DIR
 from tests.processes.system import System
 from tests.waiting import wait_until

@@ -6,10 +6,10 @@ import time
 from pathlib import Path
 from typing import Any
 
-from batch_app.api.orders import Order
+from batch_app.api.batch_spec import Order
 from batch_app.api.submission import Submissions
 from batch_app.database import Database
-from batch_app.failpoints import Step
+from batch_app.disk.failpoints import Step
 from batch_app.models import Models
 from batch_app.settings import Settings
 from batch_app.states import OPEN_BATCH_STATES

@@ -6,8 +6,8 @@ from pathlib import Path
 import orjson
 import pytest
 
-from batch_app.backup import make_backup
-from batch_app.restore import restore
+from batch_app.operations.backup import make_backup
+from batch_app.operations.restore import restore
 from batch_app.settings import Settings
 from tests.lines import chat_lines, jsonl
 from tests.processes.forked import ForkedSystem, Nursery

@@ -17,11 +17,10 @@ import pytest
 import requests
 from sqlalchemy import insert, select, update
 
-from batch_app import tables
 from batch_app.database import Database
-from batch_app.failpoints import EXIT_STATUS, NAMES, Point, Step
+from batch_app.disk.failpoints import EXIT_STATUS, NAMES, Point, Step
 from batch_app.settings import PROJECT_DIR
-from batch_app.store import batches, claims, workers
+from batch_app.store import batches, claims, tables, workers
 from batch_app.store.files import insert_file
 from tests import factories
 from tests.lines import chat_line, chat_lines, jsonl

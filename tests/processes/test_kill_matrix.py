@@ -16,8 +16,7 @@ import pytest
 import requests
 from sqlalchemy import update
 
-from batch_app import tables
-from batch_app.store import workers
+from batch_app.store import tables, workers
 from tests.lines import chat_lines, jsonl
 from tests.processes.forked import Forked, ForkedSystem, Nursery
 from tests.processes.invariants import examine_echoes, examine_folder, statuses

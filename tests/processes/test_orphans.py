@@ -11,7 +11,7 @@ import pytest
 
 from batch_app.database import Database
 from batch_app.inference.engine_processes import OWNER_VARIABLE
-from batch_app.processing import recover
+from batch_app.processing import lost_workers
 from batch_app.settings import Settings
 from batch_app.store import workers
 from tests.factories import NOW, start_worker
@@ -106,7 +106,7 @@ def test_an_engine_that_outlived_its_worker_is_ended_however_long_ago_that_was(
     workers.stop_worker(database, worker_id=worker_id, now=NOW)
     living = start_worker(database)
     with _engine_of(worker_id) as engine, _engine_of(living) as of_a_living_one:
-        recover.sweep(database, settings, lost=[], now=NOW + 1_000_000)
+        lost_workers.sweep(database, settings, lost=[], now=NOW + 1_000_000)
         wait_until(lambda: engine.poll() is not None, what="the engine to end")
         assert of_a_living_one.poll() is None
         of_a_living_one.kill()

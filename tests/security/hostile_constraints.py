@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from batch_app.bodies import MAX_CONSTRAINT_BYTES
+from batch_app.input.body_rules import MAX_CONSTRAINT_BYTES
 
 WHITE = r"(.|\n)"
 

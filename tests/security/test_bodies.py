@@ -6,8 +6,8 @@ from typing import Any
 import orjson
 import pytest
 
-from batch_app import bodies
-from batch_app.jsonl import engine_body
+from batch_app.input import body_rules
+from batch_app.input.request_lines import engine_body
 from tests.api.errors import bad_lines
 from tests.api.served import Api
 from tests.lines import chat_line
@@ -57,7 +57,7 @@ def shapes(address: str) -> list[dict[str, Any]]:
 
 def refused(body: dict[str, Any], *, allow_grammars: bool = False) -> list[tuple[str, str]]:
     """(code, path) of everything that is refused."""
-    return [(code, path) for code, _, path in bodies.problems(body, allow_grammars=allow_grammars)]
+    return [(code, path) for code, _, path in body_rules.problems(body, allow_grammars=allow_grammars)]
 
 
 def test_media_is_never_fetched_from_anywhere_however_it_is_written() -> None:
@@ -102,7 +102,7 @@ def test_what_would_reach_behind_the_engine_is_refused(body: dict[str, Any]) -> 
 def test_one_line_cannot_be_thousands_of_requests(name: str, value: Any) -> None:
     """vLLM would take the text and the float for whole numbers."""
     assert refused({name: value}) == [("invalid_value", f"body.{name}")]
-    assert refused({name: bodies.MAX_SEQUENCES}) == refused({name: None}) == []
+    assert refused({name: body_rules.MAX_SEQUENCES}) == refused({name: None}) == []
 
 
 def test_the_last_of_two_equal_keys_counts_for_the_check_and_the_engine_alike(api: Api) -> None:
@@ -142,7 +142,7 @@ def test_a_schema_or_regex_past_the_limit_is_refused_with_its_size(body: dict[st
 
 def test_a_schema_nested_too_deeply_is_refused() -> None:
     schema: dict[str, Any] = {}
-    for _ in range(bodies.MAX_DEPTH):
+    for _ in range(body_rules.MAX_DEPTH):
         schema = {"items": schema}
     assert refused({"structured_outputs": {"json": schema}}) == [("invalid_request", "body")]
 

@@ -14,7 +14,7 @@ from starlette.types import Receive, Scope, Send
 
 import serve_results
 from batch_app import api_server
-from batch_app.connections import Connection, allow_many_connections
+from batch_app.api.connections import Connection, allow_many_connections
 from batch_app.settings import Settings
 from tests.waiting import wait_until
 

@@ -5,10 +5,10 @@ from typing import Any
 import orjson
 import pytest
 
-from batch_app.bodies import constraint_key
 from batch_app.inference.echo_engine import EchoEngine
 from batch_app.inference.engine import EngineAnswer, EngineRequest
-from batch_app.processing.constraints import MOST_FAILURES
+from batch_app.input.body_rules import constraint_key
+from batch_app.processing.constraint_failures import MOST_FAILURES
 from tests.lines import chat_line
 from tests.worker.conftest import Bench, bench, custom_ids, run
 

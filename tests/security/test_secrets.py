@@ -14,8 +14,8 @@ import psutil
 import pytest
 import requests
 
-from batch_app.api import guards
-from batch_app.files import make_folder
+from batch_app.api import access_control
+from batch_app.disk.files import make_folder
 from batch_app.logs import JsonFormatter, TextFormatter
 from batch_app.settings import PROJECT_DIR, Settings, describe
 from tests.api.served import Api
@@ -138,10 +138,12 @@ def test_keys_are_compared_in_constant_time(
     serve: Callable[..., Api], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """By the one function that does; a comparison by `==` would not come past here."""
-    assert guards.compare_digest is hmac.compare_digest
-    assert "==" not in inspect.getsource(guards.Guards._has_key).replace('scheme.lower() == "bearer"', "")
+    assert access_control.compare_digest is hmac.compare_digest
+    assert "==" not in inspect.getsource(access_control.Guards._has_key).replace(
+        'scheme.lower() == "bearer"', ""
+    )
     compared: list[tuple[bytes, bytes]] = []
-    monkeypatch.setattr(guards, "compare_digest", lambda *both: compared.append(both) or False)
+    monkeypatch.setattr(access_control, "compare_digest", lambda *both: compared.append(both) or False)
     api = serve(api_key="secret")
     assert api.get("/health", headers={"authorization": "Bearer guess"}).status_code == 401
     assert compared == [(b"guess", b"secret")]

@@ -24,14 +24,15 @@ from sqlalchemy import Connection, create_engine, event
 from sqlalchemy.exc import OperationalError
 
 from batch_app import database as database_module
-from batch_app import failpoints, ids
+from batch_app import ids
 from batch_app.database import Database
+from batch_app.disk import failpoints
 from batch_app.inference.echo_engine import EchoEngine
 from batch_app.inference.engine import EngineAnswer, EngineDeadError, EngineRequest, ModelLoadError
 from batch_app.models import Models, ModelSpec
-from batch_app.processing import recover
+from batch_app.processing import lost_workers
 from batch_app.processing.heartbeat import Heartbeat
-from batch_app.processing.loop import Worker
+from batch_app.processing.worker_loop import Worker
 from batch_app.settings import Settings
 from batch_app.store import workers
 from batch_app.store.claims import Claim
@@ -182,12 +183,12 @@ class Incarnation:
             worker_id=self.id,
             host="elsewhere" if elsewhere else socket.gethostname(),
             pid=os.getpid(),
-            process_started_at=recover.started_after_boot(psutil.Process()),
+            process_started_at=lost_workers.started_after_boot(psutil.Process()),
             engine="echo",
             now=now,
         )
-        lost = recover.release_lost_workers(self.database, settings, own_id=self.id, now=now)
-        recover.sweep(self.database, settings, lost=lost, now=now)
+        lost = lost_workers.release_lost_workers(self.database, settings, own_id=self.id, now=now)
+        lost_workers.sweep(self.database, settings, lost=lost, now=now)
 
     def _make_engine(self, spec: ModelSpec) -> ScriptedEngine:
         self.engine = ScriptedEngine(spec, is_free=self.is_free)

@@ -7,7 +7,7 @@ from typing import Any
 
 from pysqlite3 import dbapi2
 
-from batch_app.files import KINDS, AnswerKind, read_stream
+from batch_app.disk.files import KINDS, AnswerKind, read_stream
 from batch_app.settings import Settings
 from batch_app.states import (
     BATCH_MOVES,

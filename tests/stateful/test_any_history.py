@@ -23,7 +23,7 @@ from batch_app.errors import (
     QueueFullError,
 )
 from batch_app.states import FINAL_BATCH_STATES
-from batch_app.store import batches, claims, queueing
+from batch_app.store import admission, batches, claims
 from batch_app.store.claims import Claim
 from tests.deeds import DEEDS, Deed, bury, postpone, record
 from tests.factories import everything, ledger
@@ -92,7 +92,7 @@ class AnyHistory(RuleBasedStateMachine):
         try:
             deed()
         except QueueFullError:
-            active = queueing.queue_state(self.world.api.database).active_batches
+            active = admission.queue_state(self.world.api.database).active_batches
             assert active == self.world.settings.max_active_batches
         except FileMissingError:
             event("the file went while a batch of it was accepted")

@@ -19,17 +19,17 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-from batch_app.api import batches as batch_routes
+from batch_app.answer_index.index import Indexes
 from batch_app.api import housekeeping
+from batch_app.api.batch_spec import Order
 from batch_app.api.context import Context
-from batch_app.api.orders import Order
+from batch_app.api.routes import batches as batch_routes
 from batch_app.api.submission import Submissions
 from batch_app.database import Database
-from batch_app.migrate import migrate
-from batch_app.processing import heartbeat, recover
-from batch_app.reading.index import Indexes
+from batch_app.operations.migrate import migrate
+from batch_app.processing import heartbeat, lost_workers
 from batch_app.settings import Settings
-from batch_app.store import batches, files, ledger, workers
+from batch_app.store import batches, files, request_reads, workers
 from batch_app.store.claims import Claim
 from tests.lines import chat_line, jsonl
 from tests.stateful.incarnation import MODELS, Incarnation, Moments, open_database
@@ -67,7 +67,7 @@ def quick_and_quiet() -> Iterator[None]:
     level = log.level
     with (
         patch.object(heartbeat, "resident_bytes", lambda _pid: 0),
-        patch.multiple(recover, kill_until_gone=lambda _worker_id: None, marked=list),
+        patch.multiple(lost_workers, kill_until_gone=lambda _worker_id: None, marked=list),
     ):
         log.setLevel("CRITICAL")
         yield
@@ -157,7 +157,7 @@ class World:
     def retry(self, batch_id: str) -> None:
         """Raises QueueFullError, ApiError when the input is gone."""
         parent = batches.get_batch(self.api.database, batch_id=batch_id)
-        places = ledger.unsuccessful_inputs(self.api.database, batch_id=batch_id)
+        places = request_reads.unsuccessful_inputs(self.api.database, batch_id=batch_id)
         again = {row["custom_id"] for row, _place in self._answered(batch_id) if row["status"] != "completed"}
         assert len(again) == len(places)
         if places:
@@ -168,8 +168,8 @@ class World:
             }
 
     def _answered(self, batch_id: str) -> list[Any]:
-        return ledger.list_answered_rows(
-            self.api.database, batch_id=batch_id, wanted=ledger.RowFilter(), after=0, limit=100
+        return request_reads.list_answered_rows(
+            self.api.database, batch_id=batch_id, wanted=request_reads.RowFilter(), after=0, limit=100
         )
 
     def delete(self, file_id: str, *, api_dies: bool = False) -> None:
@@ -265,7 +265,7 @@ class World:
     def sweep(self) -> None:
         """What a worker does at its start, when what lies around is old enough."""
         later = max(self.now, time.time()) + 2 * 3600
-        recover.sweep(self.api.database, self.settings, lost=[], now=later)
+        lost_workers.sweep(self.api.database, self.settings, lost=[], now=later)
 
     def close(self) -> None:
         for worker in list(self.living):

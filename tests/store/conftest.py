@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import delete, event
 
 from batch_app.database import Database
-from batch_app.tables import metadata
+from batch_app.store.tables import metadata
 
 
 def _do_not_wait_for_the_disk(connection: Any, _record: Any) -> None:

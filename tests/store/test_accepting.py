@@ -7,14 +7,14 @@ from sqlalchemy.exc import IntegrityError
 
 from batch_app.database import Database
 from batch_app.errors import BatchNotFoundError, IdempotencyKeyReusedError, QueueFullError
-from batch_app.intake import InputLine
-from batch_app.jsonl import LineError
+from batch_app.input.request_lines import LineError
+from batch_app.input.scan import InputLine
 from batch_app.states import BatchStatus, RequestStatus
-from batch_app.store import accepting, batches, queueing
+from batch_app.store import admission, batch_insert, batches
+from batch_app.store.admission import QueueLimits
 from batch_app.store.files import get_file
 from batch_app.store.idempotency import IDEMPOTENCY_SECONDS
-from batch_app.store.ledger import list_dead_letters
-from batch_app.store.queueing import QueueLimits
+from batch_app.store.request_reads import list_dead_letters
 from tests.factories import (
     NOW,
     ROOM,
@@ -50,7 +50,7 @@ def test_a_batch_that_cannot_be_inserted_whole_leaves_nothing_behind(database: D
     before = everything(database)
     twice = [InputLine(1, "same", 0, 10), InputLine(2, "same", 10, 10)]
     with pytest.raises(IntegrityError):
-        accepting.accept_batch(
+        batch_insert.accept_batch(
             database, batch=new_batch(), file=new_file(), lines=twice, limits=ROOM, now=NOW
         )
     assert everything(database) == before
@@ -101,7 +101,7 @@ def test_twenty_senders_at_once_never_exceed_a_limit(database: Database, limits:
     with ThreadPoolExecutor(20) as pool:
         accepted = list(pool.map(send, range(20)))
     assert accepted.count(True) == 5
-    state = queueing.queue_state(database)
+    state = admission.queue_state(database)
     assert (state.active_batches, state.queued_requests) == (5, 15)
 
 
@@ -164,7 +164,7 @@ def test_a_batch_refused_before_it_began_is_final_and_says_why(database: Databas
         LineError(0, "invalid_request", "no such file", "file_id"),
         LineError(3, "invalid_url", "bad", "url"),
     ]
-    batch = accepting.create_failed_batch(database, batch=new_batch(), errors=errors, now=NOW)
+    batch = batch_insert.create_failed_batch(database, batch=new_batch(), errors=errors, now=NOW)
     assert (batch.status, batch.failed_at, batch.total_requests) == (BatchStatus.FAILED, NOW, 0)
     assert batch.errors == [
         {"code": "invalid_request", "message": "no such file", "param": "file_id", "line": None},
@@ -175,7 +175,7 @@ def test_a_batch_refused_before_it_began_is_final_and_says_why(database: Databas
 def test_a_refused_request_sent_twice_makes_one_failed_batch(database: Database) -> None:
     error = LineError(0, "invalid_request", "no such file", "file_id")
     made = [
-        accepting.create_failed_batch(
+        batch_insert.create_failed_batch(
             database, batch=new_batch(idempotency_key="k", request_digest="d"), errors=[error], now=NOW
         )
         for _ in range(2)

@@ -6,7 +6,7 @@ import pytest
 
 from batch_app.database import Database
 from batch_app.states import BatchStatus, RequestStatus
-from batch_app.store import batches, claims, requests
+from batch_app.store import batches, claims, request_writes
 from batch_app.store.claims import Claim
 from tests.factories import (
     ANSWER_BYTES,
@@ -103,7 +103,7 @@ def test_attempts_and_deaths_survive_a_crash(database: Database) -> None:
     crashed = claim(database, batch)
     take(database, crashed)
     postpone(database, crashed, 1, retry_at=NOW)
-    requests.return_lines(database, claim=crashed, lines=[2], after_engine_death=True)
+    request_writes.return_lines(database, claim=crashed, lines=[2], after_engine_death=True)
     lose(database, crashed)
     found = take(database, claim(database, batch))
     assert [(line.attempts, line.engine_deaths) for line in found] == [(1, 0), (0, 1)]

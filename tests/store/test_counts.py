@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from batch_app.database import Database
 from batch_app.states import BatchStatus, RequestStatus
-from batch_app.store import batches, progress, queueing
+from batch_app.store import admission, batches, progress
 from batch_app.store.batches import Batch
 from batch_app.store.progress import Counts, Pace, Totals
 from tests.factories import NOW, accept, answer, claim, complete, end, postpone, take
@@ -101,12 +101,12 @@ def test_the_queue_counts_what_may_still_cost_work(database: Database) -> None:
     complete(database, accept(database))
     cancelled = accept(database, lines=7)
     batches.request_cancel(database, batch_id=cancelled.id, now=NOW)
-    state = queueing.queue_state(database)
+    state = admission.queue_state(database)
     assert (state.active_batches, state.queued_requests, state.oldest_created_at) == (1, 2, None)
     accept(database, lines=3, now=NOW + 8)
     accept(database, lines=3, now=NOW + 7)
     expected = replace(state, active_batches=3, queued_requests=8, oldest_created_at=NOW + 7)
-    assert queueing.queue_state(database) == expected
+    assert admission.queue_state(database) == expected
 
 
 def test_batches_are_counted_by_their_state(database: Database) -> None:

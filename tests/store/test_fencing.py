@@ -5,7 +5,7 @@ import pytest
 from batch_app.database import Database
 from batch_app.errors import ClaimLostError
 from batch_app.states import BatchStatus
-from batch_app.store import batches, claims, requests
+from batch_app.store import batches, claims, request_writes
 from batch_app.store.claims import Claim
 from tests.deeds import DEEDS, Deed
 from tests.factories import (
@@ -94,6 +94,6 @@ def test_a_claim_reaches_no_other_batch_of_its_worker(database: Database) -> Non
     held = claim(database, mine, worker_id=worker)
     take(database, claim(database, other, worker_id=worker))
     take(database, held)
-    requests.return_lines(database, claim=held, lines=[1, 2, 3], after_engine_death=True)
+    request_writes.return_lines(database, claim=held, lines=[1, 2, 3], after_engine_death=True)
     claims.release_claim(database, claim=held)
     assert ledger(database, other, "status", "engine_deaths") == [("running", 0)] * 3

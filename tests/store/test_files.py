@@ -4,9 +4,9 @@ import pytest
 
 from batch_app.database import Database
 from batch_app.errors import FileInUseError, FileMissingError
-from batch_app.store import accepting, batches, files
+from batch_app.store import batch_insert, batches, files
+from batch_app.store.admission import QueueLimits
 from batch_app.store.files import NewFile
-from batch_app.store.queueing import QueueLimits
 from tests.factories import NOW, accept, complete, input_lines, new_batch
 
 
@@ -50,7 +50,7 @@ def test_a_file_deleted_in_the_last_moment_makes_no_batch(database: Database) ->
     file_id = add(database, 1)
     files.delete_file(database, file_id=file_id, now=NOW)
     with pytest.raises(FileMissingError):
-        accepting.accept_batch(
+        batch_insert.accept_batch(
             database,
             batch=new_batch(input_file_id=file_id),
             file=None,

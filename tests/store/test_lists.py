@@ -9,10 +9,10 @@ from sqlalchemy import event
 from batch_app.database import Database
 from batch_app.errors import BatchNotFoundError, FileMissingError
 from batch_app.states import BatchStatus, RequestStatus
-from batch_app.store import batches, files, ledger, progress
+from batch_app.store import batches, files, progress, request_reads
 from batch_app.store.batches import Batch
 from batch_app.store.files import FileFacts
-from batch_app.store.ledger import Committed, ErrorGroup, RowFilter
+from batch_app.store.request_reads import Committed, ErrorGroup, RowFilter
 from tests.factories import ANSWER_BYTES, NOW, accept, answer, claim, complete, take
 from tests.store.plans import plans_of
 
@@ -37,7 +37,7 @@ def troubled(database: Database) -> Batch:
 def rows(
     database: Database, batch: Batch, *, after: int = 0, limit: int = 10, **wanted: Any
 ) -> tuple[list[int], int]:
-    found, total = ledger.list_rows(
+    found, total = request_reads.list_rows(
         database, batch_id=batch.id, wanted=RowFilter(**wanted), after=after, limit=limit
     )
     return [row["line"] for row in found], total
@@ -100,7 +100,7 @@ def test_rows_are_filtered_and_counted(database: Database, wanted: dict[str, str
 
 
 def test_errors_are_grouped_with_the_first_line_as_a_sample(database: Database) -> None:
-    assert ledger.error_groups(database, batch_id=troubled(database).id) == [
+    assert request_reads.error_groups(database, batch_id=troubled(database).id) == [
         ErrorGroup("BadRequestError", 2, 2, "candidate-2", "bad"),
         ErrorGroup("engine_crashed", 1, 3, "candidate-3", "crash"),
     ]
@@ -108,12 +108,12 @@ def test_errors_are_grouped_with_the_first_line_as_a_sample(database: Database) 
 
 def test_dead_letters_come_in_input_order_page_by_page(database: Database) -> None:
     batch = troubled(database)
-    letters = ledger.list_dead_letters(database, batch_id=batch.id, after=2, limit=1)
+    letters = request_reads.list_dead_letters(database, batch_id=batch.id, after=2, limit=1)
     assert [(letter["line"], letter["code"]) for letter in letters] == [(3, "engine_crashed")]
 
 
 def test_a_retry_takes_the_lines_that_ended_without_an_answer(database: Database) -> None:
-    assert ledger.unsuccessful_inputs(database, batch_id=troubled(database).id) == [
+    assert request_reads.unsuccessful_inputs(database, batch_id=troubled(database).id) == [
         (100, 99),
         (200, 99),
         (400, 99),
@@ -124,12 +124,12 @@ def test_what_is_committed_ends_with_the_last_recorded_answer(database: Database
     batch = troubled(database)
 
     def part(kind: Any, skip: int = 0) -> Committed:
-        return ledger.committed(database, batch_id=batch.id, kind=kind, skip=skip)
+        return request_reads.committed(database, batch_id=batch.id, kind=kind, skip=skip)
 
     assert part("output") == Committed(2, 0, 2 * ANSWER_BYTES)
     assert part("error") == Committed(3, 0, 3 * ANSWER_BYTES)
     assert [part("output", skip).start for skip in (0, 1, 2, 9)] == [0, 10, 20, 20]
-    assert ledger.committed(database, batch_id="batch_nobody", kind="output") == Committed(0, 0, 0)
+    assert request_reads.committed(database, batch_id="batch_nobody", kind="output") == Committed(0, 0, 0)
 
 
 def test_what_is_committed_is_of_one_moment_while_answers_come(database: Database) -> None:
@@ -147,7 +147,7 @@ def test_what_is_committed_is_of_one_moment_while_answers_come(database: Databas
 
     event.listen(database.engine, "after_cursor_execute", record_more)
     for skip, start in ((3, 2), (3, 3)):
-        part = ledger.committed(database, batch_id=batch.id, kind="output", skip=skip)
+        part = request_reads.committed(database, batch_id=batch.id, kind="output", skip=skip)
         assert part.start == start * ANSWER_BYTES
         assert part.start <= part.end == part.lines * ANSWER_BYTES
 

@@ -6,10 +6,10 @@ from sqlalchemy.exc import IntegrityError
 
 from batch_app.database import Database
 from batch_app.errors import ConflictError
-from batch_app.jsonl import LineError
+from batch_app.input.request_lines import LineError
 from batch_app.states import FINAL_BATCH_STATES, BatchStatus, DeliveryStatus
-from batch_app.store import accepting, batches, claims, webhooks
-from batch_app.tables import events
+from batch_app.store import batch_insert, batches, claims, webhooks
+from batch_app.store.tables import events
 from tests.factories import NOW, accept, answer, claim, complete, end, new_batch, take
 
 ONE, OTHER = "https://one.example/hook", "https://other.example/hook"
@@ -42,7 +42,7 @@ def test_an_ended_batch_leaves_one_event(database: Database) -> None:
 
 def test_a_batch_that_fails_before_it_begins_leaves_one_too(database: Database) -> None:
     errors = [LineError(1, "invalid_json_line", "This line is not JSON.", None)]
-    accepting.create_failed_batch(database, batch=new_batch(), errors=errors, now=NOW)
+    batch_insert.create_failed_batch(database, batch=new_batch(), errors=errors, now=NOW)
     assert event_types(database) == ["batch.failed"]
 
 

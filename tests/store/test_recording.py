@@ -4,12 +4,12 @@ import pytest
 from sqlalchemy.exc import IntegrityError
 
 from batch_app.database import Database
+from batch_app.disk.files import Place
 from batch_app.errors import ClaimLostError
-from batch_app.files import Place
 from batch_app.states import RequestStatus
-from batch_app.store import requests
-from batch_app.store.ledger import list_dead_letters
-from batch_app.store.requests import Postponement
+from batch_app.store import request_writes
+from batch_app.store.request_reads import list_dead_letters
+from batch_app.store.request_writes import Postponement
 from tests.factories import NOW, accept, answer, claim, everything, ledger, outcome, postpone, take
 
 
@@ -18,7 +18,7 @@ def test_an_answer_is_recorded_with_its_place_and_what_it_cost(database: Databas
     held = claim(database, batch)
     take(database, held)
     ended = outcome(2, attempts=3, finish_reason="stop", input_tokens=5, cached_tokens=4, output_tokens=6)
-    requests.record(database, claim=held, outcomes=[(ended, Place("output", 0, 40))], now=NOW + 7)
+    request_writes.record(database, claim=held, outcomes=[(ended, Place("output", 0, 40))], now=NOW + 7)
     columns = ("status", "attempts", "started_at", "finished_at", "status_code", "finish_reason")
     assert ledger(database, batch, *columns)[1] == ("completed", 3, NOW, NOW + 7, 200, "stop")
     columns = (
@@ -59,7 +59,7 @@ def test_a_group_that_the_database_refuses_in_part_is_refused_whole(database: Da
     before = everything(database)
     nonsense = [(outcome(1), Place("output", 0, 10)), (outcome(2), Place("error", 0, 10))]
     with pytest.raises(IntegrityError):
-        requests.record(database, claim=held, outcomes=nonsense, now=NOW)
+        request_writes.record(database, claim=held, outcomes=nonsense, now=NOW)
     assert everything(database) == before
 
 
@@ -67,7 +67,7 @@ def test_ends_and_postponements_are_recorded_together(database: Database) -> Non
     batch = accept(database, lines=2)
     held = claim(database, batch)
     take(database, held)
-    requests.record(
+    request_writes.record(
         database,
         claim=held,
         outcomes=[(outcome(1), Place("output", 0, 10))],
@@ -108,7 +108,7 @@ def test_a_line_that_failed_with_its_batch_is_no_dead_letter(database: Database)
 def test_nothing_to_record_is_fine(database: Database) -> None:
     held = claim(database, accept(database))
     before = everything(database)
-    requests.record(database, claim=held, outcomes=[], now=NOW)
+    request_writes.record(database, claim=held, outcomes=[], now=NOW)
     assert everything(database) == before
 
 

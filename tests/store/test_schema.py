@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Connection
 
-from batch_app import migrate
 from batch_app.database import Database
 from batch_app.errors import SchemaError
-from batch_app.migrate import Schema
-from batch_app.tables import metadata
+from batch_app.operations import migrate
+from batch_app.operations.migrate import Schema
+from batch_app.store.tables import metadata
 
 
 def parts_of(sql: str) -> tuple[str, list[str]]:

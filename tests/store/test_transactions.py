@@ -10,7 +10,7 @@ from pysqlite3 import dbapi2
 from sqlalchemy.exc import OperationalError
 
 from batch_app.database import BUSY_TIMEOUT_MS, Database
-from batch_app.migrate import migrate
+from batch_app.operations.migrate import migrate
 from batch_app.settings import PROJECT_DIR
 from tests.factories import NOW, accept, everything, start_worker
 from tests.store.counting import HOW_MANY, count_up

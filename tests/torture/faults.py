@@ -5,7 +5,7 @@ import signal
 import time
 from collections.abc import Callable
 
-from batch_app.failpoints import NAMES
+from batch_app.disk.failpoints import NAMES
 from tests.processes.scenarios import OF_API, OF_WORKER
 from tests.torture.world import LOST_SECONDS, World
 from tests.waiting import wait_until

@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 
 from batch_app.database import Database
-from batch_app.migrate import migrate
+from batch_app.operations.migrate import migrate
 from batch_app.settings import Settings
 from tests.torture.tally import Tally
 from tests.worker.disk import FATES

@@ -7,7 +7,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from batch_app.files import KINDS, AnswerLog, Place, publish_stream, read_stream
+from batch_app.disk.files import KINDS, AnswerLog, Place, publish_stream, read_stream
 
 kinds = st.sampled_from(KINDS)
 answers = st.lists(st.binary(min_size=1, max_size=8), min_size=1, max_size=4)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from batch_app.files import (
+from batch_app.disk.files import (
     AnswerKind,
     AnswerLog,
     AnswerReader,

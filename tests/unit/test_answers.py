@@ -5,7 +5,7 @@ from typing import Any
 import orjson
 import pytest
 
-from batch_app.jsonl import AnswerFacts, answer_line, read_facts, unanswered_line
+from batch_app.input.request_lines import AnswerFacts, answer_line, read_facts, unanswered_line
 
 CHAT = {
     "choices": [{"index": 0, "message": {"content": "yes"}, "finish_reason": "length"}],

@@ -8,7 +8,7 @@ import pytest
 
 from batch_app.inference.echo_engine import EchoEngine
 from batch_app.inference.engine import EngineDeadError, EngineRequest
-from batch_app.jsonl import ENDPOINTS, read_facts
+from batch_app.input.request_lines import ENDPOINTS, read_facts
 
 MESSAGES = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "one two three"}]
 BODIES: dict[str, dict[str, Any]] = {

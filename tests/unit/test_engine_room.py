@@ -11,7 +11,7 @@ import pytest
 from batch_app.inference.engine import EngineAnswer, EngineCounters, EngineRequest, ModelLoadError
 from batch_app.inference.vllm_engine import VllmEngine
 from batch_app.models import ModelSpec
-from batch_app.processing.engine_room import EngineRoom, RoomState
+from batch_app.processing.engine_supervisor import EngineRoom, RoomState
 from tests.no_thread import no_thread
 
 STALL = 100.0

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from batch_app.database import Database
-from batch_app.files import make_folder, publish, read_range
+from batch_app.disk.files import make_folder, publish, read_range
 
 
 def test_a_file_is_on_the_disk_before_it_has_its_name_and_the_name_before_anybody_is_told(

@@ -11,8 +11,8 @@ from typing import Any
 import pynvml
 import pytest
 
-from batch_app import gpu
-from batch_app.gpu import GpuLimits, GpuSnapshot, has_gpu, read_gpu, unfit_reason
+from batch_app.host import gpu
+from batch_app.host.gpu import GpuLimits, GpuSnapshot, has_gpu, read_gpu, unfit_reason
 from tests.no_thread import no_thread
 from tests.scripted_gpu import GIB, script
 from tests.waiting import wait_until

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from batch_app.identity import identity
+from batch_app.input.request_digest import identity
 
 CHAT = "/v1/chat/completions"
 ASKED: dict[str, Any] = {"messages": [{"role": "user", "content": "a"}], "temperature": 0}

@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 import pytest
 
-from batch_app.intake import MAX_REPORTED_ERRORS, Rules, Scan, scan
+from batch_app.input.scan import MAX_REPORTED_ERRORS, Rules, Scan, scan
 from tests.lines import chat_line, chat_lines, jsonl
 
 BOM = b"\xef\xbb\xbf"

@@ -7,8 +7,8 @@ import orjson
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from batch_app.intake import MAX_REPORTED_ERRORS, Rules, scan
-from batch_app.jsonl import RequestLine, check_line
+from batch_app.input.request_lines import RequestLine, check_line
+from batch_app.input.scan import MAX_REPORTED_ERRORS, Rules, scan
 from tests.lines import chat_line
 
 LINE_BYTES = 250

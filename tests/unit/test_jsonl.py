@@ -5,7 +5,14 @@ from typing import Any
 import orjson
 import pytest
 
-from batch_app.jsonl import ENDPOINTS, MAX_CUSTOM_ID, BadLine, RequestLine, check_line, engine_body
+from batch_app.input.request_lines import (
+    ENDPOINTS,
+    MAX_CUSTOM_ID,
+    BadLine,
+    RequestLine,
+    check_line,
+    engine_body,
+)
 from tests.lines import chat_line
 
 

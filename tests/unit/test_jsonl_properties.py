@@ -6,7 +6,14 @@ import orjson
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from batch_app.jsonl import ENDPOINTS, MAX_CUSTOM_ID, LineError, RequestLine, check_line, engine_body
+from batch_app.input.request_lines import (
+    ENDPOINTS,
+    MAX_CUSTOM_ID,
+    LineError,
+    RequestLine,
+    check_line,
+    engine_body,
+)
 
 BIG = 2**63 - 1
 scalars = st.none() | st.booleans() | st.integers(-BIG, BIG) | st.floats(allow_nan=False) | st.text()

@@ -1,7 +1,7 @@
 """What the machine bears: heat, a GPU that is no longer read, memory."""
 
-from batch_app.gpu import GpuSnapshot
-from batch_app.processing.machine import Machine
+from batch_app.host.gpu import GpuSnapshot
+from batch_app.processing.resource_guard import Machine
 
 GIB = 1024**3
 

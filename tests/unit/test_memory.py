@@ -8,7 +8,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from batch_app.processing.memory import available_bytes, memory_limit, resident_bytes
+from batch_app.host.memory import available_bytes, memory_limit, resident_bytes
 
 MIB = 2**20
 ALL = psutil.virtual_memory().total

@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batch_app.plan import arrange, sketch
+from batch_app.input.line_order import arrange, sketch
 
 TEMPLATE = "You judge candidates. " * 20
 PREFIXES = [f"Document {i}. " + f"{i} facts " * 100 for i in range(40)]

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from batch_app.inference.engine import EngineCounters
-from batch_app.processing.pulse import Pulse
+from batch_app.processing.stall_detector import Pulse
 
 STALL = 100.0
 Readings = Callable[[float], EngineCounters]

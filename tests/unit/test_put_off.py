@@ -1,6 +1,6 @@
 """When a batch that cannot be taken up is tried again."""
 
-from batch_app.processing.put_off import RETRY_SECONDS, PutOff
+from batch_app.processing.deferred_batches import RETRY_SECONDS, PutOff
 
 WHY = "Permission denied: output-000001-0.jsonl"
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from batch_app.processing.run import Run
-from batch_app.processing.schedule import (
+from batch_app.processing.claimed_batch import Run
+from batch_app.processing.scheduling import (
     ALONE_SECONDS,
     OTHERS_SECONDS,
     SuspectsTurn,
@@ -19,7 +19,7 @@ from batch_app.processing.schedule import (
 from batch_app.states import BatchStatus
 from batch_app.store.batches import Batch
 from batch_app.store.claims import Claim
-from batch_app.store.requests import TakenLine
+from batch_app.store.request_writes import TakenLine
 
 TURN = 900.0
 DAY = 24 * 3600.0

@@ -8,10 +8,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from batch_app.inference.engine import EngineAnswer
-from batch_app.processing.run import Arrival
-from batch_app.processing.settle import ENGINE_CRASHED, RetryRule, Settled, give_up, settle
+from batch_app.processing.claimed_batch import Arrival
+from batch_app.processing.outcomes import ENGINE_CRASHED, RetryRule, Settled, give_up, settle
 from batch_app.states import RequestStatus
-from batch_app.store.requests import Postponement, TakenLine
+from batch_app.store.request_writes import Postponement, TakenLine
 
 NOW = 1_000.0
 RULE = RetryRule(max_attempts=3, backoff_seconds=2)

@@ -17,7 +17,7 @@ from batch_app.states import (
     RequestStatus,
     wire_status,
 )
-from batch_app.tables import batches
+from batch_app.store.tables import batches
 
 OPENAI_STATES = {
     "validating",

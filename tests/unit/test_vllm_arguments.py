@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from batch_app.bodies import MAX_SEQUENCES
 from batch_app.errors import ConfigurationError
 from batch_app.inference.engine import ModelLoadError
 from batch_app.inference.vllm_arguments import command_line, environment, is_local, missing, require_folder
+from batch_app.input.body_rules import MAX_SEQUENCES
 from batch_app.models import ModelSpec, load_models
 from batch_app.settings import Settings
 from batch_app.worker import require_engine

@@ -17,7 +17,7 @@ import pytest
 from batch_app.inference.engine import EngineCounters, ModelLoadError
 from batch_app.inference.engine_processes import owned
 from batch_app.inference.vllm_engine import VllmEngine
-from batch_app.processing.pulse import Pulse
+from batch_app.processing.stall_detector import Pulse
 from tests.loopback import serving
 from tests.security.hostile_constraints import FIFTY
 from tests.vllm.conftest import CLOSED_WITHIN, OWNER, Driver, spec, until

@@ -9,8 +9,8 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from batch_app import bodies
-from batch_app.jsonl import ENDPOINTS, BadLine, check_line
+from batch_app.input import body_rules
+from batch_app.input.request_lines import ENDPOINTS, BadLine, check_line
 
 _ENDPOINT = "/v1/chat/completions"
 _CHECKER = Path(__file__).parent / "check_lines.mjs"
@@ -38,7 +38,7 @@ def _nested(depth: int) -> list[Any]:
     return inside
 
 
-_BOUNDED = ["n", "best_of", *bodies._REFUSED]
+_BOUNDED = ["n", "best_of", *body_rules._REFUSED]
 _BOUNDS = [None, 0, 1, 128, 129, -1, True, False, "2", "", [], {}, {"a": 1}, [0], 0.5]
 _LARGE = {"type": "json_schema", "description": "é" * 40_000}
 _CONSTRAINTS: list[dict[str, Any]] = [

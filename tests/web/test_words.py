@@ -5,7 +5,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from batch_app.reading.words import answer_text, json_in, leaves
+from batch_app.answer_index.answer_text import answer_text, json_in, leaves
 
 _READER = Path(__file__).parent / "read_answers.mjs"
 FENCED = 'Here it is:\n```json\n{"score": 7, "reasons": ["a", "b"]}\n```\nDone.'

@@ -11,14 +11,14 @@ import orjson
 import pytest
 
 from batch_app import ids
-from batch_app.api.orders import Order
+from batch_app.api.batch_spec import Order
 from batch_app.api.submission import Submissions
 from batch_app.database import Database
 from batch_app.inference.echo_engine import EchoEngine
 from batch_app.inference.engine import Engine, EngineAnswer, EngineRequest
 from batch_app.models import Models, ModelSpec
 from batch_app.processing.heartbeat import Heartbeat
-from batch_app.processing.loop import Worker
+from batch_app.processing.worker_loop import Worker
 from batch_app.settings import Settings
 from batch_app.states import FINAL_BATCH_STATES, BatchStatus
 from batch_app.store import batches, claims, files, workers

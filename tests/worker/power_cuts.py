@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from sqlalchemy import event, text
 
-from batch_app import failpoints
 from batch_app.database import Database
+from batch_app.disk import failpoints
 from batch_app.settings import Settings
 from batch_app.store import batches, claims
 from tests.lines import chat_line, chat_lines

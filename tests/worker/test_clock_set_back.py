@@ -10,7 +10,7 @@ import pytest
 
 from batch_app import worker as worker_process
 from batch_app.database import Database
-from batch_app.processing import recover
+from batch_app.processing import lost_workers
 from batch_app.settings import Settings
 from batch_app.store import workers
 from tests import factories
@@ -70,7 +70,7 @@ def test_a_dead_worker_of_this_machine_is_noticed_at_once(
 @pytest.fixture
 def hide_processes(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
     """From now on every worker but the one that looks is found to be gone."""
-    return lambda: monkeypatch.setattr("batch_app.processing.recover.is_gone", lambda _worker: True)
+    return lambda: monkeypatch.setattr("batch_app.processing.lost_workers.is_gone", lambda _worker: True)
 
 
 @pytest.fixture
@@ -90,7 +90,7 @@ def test_a_worker_that_lives_is_not_taken_for_dead(
     started_at = psutil.Process().create_time()
     set_clock(by)
     assert psutil.Process().create_time() == pytest.approx(started_at + by), "or nothing is tried here"
-    assert not recover.is_gone(worker)
+    assert not lost_workers.is_gone(worker)
 
 
 def test_a_row_of_the_version_before_tells_whether_its_process_lives_too(database: Database) -> None:
@@ -99,6 +99,6 @@ def test_a_row_of_the_version_before_tells_whether_its_process_lives_too(databas
     for noted in (started_at, started_at - 100):
         factories.start_worker(database, host=socket.gethostname(), pid=os.getpid(), process_started_at=noted)
     found = {
-        worker.process_started_at: recover.is_gone(worker) for worker in workers.living_workers(database)
+        worker.process_started_at: lost_workers.is_gone(worker) for worker in workers.living_workers(database)
     }
     assert found == {started_at: False, started_at - 100: True}

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from batch_app.processing import record
+from batch_app.processing import answer_recorder
 from batch_app.states import BatchStatus
 from batch_app.store import batches
 from tests.lines import chat_line
@@ -144,7 +144,7 @@ def test_so_it_is_when_it_dies_between_the_copies_of_one_line(
     bench: Bench, monkeypatch: pytest.MonkeyPatch, syncs_before_crash: int
 ) -> None:
     async def scenario() -> None:
-        monkeypatch.setattr(record, "_COPIED_BYTES", 900)  # three at once
+        monkeypatch.setattr(answer_recorder, "_COPIED_BYTES", 900)  # three at once
         batch_id = bench.submit([same(f"line-{i}") for i in range(20)], deduplicate=True)
         worker = bench.worker()
         real, left = os.fdatasync, iter(range(syncs_before_crash))
@@ -170,7 +170,7 @@ def test_a_disk_that_is_full_for_a_while_costs_no_copy_its_answer(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def scenario() -> None:
-        monkeypatch.setattr(record, "_COPIED_BYTES", 900)
+        monkeypatch.setattr(answer_recorder, "_COPIED_BYTES", 900)
         batch_id = bench.submit([same(f"line-{i}") for i in range(20)], deduplicate=True)
         real, refusals = os.fdatasync, iter([False, False, True, False, True, True])
 

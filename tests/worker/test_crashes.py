@@ -5,9 +5,9 @@ import os
 
 import pytest
 
-from batch_app import failpoints
-from batch_app.processing.loop import Worker
-from batch_app.reading.index import Indexes
+from batch_app.answer_index.index import Indexes
+from batch_app.disk import failpoints
+from batch_app.processing.worker_loop import Worker
 from batch_app.states import BatchStatus
 from batch_app.store import claims
 from tests.lines import chat_line, chat_lines

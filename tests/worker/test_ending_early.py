@@ -185,7 +185,7 @@ def test_a_disk_that_refuses_the_files_of_an_expired_batch_does_not_complete_it(
         await bench.turns(worker, until=lambda: bench.status(batch_id) is BatchStatus.IN_PROGRESS)
         bench.now += DAY
         with monkeypatch.context() as patched:
-            patched.setattr("batch_app.processing.finish.publish_stream", full)
+            patched.setattr("batch_app.processing.batch_completion.publish_stream", full)
             for _ in range(5):
                 await bench.turn(worker)
             assert worker.runs.trouble is not None

@@ -7,13 +7,13 @@ from types import ModuleType
 import pytest
 from sqlalchemy.exc import OperationalError
 
-from batch_app.files import AnswerLog, Place
-from batch_app.gpu import GpuSnapshot
+from batch_app.disk.files import AnswerLog, Place
+from batch_app.host.gpu import GpuSnapshot
 from batch_app.inference.echo_engine import EchoEngine
 from batch_app.inference.engine import ModelLoadError
-from batch_app.processing.loop import Worker
+from batch_app.processing.worker_loop import Worker
 from batch_app.states import FINAL_BATCH_STATES, BatchStatus
-from batch_app.store import claims, files, requests
+from batch_app.store import claims, files, request_writes
 from tests.lines import chat_line, chat_lines
 from tests.worker.conftest import Bench, HeldEngine, custom_ids, run
 
@@ -77,7 +77,7 @@ def test_many_lines_side_by_side_that_kill_the_engine_cost_the_others_nothing(be
 
 @pytest.mark.parametrize(
     ("store", "verb"),
-    [(requests, "record"), (claims, "begin_finalizing"), (claims, "end_batch")],
+    [(request_writes, "record"), (claims, "begin_finalizing"), (claims, "end_batch")],
     ids=["between log and ledger", "before finalizing", "in finalizing"],
 )
 def test_an_engine_that_dies_there_costs_no_line_of_this_batch_nor_of_the_next(
@@ -214,14 +214,14 @@ def test_a_database_that_refuses_when_the_engine_dies_leaves_no_line_behind(
             line["custom_id"] = f"line-{number}"
         batch_id = bench.submit(lines)
         worker = bench.worker()
-        real, refusals = requests.return_lines, iter([True] * 6)
+        real, refusals = request_writes.return_lines, iter([True] * 6)
 
         def refuse(*arguments: object, **facts: object) -> None:
             if next(refusals, False):
                 raise OperationalError("UPDATE requests", {}, Exception("database or disk is full"))
             real(*arguments, **facts)  # type: ignore[arg-type]
 
-        monkeypatch.setattr(requests, "return_lines", refuse)
+        monkeypatch.setattr(request_writes, "return_lines", refuse)
         await bench.turns(worker, until=lambda: worker.runs.trouble is not None)
         assert said(worker).startswith("Answers cannot be saved: database or disk is full.")
         await bench.finish(worker, batch_id)
@@ -343,14 +343,14 @@ def test_a_database_that_refuses_for_a_while_delays_answers_and_doubles_none(
     async def scenario() -> None:
         bench.with_settings(window=5)
         batch_id = bench.submit(20)
-        real, failures = requests.record, iter([True] * 4)
+        real, failures = request_writes.record, iter([True] * 4)
 
         def refuse(*arguments: object, **facts: object) -> None:
             if next(failures, False):
                 raise OperationalError("UPDATE requests", {}, Exception("database is locked"))
             real(*arguments, **facts)  # type: ignore[arg-type]
 
-        monkeypatch.setattr(requests, "record", refuse)
+        monkeypatch.setattr(request_writes, "record", refuse)
         await bench.finish(bench.worker(), batch_id)
         assert sorted(custom_ids(bench.output(batch_id))) == sorted(f"candidate-{i}" for i in range(20))
 

@@ -10,7 +10,7 @@ from sqlalchemy.exc import OperationalError
 from batch_app.inference.echo_engine import EchoEngine
 from batch_app.models import ModelSpec
 from batch_app.states import BatchStatus
-from batch_app.store import batches, claims, requests
+from batch_app.store import batches, claims, request_writes
 from batch_app.store.batches import Batch
 from tests.lines import chat_line, chat_lines
 from tests.worker.conftest import Bench, HeldEngine, custom_ids, run
@@ -61,7 +61,7 @@ def test_an_expired_batch_whose_end_is_refused_is_not_sent_to_the_model_that_is_
         second = bench.worker(engines)
         await bench.turns(second, until=lambda: len(engines.asked("a")) == 5)
         bench.now += DAY
-        refuse(monkeypatch, requests, "return_running", times=1)
+        refuse(monkeypatch, request_writes, "return_running", times=1)
         await bench.turn(second)
         assert second.runs.trouble is not None
         await bench.turn(second)
@@ -115,7 +115,7 @@ def test_an_expired_batch_whose_end_is_refused_gets_no_line_more(
         worker = bench.worker(lambda _spec: engine)
         await bench.turns(worker, until=lambda: len(engine.asked) == 2)
         bench.now += DAY
-        refuse(monkeypatch, requests, "take_remaining", times=3)
+        refuse(monkeypatch, request_writes, "take_remaining", times=3)
         await bench.finish(worker, batch_id)
         assert bench.status(batch_id) is BatchStatus.EXPIRED
         assert len(engine.asked) == 2

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from batch_app.processing.loop import Worker
+from batch_app.processing.worker_loop import Worker
 from batch_app.states import BatchStatus
 from batch_app.store import batches
 from tests.worker.conftest import Bench, HeldEngine, run

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 from batch_app.inference.echo_engine import EchoEngine
 from batch_app.inference.engine import EngineAnswer, EngineRequest
-from batch_app.processing.loop import Worker
-from batch_app.processing.schedule import ALONE_SECONDS, OTHERS_SECONDS
+from batch_app.processing.scheduling import ALONE_SECONDS, OTHERS_SECONDS
+from batch_app.processing.worker_loop import Worker
 from batch_app.states import BatchStatus
 from tests.lines import chat_line, chat_lines
 from tests.worker.conftest import Bench, HeldEngine, custom_ids, run

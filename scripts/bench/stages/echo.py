@@ -16,8 +16,8 @@ import orjson
 
 from batch_app.inference.echo_engine import EchoEngine
 from batch_app.inference.engine import EngineRequest
-from batch_app.jsonl import answer_line, engine_body
-from batch_app.processing.loop import RECORD_LINES
+from batch_app.input.request_lines import answer_line, engine_body
+from batch_app.processing.worker_loop import RECORD_LINES
 from scripts.bench.context import Bench
 from scripts.bench.figures import Figure, Target
 from scripts.bench.system import System, highest

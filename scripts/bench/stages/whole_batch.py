@@ -19,8 +19,8 @@ from unittest.mock import patch
 from sqlalchemy import select
 
 from batch_app.database import Database
-from batch_app.files import AnswerLog
-from batch_app.tables import requests
+from batch_app.disk.files import AnswerLog
+from batch_app.store.tables import requests
 from scripts.bench.context import AUTO_BINDING, Bench
 from scripts.bench.figures import Figure, Target, median_ratio
 from scripts.bench.workloads import uniform

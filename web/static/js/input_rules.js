@@ -1,6 +1,6 @@
 // The server's rules for one input line, with its codes and words, so that a person hears of a problem before the
 // upload. The server has the last word, and alone says whether it takes free grammars. Pure; a test holds this file to
-// `batch_app/jsonl.py` and `batch_app/bodies.py`.
+// `batch_app/input/request_lines.py` and `batch_app/input/body_rules.py`.
 
 /** @typedef {{ line: number, code: string, message: string, param: string | null }} LineError */
 /** @typedef {{ url: string, model: string | null }} RequestLine */

@@ -1,0 +1,1 @@
+"""One module per group of endpoints. Routes check parameters, call the store and serialize."""
