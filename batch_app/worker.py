@@ -21,7 +21,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from batch_app import ids
 from batch_app.database import Database
-from batch_app.disk.storage_errors import in_words
+from batch_app.disk.storage_errors import describe_error
 from batch_app.errors import BatchAppError, ConfigurationError
 from batch_app.host.gpu import has_gpu, read_gpu
 from batch_app.inference.echo_engine import EchoEngine
@@ -58,7 +58,7 @@ def main() -> int:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except SQLAlchemyError as error:
-        print(f"error: the database cannot be used: {in_words(error)}", file=sys.stderr)
+        print(f"error: the database cannot be used: {describe_error(error)}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 0
@@ -96,7 +96,7 @@ def note_stop(database: Database, worker_id: str) -> None:
     try:
         workers.stop_worker(database, worker_id=worker_id, now=time.time())
     except SQLAlchemyError as error:
-        log.error("stop_not_noted", extra={"reason": in_words(error)})
+        log.error("stop_not_noted", extra={"reason": describe_error(error)})
 
 
 def require_engine(settings: Settings, models: Models) -> None:

@@ -7,45 +7,47 @@ from batch_app.disk.files import Place
 from batch_app.states import BatchStatus
 from batch_app.store import claims, request_writes
 from batch_app.store.claims import Claim
-from batch_app.store.engine_usage import EngineUse
-from batch_app.store.request_writes import Postponement
+from batch_app.store.engine_usage import EngineUsage
+from batch_app.store.request_writes import ScheduledRetry
 from tests.factories import NOW, end, new_file, outcome, take, take_suspect
 
 Deed = Callable[[Database, Claim], object]
 
 
 def record(database: Database, late: Claim) -> None:
-    request_writes.record(database, claim=late, outcomes=[(outcome(1), Place("output", 0, 10))], now=NOW)
+    request_writes.record_outcomes(
+        database, claim=late, outcomes=[(outcome(1), Place("output", 0, 10))], now=NOW
+    )
 
 
 def record_nothing(database: Database, late: Claim) -> None:
-    request_writes.record(database, claim=late, outcomes=[], now=NOW)
+    request_writes.record_outcomes(database, claim=late, outcomes=[], now=NOW)
 
 
 def postpone(database: Database, late: Claim) -> None:
-    later = [Postponement(1, attempts=1, retry_at=NOW)]
-    request_writes.record(database, claim=late, outcomes=[], postponements=later, now=NOW)
+    later = [ScheduledRetry(1, attempts=1, retry_at=NOW)]
+    request_writes.record_outcomes(database, claim=late, outcomes=[], postponements=later, now=NOW)
 
 
 def bury(database: Database, late: Claim) -> None:
     ended = [(outcome(1, dead_letter="why", error_code="e"), Place("output", 0, 10))]
-    request_writes.record(database, claim=late, outcomes=ended, now=NOW)
+    request_writes.record_outcomes(database, claim=late, outcomes=ended, now=NOW)
 
 
 def take_remaining(database: Database, late: Claim) -> None:
-    request_writes.take_remaining(database, claim=late, limit=10)
+    request_writes.fetch_unanswered(database, claim=late, limit=10)
 
 
 def return_running(database: Database, late: Claim) -> None:
-    request_writes.return_running(database, claim=late)
+    request_writes.return_running_requests(database, claim=late)
 
 
 def return_lines(database: Database, late: Claim) -> None:
-    request_writes.return_lines(database, claim=late, lines=[1], after_engine_death=True)
+    request_writes.return_requests(database, claim=late, lines=[1], after_engine_death=True)
 
 
 def forget_answers(database: Database, late: Claim) -> None:
-    request_writes.forget_answers(database, claim=late, kind="output", from_offset=0)
+    request_writes.requeue_answers(database, claim=late, kind="output", from_offset=0)
 
 
 def begin_finalizing(database: Database, late: Claim) -> None:
@@ -53,7 +55,7 @@ def begin_finalizing(database: Database, late: Claim) -> None:
 
 
 def note_engine_use(database: Database, late: Claim) -> None:
-    claims.note_engine_use(database, claim=late, use=EngineUse(seconds=1))
+    claims.save_engine_usage(database, claim=late, use=EngineUsage(seconds=1))
 
 
 def publish(database: Database, late: Claim) -> None:

@@ -10,7 +10,7 @@ from sqlalchemy import select
 from batch_app import ids
 from batch_app.database import Database
 from batch_app.disk.files import AnswerKind, Place
-from batch_app.input.scan import InputLine
+from batch_app.input.scan import ScannedRequest
 from batch_app.states import BatchStatus, RequestStatus
 from batch_app.store import batch_insert, batches, claims, request_writes, workers
 from batch_app.store.admission import QueueLimits
@@ -18,8 +18,8 @@ from batch_app.store.batch_insert import NewBatch
 from batch_app.store.batches import Batch
 from batch_app.store.claims import Claim
 from batch_app.store.files import NewFile
-from batch_app.store.request_reads import committed
-from batch_app.store.request_writes import Outcome, Postponement, TakenLine
+from batch_app.store.request_reads import committed_bytes
+from batch_app.store.request_writes import FetchedRequest, Outcome, ScheduledRetry
 from batch_app.store.tables import metadata
 
 NOW = 1_700_000_000.0
@@ -46,9 +46,9 @@ def new_file(**fields: Any) -> NewFile:
     return NewFile(**{"id": file_id, "path": f"files/{file_id}.jsonl", **defaults, **fields})
 
 
-def input_lines(count: int) -> list[InputLine]:
+def input_lines(count: int) -> list[ScannedRequest]:
     """Lines 1 … `count` of a file whose lines are 100 bytes long."""
-    return [InputLine(line, f"candidate-{line}", (line - 1) * 100, 99) for line in range(1, count + 1)]
+    return [ScannedRequest(line, f"candidate-{line}", (line - 1) * 100, 99) for line in range(1, count + 1)]
 
 
 def accept(
@@ -82,16 +82,16 @@ def lose(database: Database, lost: Claim, *, now: float = NOW) -> None:
     claims.release_lost_workers(database, gone=[lost.worker_id], silent_since=0, except_id="", now=now)
 
 
-def take(database: Database, held: Claim, *, limit: int = 1_000, now: float = NOW) -> list[TakenLine]:
-    return request_writes.take_lines(
+def take(database: Database, held: Claim, *, limit: int = 1_000, now: float = NOW) -> list[FetchedRequest]:
+    return request_writes.fetch_requests(
         database, claim=held, limit=limit, below_engine_deaths=2, longest_backoff_seconds=300, now=now
     )
 
 
 def take_suspect(
     database: Database, held: Claim, *, from_engine_deaths: int = 2, now: float = NOW
-) -> TakenLine | None:
-    return request_writes.take_suspect(
+) -> FetchedRequest | None:
+    return request_writes.fetch_suspect(
         database, claim=held, from_engine_deaths=from_engine_deaths, longest_backoff_seconds=300, now=now
     )
 
@@ -111,17 +111,17 @@ def answer(
 ) -> None:
     """Record an end for running lines; keyword arguments are fields of Outcome."""
     kind: AnswerKind = "output" if status is RequestStatus.COMPLETED else "error"
-    end = committed(database, batch_id=held.batch_id, kind=kind).end
+    end = committed_bytes(database, batch_id=held.batch_id, kind=kind).end
     ended = [
         (outcome(line, status=status, **fields), Place(kind, end + at * ANSWER_BYTES, ANSWER_BYTES))
         for at, line in enumerate(lines)
     ]
-    request_writes.record(database, claim=held, outcomes=ended, now=now)
+    request_writes.record_outcomes(database, claim=held, outcomes=ended, now=now)
 
 
 def postpone(database: Database, held: Claim, line: int, *, retry_at: float, now: float = NOW) -> None:
-    later = [Postponement(line, attempts=1, retry_at=retry_at)]
-    request_writes.record(database, claim=held, outcomes=[], postponements=later, now=now)
+    later = [ScheduledRetry(line, attempts=1, retry_at=retry_at)]
+    request_writes.record_outcomes(database, claim=held, outcomes=[], postponements=later, now=now)
 
 
 def end(database: Database, held: Claim, status: BatchStatus, *, now: float = NOW, **files: Any) -> None:

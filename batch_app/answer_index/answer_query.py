@@ -13,7 +13,7 @@ from typing import Any, Final, Literal
 from pysqlite3 import dbapi2
 
 from batch_app.answer_index.index import Field, fields_of
-from batch_app.answer_index.joined_indexes import everywhere, joined, schemas_of
+from batch_app.answer_index.joined_indexes import in_all_batches, joined, schemas_of
 from batch_app.errors import BadQueryError
 
 Having = Literal["all", "matched", "unmatched", "1", "2", "3", "4"]
@@ -40,7 +40,7 @@ class Condition:
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class AnswerQuery:
     """Which rows are wanted, and in which order. Everything None or empty: all of them, in the order of the file.
 
     Of several batches joined, `text`, `status` and `error_code` are those of any of them, and `having` tells which of
@@ -62,7 +62,7 @@ class Question:
         words = (self.text, self.custom_id_prefix, self.status, self.error_code)
         return self.having != "all" or bool(self.conditions) or any(word is not None for word in words)
 
-    def without(self, column: str) -> "Question":
+    def without(self, column: str) -> "AnswerQuery":
         """The same, but for what it says about this column of one batch."""
         return replace(
             self,
@@ -73,7 +73,7 @@ class Question:
         )
 
 
-class Asker:
+class QueryBuilder:
     """Makes SQL of questions to one batch's index, or to those of several. BadQueryError for what makes no sense."""
 
     def __init__(self, connection: dbapi2.Connection, batches: int = 1) -> None:
@@ -83,13 +83,13 @@ class Asker:
         self._in_order = ("k.side", "k.line") if batches > 1 else ("a0.line",)
         self.custom_id = f"{self._key}.custom_id"
 
-    def source(self, question: Question, *columns: str) -> str:
+    def source(self, question: AnswerQuery, *columns: str) -> str:
         """The FROM clause that has what the question and these columns need."""
         if len(self.schemas) == 1:
             return "FROM main.answers a0"
         return joined(self.schemas, self._sides(question, columns))
 
-    def _sides(self, question: Question, columns: Sequence[str]) -> set[int]:
+    def _sides(self, question: AnswerQuery, columns: Sequence[str]) -> set[int]:
         """The batches whose rows must be looked at to answer the question."""
         of_any = (question.text, question.status, question.error_code)  # an empty code is asked for, too
         if question.having != "all" or any(word is not None for word in of_any):
@@ -134,7 +134,7 @@ class Asker:
             raise BadQueryError(f"there is no column {path[:80]!r}; GET …/fields lists those of the answers")
         return self._fields[side][path]
 
-    def order(self, question: Question) -> list[tuple[str, str]]:
+    def order(self, question: AnswerQuery) -> list[tuple[str, str]]:
         """What rows are sorted by, and which way. Nothing comes last either way."""
         direction = "DESC" if question.descending else "ASC"
         if question.sort == "line":
@@ -144,7 +144,7 @@ class Asker:
             *((term, "ASC") for term in self._in_order),
         ]
 
-    def where(self, question: Question) -> tuple[str, list[Any]]:
+    def where(self, question: AnswerQuery) -> tuple[str, list[Any]]:
         found: list[str] = ["1", self._having(question.having)]
         values: list[Any] = []
         sides = range(len(self.schemas))
@@ -168,9 +168,11 @@ class Asker:
     def _having(self, having: Having) -> str:
         count = len(self.schemas)
         if having in ("all", "matched", "unmatched"):
-            return {"all": "1", "matched": everywhere(count), "unmatched": f"NOT ({everywhere(count)})"}[
-                having
-            ]
+            return {
+                "all": "1",
+                "matched": in_all_batches(count),
+                "unmatched": f"NOT ({in_all_batches(count)})",
+            }[having]
         if int(having) > count:
             raise BadQueryError(f"there is no batch {having} among the {count}")
         return " AND ".join(

@@ -10,7 +10,7 @@ from typing import Any, Final
 import orjson
 from pysqlite3 import dbapi2
 
-from batch_app.answer_index.answer_query import FACTS, Asker, Question, is_number, literal
+from batch_app.answer_index.answer_query import FACTS, AnswerQuery, QueryBuilder, is_number, literal
 from batch_app.answer_index.joined_indexes import rows_of
 
 _TOP_VALUES: Final = 12
@@ -44,21 +44,21 @@ class Table:
 
     def __init__(self, connection: dbapi2.Connection, batches: int = 1) -> None:
         self._connection, self._run = connection, connection.execute
-        self._asker = Asker(connection, batches)
+        self._asker = QueryBuilder(connection, batches)
 
-    def count(self, question: Question | None = None) -> int:
-        asked = question or Question()
+    def count(self, question: AnswerQuery | None = None) -> int:
+        asked = question or AnswerQuery()
         where, values = self._asker.where(asked)
         query = f"SELECT count(*) {self._asker.source(asked)} WHERE {where}"
         return int(self._run(query, values).fetchone()[0])
 
-    def counts(self, question: Question) -> tuple[int, int]:
+    def counts(self, question: AnswerQuery) -> tuple[int, int]:
         """The rows that it asks for, and all."""
         asked = self.count(question)
         return asked, self.count() if question.narrows else asked
 
     def rows(
-        self, question: Question, *, columns: Sequence[str] = (), offset: int = 0, limit: int | None = None
+        self, question: AnswerQuery, *, columns: Sequence[str] = (), offset: int = 0, limit: int | None = None
     ) -> Iterator[tuple[str, list[dict[str, Any] | None]]]:
         """(custom_id, its answer in each batch or None). An answer has the ledger's facts, its `text`, and the `values`
         of those `columns` that are of its batch, by their paths. Without a limit all of them, a part at a time."""
@@ -72,7 +72,7 @@ class Table:
                 cells = iter(found)
                 yield custom_id, [_answer(custom_id, ours, cells) for ours in paths]
 
-    def _names(self, question: Question, offset: int, limit: int | None) -> Iterator[str]:
+    def _names(self, question: AnswerQuery, offset: int, limit: int | None) -> Iterator[str]:
         """The custom_ids that the question asks for, in its order."""
         where, values = self._asker.where(question)
         sorted_by = ", ".join(f"{term} {direction}" for term, direction in self._asker.order(question))
@@ -83,7 +83,7 @@ class Table:
         found = self._run(query, (*values, -1 if limit is None else limit, offset))
         return (custom_id for (custom_id,) in found)
 
-    def place_of(self, prefix: str, question: Question) -> int | None:
+    def place_of(self, prefix: str, question: AnswerQuery) -> int | None:
         """Where among the rows, counted from 0, the first one is whose custom_id begins like this."""
         where, values = self._asker.where(question)
         sorted_by = ", ".join(f"{term} {direction}" for term, direction in self._asker.order(question))
@@ -95,7 +95,7 @@ class Table:
         ).fetchone()
         return None if found is None else int(found[0])
 
-    def distribution(self, column: str, question: Question, *, bins: int) -> Distribution:
+    def distribution(self, column: str, question: AnswerQuery, *, bins: int) -> Distribution:
         where, values = self._asker.where(question)
         of_rows = (
             f"FROM (SELECT {self._asker.sql(column)} AS value {self._asker.source(question, column)} "

@@ -10,7 +10,7 @@ from pysqlite3 import dbapi2
 from batch_app.answer_index.answer_query import is_number, literal
 from batch_app.answer_index.answer_table import Bin, spread
 from batch_app.answer_index.index import Field, fields_of
-from batch_app.answer_index.joined_indexes import IN_ORDER, everywhere, joined, rows_of, schemas_of
+from batch_app.answer_index.joined_indexes import IN_ORDER, in_all_batches, joined, rows_of, schemas_of
 from batch_app.errors import BadQueryError
 
 Only = Literal["all", "different", "same", "unmatched", "flipped"]
@@ -145,7 +145,7 @@ class Comparison:
 
     def _only(self, only: Only, path: str | None) -> str:
         others = range(1, len(self._schemas))
-        matched = everywhere(len(self._schemas))
+        matched = in_all_batches(len(self._schemas))
         match only:
             case "all":
                 return "1"

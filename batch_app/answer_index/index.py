@@ -184,7 +184,7 @@ class Indexes:
         self, index: dbapi2.Connection, batch_id: str, kind: AnswerKind
     ) -> list[tuple[dict[str, Any], Place]]:
         [(end,)] = index.execute("SELECT end FROM streams WHERE kind = ?", (kind,)).fetchall()
-        return request_reads.list_answers_behind(
+        return request_reads.list_answers_after(
             self._database, batch_id=batch_id, kind=kind, offset=end, limit=_ROWS_AT_ONCE
         )
 

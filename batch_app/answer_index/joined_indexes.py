@@ -27,7 +27,7 @@ def rows_of(page: str, schemas: Sequence[str]) -> str:
     return f"FROM ({page}) k {_rows(schemas, range(len(schemas)))}"
 
 
-def everywhere(batches: int) -> str:
+def in_all_batches(batches: int) -> str:
     """A condition: every batch has the custom_id."""
     return " AND ".join(f"a{number}.line IS NOT NULL" for number in range(batches))
 

@@ -9,7 +9,7 @@ from batch_app.states import Dialect
 
 
 @dataclass(frozen=True)
-class Order:
+class BatchSpec:
     """What a client asks for besides the file. `model` None: the lines name it."""
 
     model: str | None
@@ -26,7 +26,7 @@ class Order:
     parent_batch_id: str | None = None
 
 
-def digest_of_order(order: Order, endpoint: str, content: str) -> str:
+def digest_of_order(order: BatchSpec, endpoint: str, content: str) -> str:
     """Of an order for a batch; `content` stands for its file."""
     return digest(
         content,

@@ -18,7 +18,7 @@ from batch_app.disk.files import AnswerKind, read_range, read_stream
 from batch_app.states import FINAL_BATCH_STATES
 from batch_app.store import batches, files, request_reads
 from batch_app.store.batches import Batch
-from batch_app.store.request_reads import Committed
+from batch_app.store.request_reads import CommittedBytes
 
 _MEDIA_TYPE = "application/octet-stream"
 
@@ -65,7 +65,7 @@ def _published_file(context: Context, request: Request, file_id: str, offset: in
     etag = f'"{file.sha256}"'
     headers = {"etag": etag}
     if batch is not None:
-        part = request_reads.committed(context.database, batch_id=batch.id, kind=kind)
+        part = request_reads.committed_bytes(context.database, batch_id=batch.id, kind=kind)
         headers["x-last-line"] = str(part.lines)
     known = request.headers.get("if-none-match", "")
     if etag in known or known.strip() == "*":
@@ -98,7 +98,7 @@ def answers(context: Context, request: Request, batch: Batch, *, offset: int) ->
 
 
 def _stream(context: Context, batch: Batch, kind: AnswerKind, offset: int) -> StreamingResponse:
-    part = request_reads.committed(context.database, batch_id=batch.id, kind=kind, skip=offset)
+    part = request_reads.committed_bytes(context.database, batch_id=batch.id, kind=kind, skip=offset)
     headers = {
         "content-length": str(part.end - part.start),
         "content-disposition": f'attachment; filename="{batch.id}_{kind}.jsonl"',
@@ -112,7 +112,7 @@ def _stream(context: Context, batch: Batch, kind: AnswerKind, offset: int) -> St
     return StreamingResponse(chain([first], pieces), media_type=_MEDIA_TYPE, headers=headers)
 
 
-def _pieces(context: Context, batch: Batch, kind: AnswerKind, part: Committed) -> Iterator[bytes]:
+def _pieces(context: Context, batch: Batch, kind: AnswerKind, part: CommittedBytes) -> Iterator[bytes]:
     """The same bytes from the logs, or from the published file that they have become."""
     if part.start == part.end:
         return iter(())

@@ -60,17 +60,17 @@ def sweep(context: Context, *, now: float) -> None:
         log.info("file_expired", extra={"file_id": file.id})
     if days := context.settings.keep_ended_batches_days:
         _forget(context, before=now - days * _DAY_SECONDS)
-    retention.forget_workers(context.database, stopped_before=now - _WORKERS_KEPT_SECONDS)
-    vacuum.give_back_pages(context.database, min_bytes=_UNUSED_BYTES, min_share=_UNUSED_SHARE)
-    vacuum.keep_wal_small(context.database, limit_bytes=_WAL_BYTES)
+    retention.delete_old_workers(context.database, stopped_before=now - _WORKERS_KEPT_SECONDS)
+    vacuum.release_free_pages(context.database, min_bytes=_UNUSED_BYTES, min_share=_UNUSED_SHARE)
+    vacuum.truncate_wal(context.database, limit_bytes=_WAL_BYTES)
 
 
 def _forget(context: Context, *, before: float) -> None:
-    while batch := retention.forget_ended_batch(context.database, ended_before=before):
+    while batch := retention.delete_ended_batch(context.database, ended_before=before):
         _remove_paths(context, batch.paths)
         context.indexes.remove(batch.batch_id)
         log.info("batch_forgotten", extra={"batch_id": batch.batch_id, "files": len(batch.paths)})
-    _remove_paths(context, retention.forget_unused_files(context.database, made_before=before))
+    _remove_paths(context, retention.delete_unused_files(context.database, made_before=before))
 
 
 def _remove_paths(context: Context, paths: Iterable[str]) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import orjson
 from fastapi import Request
 
-from batch_app.api.batch_spec import Order
+from batch_app.api.batch_spec import BatchSpec
 from batch_app.api.errors import ApiError
 from batch_app.api.multipart_form import idempotency_key
 from batch_app.api.option_checks import check_lifetime, check_line_order, check_priority, check_switch
@@ -52,7 +52,7 @@ class Creation:
 
     input_file_id: str
     endpoint: str
-    order: Order
+    order: BatchSpec
 
 
 async def read_creation(request: Request) -> Creation:
@@ -69,7 +69,7 @@ async def read_creation(request: Request) -> Creation:
     if endpoint not in ENDPOINTS:
         message = f"'endpoint' must be one of {', '.join(ENDPOINTS)}; got {endpoint[:80]!r}."
         raise ApiError(400, "invalid_value", message, param="endpoint")
-    order = Order(
+    order = BatchSpec(
         model=None,
         filename="",
         dialect="openai",

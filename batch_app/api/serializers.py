@@ -13,7 +13,7 @@ from batch_app.settings import Settings
 from batch_app.states import FINAL_BATCH_STATES, BatchStatus, wire_status
 from batch_app.store import batches, files, progress, workers
 from batch_app.store.batches import Batch
-from batch_app.store.engine_usage import EngineUse
+from batch_app.store.engine_usage import EngineUsage
 from batch_app.store.files import FileFacts
 from batch_app.store.progress import Counts, Pace
 from batch_app.store.workers import Worker
@@ -147,7 +147,7 @@ def _batch_object(
     )
 
 
-def _engine(use: EngineUse | None, counts: Counts) -> schemas.EngineReport | None:
+def _engine(use: EngineUsage | None, counts: Counts) -> schemas.EngineReport | None:
     if use is None or not use.seconds:
         return None
     return schemas.EngineReport(

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from batch_app import ids
-from batch_app.api.batch_spec import Order, digest, digest_of_order
+from batch_app.api.batch_spec import BatchSpec, digest, digest_of_order
 from batch_app.api.errors import ApiError, retry_later
 from batch_app.api.option_checks import check_metadata, window_seconds
 from batch_app.api.scan_errors import listed_problems, require_some_json, require_valid
@@ -21,9 +21,9 @@ from batch_app.database import Database
 from batch_app.disk.files import make_folder, publish
 from batch_app.errors import FileMissingError
 from batch_app.host.gpu import GpuLimits, GpuSnapshot, unfit_reason
-from batch_app.input.line_order import arrange
+from batch_app.input.line_order import assign_ranks
 from batch_app.input.request_lines import MAX_MODEL_NAME, LineError, is_model_name
-from batch_app.input.scan import Rules, Scan, scan
+from batch_app.input.scan import Scan, ScanOptions, scan
 from batch_app.models import Models
 from batch_app.settings import Settings
 from batch_app.store import admission, batch_insert, files, workers
@@ -64,14 +64,14 @@ class Submissions:
         """Refuse before the upload what could only be refused after it. Raises QueueFullError."""
         admission.require_room(self._database, limits=self.limits)
 
-    def earlier(self, order: Order, endpoint: str, content: str, *, now: float) -> Batch | None:
+    def earlier(self, order: BatchSpec, endpoint: str, content: str, *, now: float) -> Batch | None:
         """The batch that this order's key has made already; `content` stands for its file. Raises
         IdempotencyKeyReusedError."""
         request_digest = digest_of_order(order, endpoint, content)
         key = order.idempotency_key
         return batch_insert.batch_with_key(self._database, key=key, request_digest=request_digest, now=now)
 
-    def accept(self, source: BinaryIO, order: Order, *, content: str | None = None, now: float) -> Batch:
+    def accept(self, source: BinaryIO, order: BatchSpec, *, content: str | None = None, now: float) -> Batch:
         """Scan, store and accept. `content`: what the order's key knows the file by, if not by its bytes. Raises
         ApiError or a cause; then nothing is stored."""
         self._check_order(order)
@@ -115,7 +115,7 @@ class Submissions:
                 (self._settings.data_dir / file.path).unlink(missing_ok=True)
         return stored
 
-    def create(self, order: Order, *, file_id: str, endpoint: str, now: float) -> Batch:
+    def create(self, order: BatchSpec, *, file_id: str, endpoint: str, now: float) -> Batch:
         """A batch of an uploaded file. What is wrong with the file makes a failed batch that says so, as OpenAI's
         clients expect. Raises ApiError for what is wrong with the order, and causes."""
         self._check_order(order)
@@ -136,13 +136,13 @@ class Submissions:
             return self._fail(order, file_id, endpoint, "", [problem], now)
 
     def _fail(
-        self, order: Order, file_id: str, endpoint: str, model: str, problems: list[LineError], now: float
+        self, order: BatchSpec, file_id: str, endpoint: str, model: str, problems: list[LineError], now: float
     ) -> Batch:
         new = self._new_batch(order, model, model, endpoint, file_id, digest_of=file_id, now=now)
         return batch_insert.create_failed_batch(self._database, batch=new, errors=problems, now=now)
 
-    def _rules(self, order: Order | None = None, *, endpoint: str | None = None) -> Rules:
-        return Rules(
+    def _rules(self, order: BatchSpec | None = None, *, endpoint: str | None = None) -> ScanOptions:
+        return ScanOptions(
             max_requests=self._settings.max_requests_per_batch,
             max_line_bytes=self._settings.max_line_bytes,
             endpoint=endpoint,
@@ -153,7 +153,7 @@ class Submissions:
             allow_grammars=self._settings.allow_grammars,
         )
 
-    def _check_order(self, order: Order) -> None:
+    def _check_order(self, order: BatchSpec) -> None:
         if order.model is not None and not is_model_name(order.model):
             message = f"'model' must have 1 to {MAX_MODEL_NAME} printable characters."
             raise ApiError(400, "invalid_value", message, param="model")
@@ -164,7 +164,7 @@ class Submissions:
         window_seconds(order.completion_window, self._settings)
 
     def _store(
-        self, source: BinaryIO, filename: str, rules: Rules, require: Callable[[Scan], None]
+        self, source: BinaryIO, filename: str, rules: ScanOptions, require: Callable[[Scan], None]
     ) -> tuple[Scan, NewFile]:
         """Copy an upload into the files folder while scanning it; one that is refused leaves nothing behind."""
         file_id = ids.new_file_id()
@@ -186,7 +186,7 @@ class Submissions:
         require_valid(found, max_requests=self._settings.max_requests_per_batch)
 
     def _scanned_batch(
-        self, order: Order, found: Scan, file_id: str, *, digest_of: str, now: float
+        self, order: BatchSpec, found: Scan, file_id: str, *, digest_of: str, now: float
     ) -> NewBatch:
         model = order.model or found.model or ""
         spec = self._models.resolve(model)
@@ -200,14 +200,14 @@ class Submissions:
             batch=new,
             file=file,
             lines=found.lines,
-            ranks={line: rank for rank, line in enumerate(arrange(found.sketches), 1)},
+            ranks={line: rank for rank, line in enumerate(assign_ranks(found.sketches), 1)},
             limits=self.limits,
             now=now,
         )
 
     def _new_batch(
         self,
-        order: Order,
+        order: BatchSpec,
         model: str,
         served_model: str,
         endpoint: str,

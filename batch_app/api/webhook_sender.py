@@ -67,8 +67,8 @@ class WebhookSender:
 
     async def address(self, *, now: float) -> None:
         """Every event that ended a batch gets its receivers; those that are receivers no more get nothing."""
-        await asyncio.to_thread(webhooks.abandon_others, self._database, urls=self._urls)
-        await asyncio.to_thread(webhooks.address_events, self._database, urls=self._urls, now=now)
+        await asyncio.to_thread(webhooks.abandon_removed_receivers, self._database, urls=self._urls)
+        await asyncio.to_thread(webhooks.create_deliveries, self._database, urls=self._urls, now=now)
 
     async def send_due(self, client: httpx.AsyncClient, url: str, *, now: float) -> None:
         """One attempt at each delivery to this receiver that is due; an attempt's moment is that of its end, for what

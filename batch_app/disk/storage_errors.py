@@ -21,7 +21,7 @@ def is_busy_database(error: BaseException) -> bool:
     return _sqlite_code(error) in _BUSY
 
 
-def in_words(error: OSError | SQLAlchemyError) -> str:
+def describe_error(error: OSError | SQLAlchemyError) -> str:
     """SQLAlchemy's own text holds the statement and its values, which belong in no log."""
     if isinstance(error, DBAPIError):
         return str(error.orig)

@@ -31,6 +31,7 @@ from batch_app.inference.engine import (
     EngineRequest,
     ModelLoadError,
 )
+from batch_app.inference.engine_digest import engine_digest
 from batch_app.inference.engine_processes import (
     busy_seconds,
     have_ended,
@@ -39,7 +40,6 @@ from batch_app.inference.engine_processes import (
     owned,
     variables,
 )
-from batch_app.inference.fingerprint import fingerprint
 from batch_app.inference.vllm_counters import VllmCounters
 from batch_app.models import ModelSpec
 
@@ -217,7 +217,7 @@ class VllmEngine:
         gc.collect()
         gc.freeze()  # what is loaded stays: collections need not walk it
         revision = getattr(client.model_config.hf_config, "_commit_hash", None)
-        identity = fingerprint(self._spec, revision=revision, version=vllm.__version__)
+        identity = engine_digest(self._spec, revision=revision, version=vllm.__version__)
         max_num_seqs = client.vllm_config.scheduler_config.max_num_seqs
         return _Loaded(application, client, max_num_seqs, identity, counters, was_told_to_end)
 

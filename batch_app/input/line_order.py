@@ -32,7 +32,7 @@ _NO_LIMIT: Final = 2**53
 
 
 @dataclass(frozen=True, slots=True)
-class Sketch:
+class RequestSketch:
     """What the plan knows of a line: how its prompt begins, a checksum for each block, and the longest answer."""
 
     line: int
@@ -40,16 +40,16 @@ class Sketch:
     max_tokens: int
 
 
-def sketch(line: int, body: dict[str, Any]) -> Sketch:
+def sketch(line: int, body: dict[str, Any]) -> RequestSketch:
     """Any accepted body has one, whatever else is wrong with it."""
     prompt = orjson.dumps([body[name] for name in _PROMPT_FIELDS if body.get(name) is not None])
     blocks = range(0, len(prompt), _BLOCK_BYTES)
     sums = array("I", [crc32(prompt[at : at + _BLOCK_BYTES]) for at in blocks])
     limits = (body[name] for name in _LIMIT_FIELDS if isinstance(body.get(name), int))
-    return Sketch(line, sums.tobytes(), next(limits, _NO_LIMIT))
+    return RequestSketch(line, sums.tobytes(), next(limits, _NO_LIMIT))
 
 
-def arrange(sketches: Iterable[Sketch]) -> list[int]:
+def assign_ranks(sketches: Iterable[RequestSketch]) -> list[int]:
     """The lines in the order in which they go to the engine."""
     order: list[int] = []
     walk = [(sorted(sketches, key=lambda sketch: sketch.prefix), 0)]
@@ -63,7 +63,7 @@ def arrange(sketches: Iterable[Sketch]) -> list[int]:
     return order
 
 
-def _fork(branch: Sequence[Sketch], depth: int) -> int:
+def _fork(branch: Sequence[RequestSketch], depth: int) -> int:
     """Where the lines of a branch, sorted and alike up to `depth`, part."""
     first, last = branch[0].prefix, branch[-1].prefix
     while depth < len(first) and first[depth : depth + _SUM_BYTES] == last[depth : depth + _SUM_BYTES]:
@@ -71,7 +71,7 @@ def _fork(branch: Sequence[Sketch], depth: int) -> int:
     return depth
 
 
-def _children(branch: Sequence[Sketch], depth: int) -> Iterator[list[Sketch]]:
+def _children(branch: Sequence[RequestSketch], depth: int) -> Iterator[list[RequestSketch]]:
     """Lines that end here have nothing further to share, so each is a branch of its own."""
     for block, lines in groupby(branch, key=lambda sketch: sketch.prefix[depth : depth + _SUM_BYTES]):
         if block:
@@ -80,6 +80,6 @@ def _children(branch: Sequence[Sketch], depth: int) -> Iterator[list[Sketch]]:
             yield from ([line] for line in lines)
 
 
-def _last_first(branch: Sequence[Sketch]) -> tuple[int, int]:
+def _last_first(branch: Sequence[RequestSketch]) -> tuple[int, int]:
     """The walk takes from the end of its list."""
     return max(sketch.max_tokens for sketch in branch), -min(sketch.line for sketch in branch)

@@ -16,7 +16,7 @@ _SET_BY_THE_WORKER: Final = frozenset({"model", "stream", "stream_options"})
 _DIGEST_BYTES: Final = 16
 
 
-def identity(url: str, body: dict[str, Any]) -> bytes | None:
+def request_digest(url: str, body: dict[str, Any]) -> bytes | None:
     """The same for the same request to the same model; None when its answer is left to chance."""
     if not _leaves_nothing_to_chance(url, body):
         return None

@@ -41,7 +41,7 @@ class LineError:
 
 
 @dataclass(frozen=True, slots=True)
-class RequestLine:
+class ParsedRequest:
     """An accepted line: what it asks of which model. `model` is None when the batch names it."""
 
     custom_id: str
@@ -51,7 +51,7 @@ class RequestLine:
 
 
 @dataclass(frozen=True, slots=True)
-class BadLine:
+class RejectedLine:
     """A refused line. Its `custom_id`, where it has a possible one, is taken all the same."""
 
     errors: list[LineError]
@@ -65,7 +65,7 @@ def check_line(
     model_given: bool,
     endpoint: str | None = None,
     allow_grammars: bool = False,
-) -> RequestLine | BadLine:
+) -> ParsedRequest | RejectedLine:
     """Check one line by itself; every error it has is listed. Never raises, whatever the bytes.
 
     `model_given`: the batch names the model, so the bodies need not. `endpoint`: the batch's; None when any will do.
@@ -73,18 +73,22 @@ def check_line(
     try:
         value = orjson.loads(raw)
     except orjson.JSONDecodeError:
-        return BadLine([LineError(line, "invalid_json_line", "This line is not parseable as valid JSON.")])
+        return RejectedLine(
+            [LineError(line, "invalid_json_line", "This line is not parseable as valid JSON.")]
+        )
     if not isinstance(value, dict):
-        return BadLine([LineError(line, "invalid_json_line", "This line is valid JSON but not an object.")])
+        return RejectedLine(
+            [LineError(line, "invalid_json_line", "This line is valid JSON but not an object.")]
+        )
     problems = list(_problems(value, model_given=model_given, endpoint=endpoint))
     if isinstance(value.get("body"), dict):
         problems += body_rules.problems(value["body"], allow_grammars=allow_grammars)
     errors = [LineError(line, *problem) for problem in problems]
     custom_id = value.get("custom_id")
     if errors:
-        return BadLine(errors, custom_id if _check_custom_id(custom_id) is None else None)
+        return RejectedLine(errors, custom_id if _check_custom_id(custom_id) is None else None)
     body = value["body"]
-    return RequestLine(str(custom_id), url=value["url"], model=body.get("model"), body=body)
+    return ParsedRequest(str(custom_id), url=value["url"], model=body.get("model"), body=body)
 
 
 def _problems(

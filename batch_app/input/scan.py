@@ -9,15 +9,15 @@ from dataclasses import dataclass, field
 from typing import BinaryIO
 
 from batch_app.input.file_lines import FileLine, read_lines
-from batch_app.input.line_order import Sketch, sketch
-from batch_app.input.request_digest import identity
-from batch_app.input.request_lines import BadLine, LineError, RequestLine, check_line
+from batch_app.input.line_order import RequestSketch, sketch
+from batch_app.input.request_digest import request_digest
+from batch_app.input.request_lines import LineError, ParsedRequest, RejectedLine, check_line
 
 MAX_REPORTED_ERRORS = 100
 
 
 @dataclass(frozen=True, slots=True)
-class InputLine:
+class ScannedRequest:
     """Where an accepted request lies in the input file, and its name. `copy_of` is the line of an earlier one that
     must get the same answer."""
 
@@ -32,8 +32,8 @@ class InputLine:
 class Scan:
     """What a scan found. `errors` holds the first MAX_REPORTED_ERRORS of `total_errors`."""
 
-    lines: list[InputLine] = field(default_factory=list)
-    sketches: list[Sketch] = field(default_factory=list)  # of the same lines, if the rules want them
+    lines: list[ScannedRequest] = field(default_factory=list)
+    sketches: list[RequestSketch] = field(default_factory=list)  # of the same lines, if the rules want them
     errors: list[LineError] = field(default_factory=list)
     total_errors: int = 0
     bad_lines: int = 0
@@ -46,7 +46,7 @@ class Scan:
 
 
 @dataclass(frozen=True)
-class Rules:
+class ScanOptions:
     """`endpoint` None: the first line decides. `model` None: the bodies name it, all the same one.
     `with_sketches`: the lines are to be put into an order of work. `find_copies`: those that must get the same
     answer are to be known."""
@@ -61,13 +61,13 @@ class Rules:
     find_copies: bool = False
 
 
-def scan(source: BinaryIO, rules: Rules, *, copy_to: BinaryIO) -> Scan:
+def scan(source: BinaryIO, rules: ScanOptions, *, copy_to: BinaryIO) -> Scan:
     """Read `source` to its end, copying every byte. Lines past `max_requests` are counted, not checked."""
     return _Scanner(source, rules, copy_to).run()
 
 
 class _Scanner:
-    def __init__(self, source: BinaryIO, rules: Rules, copy_to: BinaryIO) -> None:
+    def __init__(self, source: BinaryIO, rules: ScanOptions, copy_to: BinaryIO) -> None:
         self._source, self._rules, self._copy_to = source, rules, copy_to
         self._found = Scan(endpoint=rules.endpoint, model=rules.model)
         self._digest = hashlib.sha256()
@@ -103,22 +103,24 @@ class _Scanner:
             endpoint=self._found.endpoint,
             allow_grammars=self._rules.allow_grammars,
         )
-        wrong = line.errors if isinstance(line, BadLine) else self._conflicts(line, number)
+        wrong = line.errors if isinstance(line, RejectedLine) else self._conflicts(line, number)
         wrong = [*wrong, *self._duplicates(line.custom_id, number)]
-        if isinstance(line, BadLine) or wrong:
+        if isinstance(line, RejectedLine) or wrong:
             self._report(wrong)
         else:
             copy_of = self._original(line, number) if self._rules.find_copies else None
-            self._found.lines.append(InputLine(number, line.custom_id, file_line.start, len(text), copy_of))
+            self._found.lines.append(
+                ScannedRequest(number, line.custom_id, file_line.start, len(text), copy_of)
+            )
             if self._rules.with_sketches:
                 self._found.sketches.append(sketch(number, line.body))
 
-    def _original(self, request: RequestLine, number: int) -> int | None:
-        asked = identity(request.url, request.body)
+    def _original(self, request: ParsedRequest, number: int) -> int | None:
+        asked = request_digest(request.url, request.body)
         first = number if asked is None else self._first_line_asking.setdefault(asked, number)
         return first if first != number else None
 
-    def _conflicts(self, request: RequestLine, number: int) -> list[LineError]:
+    def _conflicts(self, request: ParsedRequest, number: int) -> list[LineError]:
         """What an earlier line forbids. The first good line decides the endpoint, and the model."""
         self._found.endpoint = self._found.endpoint or request.url
         return self._model_conflicts(request, number)
@@ -129,7 +131,7 @@ class _Scanner:
         message = f"'custom_id' {custom_id!r} was already used on line {first}."
         return [LineError(number, "duplicate_custom_id", message, "custom_id")]
 
-    def _model_conflicts(self, request: RequestLine, number: int) -> list[LineError]:
+    def _model_conflicts(self, request: ParsedRequest, number: int) -> list[LineError]:
         if self._rules.model is not None or request.model is None:
             return []
         if not self._rules.is_known_model(request.model):

@@ -26,7 +26,7 @@ from batch_app import __version__
 from batch_app.database import Database
 from batch_app.disk import failpoints
 from batch_app.disk.files import KINDS, make_folder, publish_stream, sha256_of, sync_folder
-from batch_app.disk.storage_errors import in_words
+from batch_app.disk.storage_errors import describe_error
 from batch_app.errors import BackupError, BatchAppError
 from batch_app.operations.database_copy import copy_database, readable
 from batch_app.settings import PROJECT_DIR, Settings, load_settings
@@ -174,7 +174,7 @@ def _copy_logs(copy: Database, folder: Path, settings: Settings) -> set[str]:
     shutil.rmtree(folder / "work", ignore_errors=True)
     for batch in batches.list_open_batches(copy):
         for kind in KINDS:
-            end = request_reads.committed(copy, batch_id=batch.id, kind=kind).end
+            end = request_reads.committed_bytes(copy, batch_id=batch.id, kind=kind).end
             if end == 0:
                 continue
             final = folder / "work" / batch.id / f"{kind}-000001-0.jsonl"
@@ -264,7 +264,7 @@ def main() -> int:
     except (BatchAppError, dbapi2.Error) as error:
         return _complain(str(error))
     except (OSError, SQLAlchemyError) as error:
-        return _complain(in_words(error))
+        return _complain(describe_error(error))
     seconds = time.monotonic() - started
     print(
         f"{made.path}: {made.files} files, {made.copied_bytes / 1e6:.1f} MB copied, "

@@ -18,7 +18,7 @@ from pysqlite3 import dbapi2
 
 from batch_app.disk.files import make_folder
 from batch_app.inference.engine import Engine, EngineAnswer, EngineRequest
-from batch_app.input.request_digest import identity
+from batch_app.input.request_digest import request_digest
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +33,7 @@ _FREE_A_TENTH: Final = (
 
 def key_of(engine_identity: str | None, request: EngineRequest) -> bytes | None:
     """None when the answer is left to chance, or when the engine cannot say what decides it."""
-    asked = identity(request.url, orjson.loads(request.body))
+    asked = request_digest(request.url, orjson.loads(request.body))
     if engine_identity is None or asked is None:
         return None
     return hashlib.blake2b(asked + engine_identity.encode(), digest_size=_KEY_BYTES).digest()

@@ -7,17 +7,24 @@ from collections.abc import Sequence
 
 from batch_app.database import Database
 from batch_app.disk.files import KINDS, Place
-from batch_app.processing.claimed_batch import Run, Unrecorded
-from batch_app.processing.outcomes import ENGINE_CRASHED, RetryRule, Settled, give_up, repeat, settle
+from batch_app.processing.claimed_batch import ClaimedBatch, LoggedAnswers
+from batch_app.processing.outcomes import (
+    ENGINE_CRASHED,
+    FinalAnswer,
+    RetryPolicy,
+    copy_answer,
+    decide,
+    give_up,
+)
 from batch_app.states import RequestStatus
 from batch_app.store import request_writes
-from batch_app.store.request_writes import Outcome, Postponement
+from batch_app.store.request_writes import Outcome, ScheduledRetry
 
 _CONVICTED = "The engine died each time it worked on this request, the last time on it alone."
 _COPIED_BYTES = 4 * 1024 * 1024  # copies in memory at once, whatever the number of copies
 
 
-def record_arrivals(database: Database, run: Run, rule: RetryRule, *, now: float) -> None:
+def record_arrivals(database: Database, run: ClaimedBatch, rule: RetryPolicy, *, now: float) -> None:
     """Record everything that has arrived for a run. Runs in a thread; more may arrive meanwhile.
 
     Raises ClaimLostError; OSError or SQLAlchemyError when the disk or the database refuses: call again later.
@@ -25,19 +32,19 @@ def record_arrivals(database: Database, run: Run, rule: RetryRule, *, now: float
     flush(database, run, now=now)
     arrivals = run.arrived[:]
     convicted = run.convicted[:]
-    settled = [settle(run.id, arrival, rule, now) for arrival in arrivals]
+    settled = [decide(run.id, arrival, rule, now) for arrival in arrivals]
     settled.extend(
         give_up(run.id, line, code=ENGINE_CRASHED, message=_CONVICTED, status=RequestStatus.FAILED)
         for line in convicted
     )
-    ended = [item for item in settled if isinstance(item, Settled)]
+    ended = [item for item in settled if isinstance(item, FinalAnswer)]
     record_copies(database, run, ended, now=now)
-    append(run, ended, [item for item in settled if isinstance(item, Postponement)])
+    append(run, ended, [item for item in settled if isinstance(item, ScheduledRetry)])
     del run.arrived[: len(arrivals)], run.convicted[: len(convicted)]
     flush(database, run, now=now)
 
 
-def record_copies(database: Database, run: Run, ended: Sequence[Settled], *, now: float) -> None:
+def record_copies(database: Database, run: ClaimedBatch, ended: Sequence[FinalAnswer], *, now: float) -> None:
     """Give the copies of these lines their ends, before the lines themselves get theirs: whenever this breaks off,
     a line without an end will come again, and its remaining copies with it.
 
@@ -47,12 +54,12 @@ def record_copies(database: Database, run: Run, ended: Sequence[Settled], *, now
         return
     originals = {item.outcome.line: item for item in ended}
     at_once = max(_COPIED_BYTES // max(len(item.text) for item in ended), 1)
-    while lines := request_writes.take_copies(database, claim=run.claim, of=originals, limit=at_once):
-        append(run, [repeat(run.id, originals[line.copy_of or 0], line) for line in lines])
+    while lines := request_writes.fetch_copies(database, claim=run.claim, of=originals, limit=at_once):
+        append(run, [copy_answer(run.id, originals[line.copy_of or 0], line) for line in lines])
         flush(database, run, now=now)
 
 
-def append(run: Run, ended: Sequence[Settled], postponed: Sequence[Postponement] = ()) -> None:
+def append(run: ClaimedBatch, ended: Sequence[FinalAnswer], postponed: Sequence[ScheduledRetry] = ()) -> None:
     """Put answers on the disk, to be flushed into the ledger. Raises OSError, and then nothing has happened."""
     sizes = {kind: log.size for kind, log in run.logs.items()}
     pairs: list[tuple[Outcome, Place]] = []
@@ -65,17 +72,17 @@ def append(run: Run, ended: Sequence[Settled], postponed: Sequence[Postponement]
         for kind, size in sizes.items():
             run.logs[kind].cut_to(size)
         raise
-    run.unrecorded = Unrecorded(pairs, list(postponed))
+    run.unrecorded = LoggedAnswers(pairs, list(postponed))
 
 
-def flush(database: Database, run: Run, *, now: float) -> None:
+def flush(database: Database, run: ClaimedBatch, *, now: float) -> None:
     """Record what the logs hold already. Until this succeeds nothing more may be appended."""
     if run.unrecorded:
-        request_writes.record(
+        request_writes.record_outcomes(
             database,
             claim=run.claim,
             outcomes=run.unrecorded.outcomes,
             postponements=run.unrecorded.postponements,
             now=now,
         )
-        run.unrecorded = Unrecorded()
+        run.unrecorded = LoggedAnswers()

@@ -10,7 +10,7 @@ from batch_app import ids
 from batch_app.database import Database
 from batch_app.disk.files import AnswerKind, publish_stream, remove_folder
 from batch_app.processing.answer_recorder import append, flush
-from batch_app.processing.claimed_batch import Run
+from batch_app.processing.claimed_batch import ClaimedBatch
 from batch_app.processing.outcomes import give_up
 from batch_app.settings import Settings
 from batch_app.states import BatchStatus, RequestStatus
@@ -50,7 +50,7 @@ def failed(code: str, message: str) -> Verdict:
     return Verdict(BatchStatus.FAILED, RequestStatus.FAILED, code, message)
 
 
-def complete(database: Database, settings: Settings, run: Run, *, now: float) -> bool:
+def complete(database: Database, settings: Settings, run: ClaimedBatch, *, now: float) -> bool:
     """End a batch whose lines are all answered; False when one is not. Raises ClaimLostError."""
     finalizing = run.batch.status is BatchStatus.FINALIZING
     if not finalizing and not claims.begin_finalizing(database, claim=run.claim, now=now):
@@ -59,11 +59,13 @@ def complete(database: Database, settings: Settings, run: Run, *, now: float) ->
     return True
 
 
-def cut_short(database: Database, settings: Settings, run: Run, verdict: Verdict, *, now: float) -> None:
+def cut_short(
+    database: Database, settings: Settings, run: ClaimedBatch, verdict: Verdict, *, now: float
+) -> None:
     """End a batch before its lines are all answered. Raises ClaimLostError, ConflictError."""
     flush(database, run, now=now)
-    request_writes.return_running(database, claim=run.claim)
-    while lines := request_writes.take_remaining(database, claim=run.claim, limit=settings.chunk_size):
+    request_writes.return_running_requests(database, claim=run.claim)
+    while lines := request_writes.fetch_unanswered(database, claim=run.claim, limit=settings.chunk_size):
         settled = [
             give_up(run.id, line, code=verdict.code, message=verdict.message, status=verdict.line_status)
             for line in lines
@@ -73,7 +75,9 @@ def cut_short(database: Database, settings: Settings, run: Run, verdict: Verdict
     _publish(database, settings, run, verdict, now=now)
 
 
-def _publish(database: Database, settings: Settings, run: Run, verdict: Verdict, *, now: float) -> None:
+def _publish(
+    database: Database, settings: Settings, run: ClaimedBatch, verdict: Verdict, *, now: float
+) -> None:
     reason = {"code": verdict.code, "message": verdict.message, "param": None, "line": None}
     claims.end_batch(
         database,
@@ -90,9 +94,9 @@ def _publish(database: Database, settings: Settings, run: Run, verdict: Verdict,
 
 
 def _publish_kind(
-    database: Database, settings: Settings, run: Run, kind: AnswerKind, *, now: float
+    database: Database, settings: Settings, run: ClaimedBatch, kind: AnswerKind, *, now: float
 ) -> NewFile | None:
-    end = request_reads.committed(database, batch_id=run.id, kind=kind).end
+    end = request_reads.committed_bytes(database, batch_id=run.id, kind=kind).end
     if end == 0:
         return None
     # Every try of this claim makes the same file anew: a database that refuses must not fill the disk with copies.

@@ -11,51 +11,51 @@ from pathlib import Path
 
 from batch_app.disk.files import KINDS, AnswerKind, AnswerLog, Place
 from batch_app.inference.engine import EngineAnswer
-from batch_app.processing.constraint_failures import Constraints
-from batch_app.processing.engine_usage import Utilisation
+from batch_app.processing.constraint_failures import ConstraintFailures
+from batch_app.processing.engine_usage import EngineUsageMeter
 from batch_app.states import BatchStatus
 from batch_app.store.batches import Batch
 from batch_app.store.claims import Claim
-from batch_app.store.request_writes import Outcome, Postponement, TakenLine
+from batch_app.store.request_writes import FetchedRequest, Outcome, ScheduledRetry
 
 
 @dataclass(frozen=True, slots=True)
-class Arrival:
+class ArrivedAnswer:
     """An answer as it came back from the engine."""
 
-    line: TakenLine
+    line: FetchedRequest
     answer: EngineAnswer
     started_at: float
 
 
 @dataclass
-class Unrecorded:
+class LoggedAnswers:
     """Answers that are in the logs already and wait for the ledger: appended once, recorded until it works."""
 
     outcomes: list[tuple[Outcome, Place]] = field(default_factory=list)
-    postponements: list[Postponement] = field(default_factory=list)
+    postponements: list[ScheduledRetry] = field(default_factory=list)
 
     def __len__(self) -> int:
         return len(self.outcomes) + len(self.postponements)
 
 
-class Run:
+class ClaimedBatch:
     """Opened by a claim, closed when the batch ends, is given back or is lost."""
 
     def __init__(self, batch: Batch, claim: Claim, *, source: Path, work_folder: Path) -> None:
         self.batch, self.claim = batch, claim
         self.work_folder = work_folder
-        self.ready: deque[TakenLine] = deque()
-        self.suspect: TakenLine | None = None  # at hand as well, to be alone with the engine
+        self.ready: deque[FetchedRequest] = deque()
+        self.suspect: FetchedRequest | None = None  # at hand as well, to be alone with the engine
         self.in_flight: dict[int, asyncio.Task[None]] = {}
-        self.arrived: list[Arrival] = []
-        self.convicted: list[TakenLine] = []  # killed the engine alone; given up with the next recording
+        self.arrived: list[ArrivedAnswer] = []
+        self.convicted: list[FetchedRequest] = []  # killed the engine alone; given up with the next recording
         self.fallen: list[int] = []  # in flight when the engine died; the ledger still says they run
         self.is_blamed = False  # whether one of the fallen may have killed it
         self.is_cut_short = False  # whatever becomes of its lines, it will not be completed
-        self.unrecorded = Unrecorded()
-        self.utilisation = Utilisation(batch.engine_use)
-        self.constraints = Constraints()
+        self.unrecorded = LoggedAnswers()
+        self.utilisation = EngineUsageMeter(batch.engine_use)
+        self.constraints = ConstraintFailures()
         self.file_ids: dict[AnswerKind, str] = {}  # of the files that it ends in, once it tried to end
         self.troubles: dict[str, str] = {}  # what cannot be done for it at present, and why
         self.last_fed = 0  # the feeder's count when it last took a line from here
@@ -85,13 +85,13 @@ class Run:
     def is_drained(self) -> bool:
         return not self.ready and self.suspect is None and self.held == 0
 
-    def read_line(self, line: TakenLine) -> bytes:
+    def read_line(self, line: FetchedRequest) -> bytes:
         """Raises OSError when the input file is gone; that is then each line's own error."""
         if self._source is None:
             self._source = os.open(self._source_path, os.O_RDONLY)
         return os.pread(self._source, line.input_length, line.input_offset)
 
-    def fall(self, *, convicted: TakenLine | None, blame: bool) -> None:
+    def fall(self, *, convicted: FetchedRequest | None, blame: bool) -> None:
         """The engine died: what was in flight is to go back, suspect if there is blame to give. A line that was alone
         with the engine is `convicted`."""
         lines = self.abandon_in_flight()

@@ -13,21 +13,21 @@ from typing import TypeVar
 from sqlalchemy.exc import SQLAlchemyError
 
 from batch_app.database import Database
-from batch_app.disk.storage_errors import in_words
+from batch_app.disk.storage_errors import describe_error
 from batch_app.errors import ClaimLostError, ConflictError
 from batch_app.inference.engine import EngineCounters
 from batch_app.processing import batch_completion
 from batch_app.processing.answer_recorder import record_arrivals
 from batch_app.processing.batch_completion import Verdict
-from batch_app.processing.claimed_batch import Run
-from batch_app.processing.deferred_batches import PutOff
-from batch_app.processing.lost_answers import mend
-from batch_app.processing.outcomes import MAX_BACKOFF_SECONDS, RetryRule
+from batch_app.processing.claimed_batch import ClaimedBatch
+from batch_app.processing.deferred_batches import DeferredBatches
+from batch_app.processing.lost_answers import requeue_lost_answers
+from batch_app.processing.outcomes import MAX_BACKOFF_SECONDS, RetryPolicy
 from batch_app.settings import Settings
 from batch_app.store import batches, claims, files, request_writes
 from batch_app.store.batches import Batch
 from batch_app.store.claims import Claim
-from batch_app.store.request_writes import TakenLine
+from batch_app.store.request_writes import FetchedRequest
 
 log = logging.getLogger(__name__)
 
@@ -35,19 +35,19 @@ _T = TypeVar("_T")
 _LOOK_AGAIN_SECONDS = 0.5
 
 
-class Runs:
+class ClaimedBatches:
     """A sequence of open runs, in the order they were claimed."""
 
     def __init__(self, database: Database, settings: Settings, *, worker_id: str) -> None:
         self._database, self._settings, self._worker_id = database, settings, worker_id
-        self._retry_rule = RetryRule(settings.max_attempts, settings.retry_backoff_seconds)
-        self._runs: dict[str, Run] = {}
-        self.put_off = PutOff()
+        self._retry_rule = RetryPolicy(settings.max_attempts, settings.retry_backoff_seconds)
+        self._runs: dict[str, ClaimedBatch] = {}
+        self.put_off = DeferredBatches()
 
-    def __iter__(self) -> Iterator[Run]:
+    def __iter__(self) -> Iterator[ClaimedBatch]:
         return iter(list(self._runs.values()))
 
-    def get(self, batch_id: str) -> Run | None:
+    def get(self, batch_id: str) -> ClaimedBatch | None:
         return self._runs.get(batch_id)
 
     def __len__(self) -> int:
@@ -70,7 +70,7 @@ class Runs:
         """Why answers cannot be saved at present."""
         return next((reason for run in self for reason in run.troubles.values()), None)
 
-    async def open(self, batch: Batch, now: float, *, only_to_end: bool = False) -> Run | None:
+    async def open(self, batch: Batch, now: float, *, only_to_end: bool = False) -> ClaimedBatch | None:
         """Claim a batch; None when somebody was faster, or when it cannot be taken up and is put off."""
         if self.put_off.holds(batch.id, now):
             return None
@@ -90,7 +90,7 @@ class Runs:
         except ClaimLostError:
             return None
         except (OSError, SQLAlchemyError) as error:
-            reason = in_words(error)
+            reason = describe_error(error)
             log.error("batch_put_off", extra={"batch_id": batch.id, "reason": reason})
             self.put_off.note(batch.id, reason, now)
             await asyncio.to_thread(claims.release_claim, self._database, claim=claim)
@@ -98,19 +98,19 @@ class Runs:
         self.put_off.forget(batch.id)
         return run
 
-    def _begin(self, claim: Claim) -> Run:
+    def _begin(self, claim: Claim) -> ClaimedBatch:
         """Raises ClaimLostError."""
-        claim = mend(self._database, self._settings, claim)
+        claim = requeue_lost_answers(self._database, self._settings, claim)
         batch = batches.get_batch(self._database, batch_id=claim.batch_id)
         source = files.get_file(self._database, file_id=batch.input_file_id)
-        return Run(
+        return ClaimedBatch(
             batch,
             claim,
             source=self._settings.data_dir / source.path,
             work_folder=self._settings.work_dir / batch.id,
         )
 
-    async def release(self, run: Run) -> None:
+    async def release(self, run: ClaimedBatch) -> None:
         """Give a batch back, what it has in flight abandoned. Harmless when the claim is lost already."""
         self._close(run)
         await asyncio.to_thread(claims.release_claim, self._database, claim=run.claim)
@@ -132,14 +132,14 @@ class Runs:
                 claim = Claim(row.id, self._worker_id, row.claim_epoch, output_end=0, error_end=0)
                 await asyncio.to_thread(claims.release_claim, self._database, claim=claim)
 
-    async def refill(self, run: Run, *, below: int, now: float) -> None:
+    async def refill(self, run: ClaimedBatch, *, below: int, now: float) -> None:
         """Take the next chunk from the ledger before the last one is used up; a suspect when there is none."""
         if len(run.ready) >= below or now < run.refill_at:
             return
         taken = await self._patiently(
             run,
             "taking lines",
-            lambda: request_writes.take_lines(
+            lambda: request_writes.fetch_requests(
                 self._database,
                 claim=run.claim,
                 limit=self._settings.chunk_size,
@@ -154,11 +154,11 @@ class Runs:
         if taken == [] and not run.ready and run.suspect is None:
             run.suspect = await self._take_suspect(run, now)
 
-    async def _take_suspect(self, run: Run, now: float) -> TakenLine | None:
+    async def _take_suspect(self, run: ClaimedBatch, now: float) -> FetchedRequest | None:
         return await self._patiently(
             run,
             "taking lines",
-            lambda: request_writes.take_suspect(
+            lambda: request_writes.fetch_suspect(
                 self._database,
                 claim=run.claim,
                 from_engine_deaths=self._settings.max_engine_deaths,
@@ -173,7 +173,7 @@ class Runs:
             if run.arrived or run.convicted or run.unrecorded:
                 await self._record_run(run, now)
 
-    async def _record_run(self, run: Run, now: float) -> None:
+    async def _record_run(self, run: ClaimedBatch, now: float) -> None:
         await self._patiently(
             run, "saving answers", lambda: record_arrivals(self._database, run, self._retry_rule, now=now)
         )
@@ -184,11 +184,11 @@ class Runs:
             if run.fallen:
                 await self._return_fallen(run)
 
-    async def _return_fallen(self, run: Run) -> None:
+    async def _return_fallen(self, run: ClaimedBatch) -> None:
         lines, blame = run.fallen[:], run.is_blamed
 
         def give_back() -> None:
-            request_writes.return_lines(
+            request_writes.return_requests(
                 self._database, claim=run.claim, lines=lines, after_engine_death=blame
             )
             del run.fallen[: len(lines)]
@@ -204,10 +204,10 @@ class Runs:
             if run.utilisation.must_be_saved(now, every_seconds=self._settings.heartbeat_seconds):
                 await self._patiently(run, "noting the use of the engine", partial(self._save_use, run))
 
-    def _save_use(self, run: Run) -> None:
-        claims.note_engine_use(self._database, claim=run.claim, use=run.utilisation.use)
+    def _save_use(self, run: ClaimedBatch) -> None:
+        claims.save_engine_usage(self._database, claim=run.claim, use=run.utilisation.use)
 
-    async def complete(self, run: Run, now: float) -> None:
+    async def complete(self, run: ClaimedBatch, now: float) -> None:
         """End a run if all its lines are answered."""
         if run.is_cut_short or not run.is_drained or now < run.end_at:
             return
@@ -218,7 +218,7 @@ class Runs:
         if done:
             self._close(run)
 
-    async def cut_short(self, run: Run, verdict: Verdict, now: float) -> None:
+    async def cut_short(self, run: ClaimedBatch, verdict: Verdict, now: float) -> None:
         """End a run before its time; what has arrived is kept."""
         run.is_cut_short = True
         run.abandon_in_flight()
@@ -234,12 +234,12 @@ class Runs:
         if self.get(run.id) is run and not run.held and await self._patiently(run, "ending it", cut):
             self._close(run)
 
-    async def _patiently(self, run: Run, doing: str, step: Callable[[], _T]) -> _T | None:
+    async def _patiently(self, run: ClaimedBatch, doing: str, step: Callable[[], _T]) -> _T | None:
         """As `_under_claim`. A disk or a database that refuses is waited out: None, and the run's troubles say why."""
         try:
             result = await self._under_claim(run, step)
         except (OSError, SQLAlchemyError) as error:
-            reason = in_words(error)
+            reason = describe_error(error)
             if doing not in run.troubles:
                 log.error("batch_paused", extra={"batch_id": run.id, "doing": doing, "reason": reason})
             run.troubles[doing] = reason
@@ -248,7 +248,7 @@ class Runs:
             log.info("batch_resumed", extra={"batch_id": run.id, "doing": doing})
         return result
 
-    async def _under_claim(self, run: Run, step: Callable[[], _T]) -> _T | None:
+    async def _under_claim(self, run: ClaimedBatch, step: Callable[[], _T]) -> _T | None:
         """Do a step in a thread; None when the claim turns out to be lost, and then the run is gone."""
         try:
             return await asyncio.to_thread(step)
@@ -265,6 +265,6 @@ class Runs:
             await self.release(run)
         return None
 
-    def _close(self, run: Run) -> None:
+    def _close(self, run: ClaimedBatch) -> None:
         if self._runs.pop(run.id, None) is run:
             run.close()

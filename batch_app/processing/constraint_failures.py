@@ -20,7 +20,7 @@ MOST_FAILURES: Final = 10
 _MOST_PROVEN: Final = 10_000  # 16 bytes each
 
 
-class Constraints:
+class ConstraintFailures:
     """Of one run. `key` identifies a request's constraint (`bodies.constraint_key`), None for one without."""
 
     def __init__(self) -> None:

@@ -15,7 +15,7 @@ class _Refusal:
     at: float
 
 
-class PutOff:
+class DeferredBatches:
     """By the ids of batches."""
 
     def __init__(self) -> None:

@@ -15,10 +15,10 @@ from batch_app.inference.engine import Engine, EngineAnswer, EngineDeadError, En
 from batch_app.input.body_rules import constraint_key
 from batch_app.input.request_lines import engine_body
 from batch_app.processing.answer_cache import AnswerCache, Answering
-from batch_app.processing.claimed_batch import Arrival, Run
-from batch_app.processing.claimed_batches import Runs
-from batch_app.processing.scheduling import SuspectsTurn, next_run, next_suspect
-from batch_app.store.request_writes import TakenLine
+from batch_app.processing.claimed_batch import ArrivedAnswer, ClaimedBatch
+from batch_app.processing.claimed_batches import ClaimedBatches
+from batch_app.processing.scheduling import SuspectSchedule, next_run, next_suspect
+from batch_app.store.request_writes import FetchedRequest
 
 log = logging.getLogger(__name__)
 
@@ -27,11 +27,11 @@ log = logging.getLogger(__name__)
 class Alone:
     """A suspect in flight: nothing else may be, so that a death convicts it."""
 
-    run: Run
-    line: TakenLine
+    run: ClaimedBatch
+    line: FetchedRequest
 
 
-class Feeder:
+class Dispatcher:
     """Hands lines to the engine and takes the answers back. `on_arrival` and `on_death` are called from its tasks.
     `death` is why the engine died, until that was dealt with: nothing is fed to it meanwhile. `max_bytes` bounds the
     lines in flight, which may exceed it by one line."""
@@ -48,11 +48,13 @@ class Feeder:
         self._on_arrival, self._on_death = on_arrival, on_death
         self._max_bytes, self._bytes = max_bytes, 0
         self._fed = 0
-        self._suspects_turn = SuspectsTurn()
+        self._suspects_turn = SuspectSchedule()
         self.alone: Alone | None = None
         self.death: str | None = None
 
-    async def feed(self, runs: Runs, engine: Engine, *, model: str, window: int, now: float) -> None:
+    async def feed(
+        self, runs: ClaimedBatches, engine: Engine, *, model: str, window: int, now: float
+    ) -> None:
         """Fill the free slots of the window with lines of the runs that are this model's. A suspect is fed alone: when
         nothing else is left, or in its turn."""
         for run in runs:
@@ -70,7 +72,7 @@ class Feeder:
         if suspected is not None and not runs.held and (is_suspects_turn or next_run(fed) is None):
             self._send_suspect(suspected, engine, model)
 
-    def _top_up(self, fed: Sequence[Run], engine: Engine, *, model: str, room: int) -> None:
+    def _top_up(self, fed: Sequence[ClaimedBatch], engine: Engine, *, model: str, room: int) -> None:
         while self.alone is None and room > 0 and self._bytes < self._max_bytes and (run := next_run(fed)):
             self._send(run, run.ready.popleft(), engine, model)
             room -= 1
@@ -80,14 +82,14 @@ class Feeder:
         alone, self.alone, self.death = self.alone, None, None
         return alone
 
-    def _send_suspect(self, run: Run, engine: Engine, model: str) -> None:
+    def _send_suspect(self, run: ClaimedBatch, engine: Engine, model: str) -> None:
         assert run.suspect is not None
         self.alone = Alone(run, run.suspect)
         log.warning("suspect_runs_alone", extra={"batch_id": run.id, "line": run.suspect.line})
         self._send(run, run.suspect, engine, model)
         run.suspect, run.refill_at = None, 0.0  # the next one is looked for at once
 
-    def _send(self, run: Run, line: TakenLine, engine: Engine, model: str) -> None:
+    def _send(self, run: ClaimedBatch, line: FetchedRequest, engine: Engine, model: str) -> None:
         self._fed += 1
         run.last_fed = self._fed
         self._bytes += line.input_length
@@ -96,10 +98,10 @@ class Feeder:
         task.add_done_callback(lambda _task: self._forget(line))
         run.in_flight[line.line] = task
 
-    def _forget(self, line: TakenLine) -> None:
+    def _forget(self, line: FetchedRequest) -> None:
         self._bytes -= line.input_length
 
-    async def _answer(self, run: Run, line: TakenLine, engine: Answering, model: str) -> None:
+    async def _answer(self, run: ClaimedBatch, line: FetchedRequest, engine: Answering, model: str) -> None:
         started_at = time.time()
         try:
             request = _request(run, line, model)
@@ -115,11 +117,11 @@ class Feeder:
             log.exception("request_crashed", extra={"batch_id": run.id, "line": line.line})
             answer = _internal_error(error)
         if run.in_flight.pop(line.line, None) is not None:
-            run.arrived.append(Arrival(line, answer, started_at))
+            run.arrived.append(ArrivedAnswer(line, answer, started_at))
             self._on_arrival()
 
 
-def _request(run: Run, line: TakenLine, model: str) -> EngineRequest:
+def _request(run: ClaimedBatch, line: FetchedRequest, model: str) -> EngineRequest:
     body = engine_body(run.read_line(line), model=model)
     return EngineRequest(ids.request_id(run.id, line.line), run.batch.endpoint, body)
 

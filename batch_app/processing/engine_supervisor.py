@@ -8,10 +8,10 @@ import logging
 from collections.abc import Callable
 from enum import Enum
 
-from batch_app.disk.storage_errors import in_words
+from batch_app.disk.storage_errors import describe_error
 from batch_app.inference.engine import Engine, EngineCounters, ModelLoadError
 from batch_app.models import ModelSpec
-from batch_app.processing.stall_detector import Pulse
+from batch_app.processing.stall_detector import StallDetector
 
 log = logging.getLogger(__name__)
 
@@ -26,19 +26,19 @@ _MOST_UNEXPLAINED_DEATHS = 8
 _MOST_DEATHS_IN_A_ROW = 64
 
 
-class RoomState(Enum):
+class EngineState(Enum):
     EMPTY = "empty"
     LOADING = "loading"
     READY = "ready"
     DEAD = "dead"
 
 
-class EngineRoom:
+class EngineSupervisor:
     """At most one engine. `refused` is set when a model cannot be served, until somebody has dealt with it."""
 
     def __init__(self, make_engine: Callable[[ModelSpec], Engine], *, stall_seconds: float) -> None:
         self._make_engine = make_engine
-        self._pulse = Pulse(stall_seconds=stall_seconds)
+        self._pulse = StallDetector(stall_seconds=stall_seconds)
         self._engine: Engine | None = None
         self._loading: asyncio.Task[None] | None = None
         self._closing: asyncio.Task[None] | None = None  # kept, or it might be collected
@@ -48,7 +48,7 @@ class EngineRoom:
         self._failed_loads = 0
         self._give_up_at = 0.0
         self._next_start_at = 0.0
-        self.state = RoomState.EMPTY
+        self.state = EngineState.EMPTY
         self.spec: ModelSpec | None = None
         self.ready_since = 0.0  # this engine
         self.turn_began_at = 0.0  # the model, whatever became of its engines since
@@ -65,7 +65,7 @@ class EngineRoom:
         if self._trouble is None:
             return None
         restarted = f" It was restarted {_times(self.restarts)}." if self.restarts else ""
-        now = " It is being started." if self.state is RoomState.LOADING else ""
+        now = " It is being started." if self.state is EngineState.LOADING else ""
         return self._trouble + restarted + now
 
     @property
@@ -76,12 +76,12 @@ class EngineRoom:
     @property
     def engine(self) -> Engine | None:
         """The engine, when requests can be sent to it."""
-        return self._engine if self.state is RoomState.READY else None
+        return self._engine if self.state is EngineState.READY else None
 
     @property
     def next_start_at(self) -> float | None:
         """When a dead engine is started again."""
-        return self._next_start_at if self.state is RoomState.DEAD else None
+        return self._next_start_at if self.state is EngineState.DEAD else None
 
     def counters(self) -> EngineCounters:
         return self.engine.counters() if self.engine else EngineCounters()
@@ -102,7 +102,7 @@ class EngineRoom:
 
     def _start_loading(self) -> None:
         log.info("model_load_began", extra={"model": self.model})
-        self.state = RoomState.LOADING
+        self.state = EngineState.LOADING
         self._loading = asyncio.create_task(self._load())
 
     async def _load(self) -> None:
@@ -124,10 +124,10 @@ class EngineRoom:
     def turn(self, now: float) -> None:
         """Take note of a load that ended; restart a dead engine when its time has come."""
         self._count_tokens()
-        if self.state is RoomState.LOADING and self._loading is not None and self._loading.done():
+        if self.state is EngineState.LOADING and self._loading is not None and self._loading.done():
             self._finish_loading(now)
         # A clock that was set back must not make the wait longer.
-        if self.state is RoomState.DEAD and not 0 < self._next_start_at - now <= _MAX_RESTART_DELAY_SECONDS:
+        if self.state is EngineState.DEAD and not 0 < self._next_start_at - now <= _MAX_RESTART_DELAY_SECONDS:
             self.restarts += 1
             self._start_loading()
 
@@ -149,10 +149,10 @@ class EngineRoom:
         except (
             OSError
         ) as error:  # no process, no thread, no room in the temporary folder: nothing about the model
-            self._note_failed_load(in_words(error), now, is_refusal=False)
+            self._note_failed_load(describe_error(error), now, is_refusal=False)
         else:
             log.info("model_loaded", extra={"model": self.model})
-            self.state, self.ready_since, self._failed_loads = RoomState.READY, now, 0
+            self.state, self.ready_since, self._failed_loads = EngineState.READY, now, 0
             if self._is_new_turn:
                 self.turn_began_at, self._is_new_turn = now, False
             self._pulse.reset(now)
@@ -173,12 +173,12 @@ class EngineRoom:
     def _refuse(self, reason: str) -> None:
         assert self.spec is not None
         self.refused = (self.spec.name, reason)
-        self.state, self.spec, self._trouble = RoomState.EMPTY, None, None
+        self.state, self.spec, self._trouble = EngineState.EMPTY, None, None
 
     def note_answer(self) -> None:
         self._has_answered = True
         self._deaths_in_a_row = self._unexplained_deaths = 0
-        if self.state is RoomState.READY:
+        if self.state is EngineState.READY:
             self._trouble = None
 
     def stalled(self, now: float, *, in_flight: int) -> str | None:
@@ -191,7 +191,7 @@ class EngineRoom:
         """The engine is gone; it is started again after a while, longer after each death without an answer. One that
         dies again and again and answers nothing is refused. `convicts`: a request was alone with it, which explains
         the death if the model has answered others."""
-        if self.state is not RoomState.READY:
+        if self.state is not EngineState.READY:
             return
         self._deaths_in_a_row += 1
         if not (convicts and self._has_answered):
@@ -209,7 +209,7 @@ class EngineRoom:
     def _wait_before_restart(self, now: float) -> None:
         attempts = self._deaths_in_a_row + self._failed_loads
         delay = min(2.0 ** min(attempts - 1, 10) - 1, _MAX_RESTART_DELAY_SECONDS)
-        self.state, self._next_start_at = RoomState.DEAD, now + delay
+        self.state, self._next_start_at = EngineState.DEAD, now + delay
 
     async def close(self) -> None:
         if self._loading is not None:
@@ -217,7 +217,7 @@ class EngineRoom:
             await asyncio.wait([self._loading])
             self._loading = None
         await self._close_engine()
-        self.state, self.spec = RoomState.EMPTY, None
+        self.state, self.spec = EngineState.EMPTY, None
 
 
 def _times(number: int) -> str:

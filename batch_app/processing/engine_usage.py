@@ -1,14 +1,14 @@
 """Watches the engine for one run, from turn to turn, and adds up what it sees. Knows no clock of its own."""
 
 from batch_app.inference.engine import EngineCounters
-from batch_app.store.engine_usage import EngineUse
+from batch_app.store.engine_usage import EngineUsage
 
 
-class Utilisation:
+class EngineUsageMeter:
     """`use` goes on from what earlier claims have seen."""
 
-    def __init__(self, so_far: EngineUse | None) -> None:
-        self.use = so_far or EngineUse()
+    def __init__(self, so_far: EngineUsage | None) -> None:
+        self.use = so_far or EngineUsage()
         self._before: tuple[float, int] | None = None  # the last look, if the run had requests in flight then
         self._save_at: float | None = None
 
@@ -18,7 +18,7 @@ class Utilisation:
         if before is None:
             return
         seconds, old = max(now - before[0], 0.0), self.use
-        self.use = EngineUse(
+        self.use = EngineUsage(
             seconds=old.seconds + seconds,
             full_seconds=old.full_seconds + (seconds if counters.requests_waiting else 0.0),
             running_seconds=old.running_seconds + seconds * counters.requests_running,

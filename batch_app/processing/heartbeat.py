@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, replace
 from sqlalchemy.exc import SQLAlchemyError
 
 from batch_app.database import Database
-from batch_app.disk.storage_errors import in_words
+from batch_app.disk.storage_errors import describe_error
 from batch_app.host.gpu import GpuSnapshot, read_gpu
 from batch_app.host.memory import resident_bytes
 from batch_app.store import admission, workers
@@ -24,7 +24,7 @@ _LEAST_SECONDS = 0.1  # a step of the engine just after a sample makes no thousa
 
 
 @dataclass(frozen=True, slots=True)
-class Status:
+class WorkerStatus:
     """What the loop says of itself, replaced as a whole. Totals count from the worker's start."""
 
     report: WorkerReport
@@ -45,12 +45,12 @@ class Heartbeat(threading.Thread):
         self._database, self._worker_id = database, worker_id
         self._interval_seconds = interval_seconds
         self._wake, self._stopped = threading.Event(), threading.Event()
-        self._status = Status(WorkerReport(state="idle"))
+        self._status = WorkerStatus(WorkerReport(state="idle"))
         self._before = (self._status, time.monotonic())
         self.gpu: GpuSnapshot | None = None
         self.memory_bytes = 0
 
-    def tell(self, status: Status) -> None:
+    def tell(self, status: WorkerStatus) -> None:
         """Called by the loop, as often as it likes."""
         old, self._status = self._status.report, status
         if _headline(old) != _headline(status.report):
@@ -65,7 +65,7 @@ class Heartbeat(threading.Thread):
             try:
                 self.beat(time.time(), steady_now=time.monotonic(), with_sample=due)
             except (SQLAlchemyError, OSError) as error:
-                log.warning("heartbeat_failed", extra={"reason": in_words(error)})
+                log.warning("heartbeat_failed", extra={"reason": describe_error(error)})
             except Exception:  # a worker without heartbeats is taken to be lost, whatever the reason
                 log.exception("heartbeat_crashed")
             self._wake.wait(max(next_at - time.monotonic(), 0))
@@ -88,7 +88,7 @@ class Heartbeat(threading.Thread):
             self._sample(report, requests_per_second, now)
             self._before = (status, steady_now)
 
-    def _rates(self, status: Status, steady_now: float) -> tuple[float, float]:
+    def _rates(self, status: WorkerStatus, steady_now: float) -> tuple[float, float]:
         """Tokens and answers a second since the last sample."""
         before, then = self._before
         seconds = max(steady_now - then, _LEAST_SECONDS)

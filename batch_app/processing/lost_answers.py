@@ -22,7 +22,7 @@ _TAIL_BYTES = 64 * 1024
 _ROWS_AT_ONCE = 1000
 
 
-def mend(database: Database, settings: Settings, claim: Claim) -> Claim:
+def requeue_lost_answers(database: Database, settings: Settings, claim: Claim) -> Claim:
     """The claim, its streams ending where the disk's do. Raises ClaimLostError."""
     ends = {"output": claim.output_end, "error": claim.error_end}
     folder = settings.work_dir / claim.batch_id
@@ -36,7 +36,7 @@ def mend(database: Database, settings: Settings, claim: Claim) -> Claim:
             ends[kind] = gone_from
             # Before, for a crash behind the forgetting leaves nothing to mend; after, for a reader may come in between.
             indexes.remove(claim.batch_id)
-            lines = request_writes.forget_answers(database, claim=claim, kind=kind, from_offset=gone_from)
+            lines = request_writes.requeue_answers(database, claim=claim, kind=kind, from_offset=gone_from)
             indexes.remove(claim.batch_id)
             log.error("answers_were_gone", extra={"batch_id": claim.batch_id, "kind": kind, "lines": lines})
     return replace(claim, output_end=ends["output"], error_end=ends["error"])
@@ -54,7 +54,7 @@ def _gone_from(
 def _first_unreadable(
     database: Database, logs: AnswerReader, batch_id: str, kind: AnswerKind, offset: int
 ) -> int | None:
-    while rows := request_reads.list_answers_behind(
+    while rows := request_reads.list_answers_after(
         database, batch_id=batch_id, kind=kind, offset=offset, limit=_ROWS_AT_ONCE
     ):
         for row, place in rows:

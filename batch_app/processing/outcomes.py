@@ -9,9 +9,9 @@ from batch_app import ids
 from batch_app.disk.files import AnswerKind
 from batch_app.inference.engine import EngineAnswer
 from batch_app.input.request_lines import answer_line, read_facts, repeated_line, unanswered_line
-from batch_app.processing.claimed_batch import Arrival
+from batch_app.processing.claimed_batch import ArrivedAnswer
 from batch_app.states import RequestStatus
-from batch_app.store.request_writes import Outcome, Postponement, TakenLine
+from batch_app.store.request_writes import FetchedRequest, Outcome, ScheduledRetry
 
 MAX_BACKOFF_SECONDS = 300.0
 _TOKENS = ("input_tokens", "cached_tokens", "output_tokens", "reasoning_tokens")
@@ -19,7 +19,7 @@ _RETRIED_REFUSALS = frozenset({408, 429})
 
 
 @dataclass(frozen=True, slots=True)
-class RetryRule:
+class RetryPolicy:
     """`backoff_seconds` before the second attempt; it doubles with each further one."""
 
     max_attempts: int
@@ -27,7 +27,7 @@ class RetryRule:
 
 
 @dataclass(frozen=True, slots=True)
-class Settled:
+class FinalAnswer:
     """The end of a line: the bytes of its answer, the file they belong to, and what the ledger keeps."""
 
     kind: AnswerKind
@@ -35,7 +35,9 @@ class Settled:
     outcome: Outcome
 
 
-def settle(batch_id: str, arrival: Arrival, rule: RetryRule, now: float) -> Settled | Postponement:
+def decide(
+    batch_id: str, arrival: ArrivedAnswer, rule: RetryPolicy, now: float
+) -> FinalAnswer | ScheduledRetry:
     """A server error is tried again; a refusal is final at once."""
     attempts = arrival.line.attempts + 1
     status = arrival.answer.status_code
@@ -44,7 +46,7 @@ def settle(batch_id: str, arrival: Arrival, rule: RetryRule, now: float) -> Sett
         status, body = 500, _server_error("The engine's answer was not a JSON object.")
     if _is_worth_a_retry(status) and attempts < rule.max_attempts:
         backoff = min(rule.backoff_seconds * 2 ** (attempts - 1), MAX_BACKOFF_SECONDS)
-        return Postponement(arrival.line.line, attempts, now + backoff)
+        return ScheduledRetry(arrival.line.line, attempts, now + backoff)
     return _settled(batch_id, arrival, status, body, attempts)
 
 
@@ -64,7 +66,9 @@ def _server_error(message: str) -> dict[str, Any]:
     return {"error": {"message": message, "type": "server_error", "param": None, "code": "server_error"}}
 
 
-def _settled(batch_id: str, arrival: Arrival, status: int, body: dict[str, Any], attempts: int) -> Settled:
+def _settled(
+    batch_id: str, arrival: ArrivedAnswer, status: int, body: dict[str, Any], attempts: int
+) -> FinalAnswer:
     line, facts, done = arrival.line, read_facts(body), status == 200
     outcome = Outcome(
         line=line.line,
@@ -92,7 +96,7 @@ def _settled(batch_id: str, arrival: Arrival, status: int, body: dict[str, Any],
     )
     if arrival.answer.from_cache:
         outcome = _uncomputed(outcome, attempts=line.attempts, from_cache=True)
-    return Settled("output" if done else "error", text, outcome)
+    return FinalAnswer("output" if done else "error", text, outcome)
 
 
 def _uncomputed(outcome: Outcome, **own: Any) -> Outcome:
@@ -101,16 +105,18 @@ def _uncomputed(outcome: Outcome, **own: Any) -> Outcome:
     return replace(outcome, started_at=None, **free, **own)
 
 
-def repeat(batch_id: str, original: Settled, line: TakenLine) -> Settled:
+def copy_answer(batch_id: str, original: FinalAnswer, line: FetchedRequest) -> FinalAnswer:
     """The end of a line that must get the same answer as another: the same, but nothing was computed for it."""
     outcome = _uncomputed(
         original.outcome, line=line.line, custom_id=line.custom_id, attempts=0, from_cache=False
     )
     text = repeated_line(original.text, batch_id=batch_id, line=line.line, custom_id=line.custom_id)
-    return Settled(original.kind, text, outcome)
+    return FinalAnswer(original.kind, text, outcome)
 
 
-def give_up(batch_id: str, line: TakenLine, *, code: str, message: str, status: RequestStatus) -> Settled:
+def give_up(
+    batch_id: str, line: FetchedRequest, *, code: str, message: str, status: RequestStatus
+) -> FinalAnswer:
     """The end of a line that gets no answer. Only one that failed by its own doing is a dead letter."""
     failed_alone = status is RequestStatus.FAILED and code == ENGINE_CRASHED
     outcome = Outcome(
@@ -125,7 +131,7 @@ def give_up(batch_id: str, line: TakenLine, *, code: str, message: str, status: 
     text = unanswered_line(
         batch_id=batch_id, line=line.line, custom_id=line.custom_id, code=code, message=message
     )
-    return Settled("error", text, outcome)
+    return FinalAnswer("error", text, outcome)
 
 
 ENGINE_CRASHED = "engine_crashed"

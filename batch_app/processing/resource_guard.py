@@ -15,7 +15,7 @@ _BETWEEN_RECYCLES_SECONDS = 600.0  # a model that needs more than is allowed mus
 _GIB = 1024**3
 
 
-class Machine:
+class ResourceGuard:
     """Readings in, verdicts out. `max_memory_bytes` None: the engine may grow as it likes."""
 
     def __init__(self, *, max_temperature_c: float, max_memory_bytes: int | None) -> None:

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from batch_app.processing.claimed_batch import Run
+from batch_app.processing.claimed_batch import ClaimedBatch
 from batch_app.store.batches import Batch
 
 # With one request at a time the engine does a small part of what it could, so suspects get about a sixth of the time;
@@ -29,21 +29,21 @@ def choose_model(
     return models[(models.index(loaded) + 1) % len(models)]
 
 
-def next_run(runs: Iterable[Run]) -> Run | None:
+def next_run(runs: Iterable[ClaimedBatch]) -> ClaimedBatch | None:
     """The run to take a line from: highest priority first, then the one whose turn is longest ago."""
     return _first(run for run in runs if run.ready)
 
 
-def next_suspect(runs: Iterable[Run]) -> Run | None:
+def next_suspect(runs: Iterable[ClaimedBatch]) -> ClaimedBatch | None:
     """The run whose suspect is to be alone with the engine next, in the same order."""
     return _first(run for run in runs if run.suspect)
 
 
-def _first(runs: Iterable[Run]) -> Run | None:
+def _first(runs: Iterable[ClaimedBatch]) -> ClaimedBatch | None:
     return min(runs, key=lambda run: (-run.batch.priority, run.last_fed), default=None)
 
 
-class SuspectsTurn:
+class SuspectSchedule:
     """Suspects wait for an empty window, which others may fill for ever. So these stop when one has waited for
     `OTHERS_SECONDS`, and go on `ALONE_SECONDS` after the window was empty. Higher priorities are not stopped."""
 
@@ -51,7 +51,9 @@ class SuspectsTurn:
         self._is_on = False
         self._begins_at = self._ends_at = math.inf
 
-    def is_on(self, suspected: Run | None, ready: Run | None, *, held: int, now: float) -> bool:
+    def is_on(
+        self, suspected: ClaimedBatch | None, ready: ClaimedBatch | None, *, held: int, now: float
+    ) -> bool:
         """`suspected` is the run whose suspect is next, `ready` the one whose line is; `held` as in `Runs`."""
         if suspected is None:
             self._is_on, self._begins_at = False, math.inf

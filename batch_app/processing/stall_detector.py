@@ -13,7 +13,7 @@ _BUSY_SHARE = 0.05  # of the time; an idle process with its threads uses a hundr
 _LONGEST_TURN_SECONDS = 5.0  # between two looks; more means that this process slept too
 
 
-class Pulse:
+class StallDetector:
     """`stall_seconds` without any sign of work is too long; several times that without a step."""
 
     def __init__(self, *, stall_seconds: float) -> None:

@@ -12,18 +12,18 @@ from collections.abc import Callable, Sequence
 from sqlalchemy.exc import SQLAlchemyError
 
 from batch_app.database import Database
-from batch_app.disk.storage_errors import in_words
+from batch_app.disk.storage_errors import describe_error
 from batch_app.host.memory import memory_limit
 from batch_app.inference.engine import Engine
 from batch_app.models import Models, ModelSpec
 from batch_app.processing import batch_completion, lost_workers
 from batch_app.processing.answer_cache import AnswerCache
 from batch_app.processing.batch_completion import Verdict
-from batch_app.processing.claimed_batches import Runs
-from batch_app.processing.dispatch import Feeder
-from batch_app.processing.engine_supervisor import EngineRoom, RoomState
-from batch_app.processing.heartbeat import Heartbeat, Status
-from batch_app.processing.resource_guard import Machine
+from batch_app.processing.claimed_batches import ClaimedBatches
+from batch_app.processing.dispatch import Dispatcher
+from batch_app.processing.engine_supervisor import EngineState, EngineSupervisor
+from batch_app.processing.heartbeat import Heartbeat, WorkerStatus
+from batch_app.processing.resource_guard import ResourceGuard
 from batch_app.processing.scheduling import choose_model
 from batch_app.processing.worker_status import status_of
 from batch_app.settings import Settings
@@ -55,14 +55,14 @@ class Worker:
     ) -> None:
         self.id = worker_id
         self.stopping = self.hurried = False
-        self.machine = Machine(
+        self.machine = ResourceGuard(
             max_temperature_c=settings.gpu_max_temperature_c,
             max_memory_bytes=memory_limit(settings.max_memory_percent),
         )
-        self.runs = Runs(database, settings, worker_id=worker_id)
-        self.room = EngineRoom(make_engine, stall_seconds=settings.engine_stall_seconds)
+        self.runs = ClaimedBatches(database, settings, worker_id=worker_id)
+        self.room = EngineSupervisor(make_engine, stall_seconds=settings.engine_stall_seconds)
         self._wake = asyncio.Event()
-        self._feeder = Feeder(
+        self._feeder = Dispatcher(
             AnswerCache(settings.cache_path, max_bytes=settings.answer_cache_bytes),
             on_arrival=self._on_arrival,
             on_death=self._wake.set,
@@ -114,7 +114,7 @@ class Worker:
             for run in self.runs:
                 await self.runs.release(run)
         except SQLAlchemyError as error:  # the next worker takes what a stopped one holds
-            log.error("release_failed", extra={"reason": in_words(error)})
+            log.error("release_failed", extra={"reason": describe_error(error)})
         await self.room.close()
 
     def stop(self) -> None:
@@ -128,7 +128,7 @@ class Worker:
             await self.run_once(time.time())
             self._turn_trouble = None
         except (SQLAlchemyError, OSError) as error:
-            self._turn_trouble = in_words(error)
+            self._turn_trouble = describe_error(error)
             log.error("turn_failed", extra={"reason": self._turn_trouble})
             self._heartbeat.tell(self._status())
         seconds = RECORD_SECONDS if self.runs.held else IDLE_SECONDS
@@ -209,7 +209,7 @@ class Worker:
         """Swap to another model when its time has come: stop feeding, wait for what is in flight, load."""
         room = self.room
         self._swapping = False
-        if room.state in (RoomState.LOADING, RoomState.DEAD):
+        if room.state in (EngineState.LOADING, EngineState.DEAD):
             return
         wanted = choose_model(
             [batch for batch in working if self._can_take(batch, now)],
@@ -261,7 +261,7 @@ class Worker:
         window = self._settings.window or engine.max_in_flight
         await self._feeder.feed(self.runs, engine, model=model, window=window, now=now)
 
-    def _status(self) -> Status:
+    def _status(self) -> WorkerStatus:
         return status_of(
             self.room,
             self.runs,

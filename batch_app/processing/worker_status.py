@@ -1,21 +1,21 @@
 """What the worker says of itself to whoever watches: its state, and what keeps it from its work, in words."""
 
-from batch_app.processing.claimed_batches import Runs
-from batch_app.processing.engine_supervisor import EngineRoom, RoomState
-from batch_app.processing.heartbeat import Status
-from batch_app.processing.resource_guard import Machine
+from batch_app.processing.claimed_batches import ClaimedBatches
+from batch_app.processing.engine_supervisor import EngineState, EngineSupervisor
+from batch_app.processing.heartbeat import WorkerStatus
+from batch_app.processing.resource_guard import ResourceGuard
 from batch_app.store.workers import WorkerReport
 
 
 def status_of(
-    room: EngineRoom,
-    runs: Runs,
-    machine: Machine,
+    room: EngineSupervisor,
+    runs: ClaimedBatches,
+    machine: ResourceGuard,
     *,
     stopping: bool,
     turn_trouble: str | None,
     answers_total: int,
-) -> Status:
+) -> WorkerStatus:
     counters = room.counters()
     queries = counters.prefix_cache_queries
     trouble = _saving_trouble(runs.trouble, turn_trouble)
@@ -29,13 +29,13 @@ def status_of(
         trouble=trouble or room.trouble or machine.trouble or runs.put_off.trouble,
         next_try_at=None if trouble else room.next_start_at,
     )
-    return Status(report, tokens_total=room.tokens_total, answers_total=answers_total)
+    return WorkerStatus(report, tokens_total=room.tokens_total, answers_total=answers_total)
 
 
-def _state(room: EngineRoom, runs: Runs, *, stopping: bool) -> str:
+def _state(room: EngineSupervisor, runs: ClaimedBatches, *, stopping: bool) -> str:
     if stopping:
         return "draining"
-    if room.state in (RoomState.LOADING, RoomState.DEAD):
+    if room.state in (EngineState.LOADING, EngineState.DEAD):
         return "loading"
     return "processing" if len(runs) else "idle"
 

@@ -10,14 +10,14 @@ from sqlalchemy import Connection, insert, update
 from batch_app.database import Database
 from batch_app.input.line_order import LineOrder
 from batch_app.input.request_lines import LineError
-from batch_app.input.scan import InputLine
+from batch_app.input.scan import ScannedRequest
 from batch_app.states import BatchStatus, Dialect
 from batch_app.store.admission import QueueLimits, check_room
 from batch_app.store.batches import FROZEN_COLUMNS, Batch, read_batch
 from batch_app.store.files import NewFile, insert_file, require_file
 from batch_app.store.idempotency import row_with_key
 from batch_app.store.tables import batches, dead_letters, requests
-from batch_app.store.webhooks import note_end
+from batch_app.store.webhooks import insert_event
 
 _ENTERED_AT_ONCE = 250
 
@@ -50,7 +50,7 @@ def accept_batch(
     *,
     batch: NewBatch,
     file: NewFile | None,
-    lines: Sequence[InputLine],
+    lines: Sequence[ScannedRequest],
     ranks: Mapping[int, int] | None = None,
     limits: QueueLimits,
     now: float,
@@ -110,7 +110,7 @@ def create_failed_batch(
                 errors=json.dumps(listed),
             )
         )
-        note_end(connection, batch_id=batch.id, status=BatchStatus.FAILED, now=now)
+        insert_event(connection, batch_id=batch.id, status=BatchStatus.FAILED, now=now)
         return read_batch(connection, batch.id)
 
 
@@ -137,7 +137,7 @@ def _with_key(
 
 
 def _enter_lines(
-    connection: Connection, batch_id: str, lines: Sequence[InputLine], ranks: Mapping[int, int] | None
+    connection: Connection, batch_id: str, lines: Sequence[ScannedRequest], ranks: Mapping[int, int] | None
 ) -> None:
     """A part at a time: the rows of 50,000 lines at once would take 50 MB, and keep other threads waiting."""
     rank = ranks or {line.line: line.line for line in lines}
@@ -146,7 +146,7 @@ def _enter_lines(
         connection.execute(insert(requests), [_ledger_row(batch_id, line, rank[line.line]) for line in part])
 
 
-def _ledger_row(batch_id: str, line: InputLine, rank: int) -> dict[str, Any]:
+def _ledger_row(batch_id: str, line: ScannedRequest, rank: int) -> dict[str, Any]:
     return {
         "batch_id": batch_id,
         "line": line.line,

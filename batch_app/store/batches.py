@@ -14,7 +14,7 @@ from batch_app.errors import (
 )
 from batch_app.input.line_order import LineOrder
 from batch_app.states import ACTIVE_BATCH_STATES, BatchStatus, Dialect, RequestStatus
-from batch_app.store.engine_usage import EngineUse
+from batch_app.store.engine_usage import EngineUsage
 from batch_app.store.tables import batches, events, requests
 
 UNANSWERED = (RequestStatus.PENDING, RequestStatus.RUNNING)
@@ -77,7 +77,7 @@ class Batch:
     reasoning_tokens: int | None
     deduplicated_requests: int | None
     from_cache_requests: int | None
-    engine_use: EngineUse | None
+    engine_use: EngineUsage | None
 
 
 _COLUMNS = [batches.c[field.name] for field in fields(Batch)]
@@ -88,7 +88,7 @@ def batch_from_row(row: Any) -> Batch:
     values["status"] = BatchStatus(values["status"])
     for name in ("metadata", "errors"):
         values[name] = json.loads(values[name]) if values[name] else None
-    values["engine_use"] = EngineUse.from_json(values["engine_use"]) if values["engine_use"] else None
+    values["engine_use"] = EngineUsage.from_json(values["engine_use"]) if values["engine_use"] else None
     return Batch(**values)
 
 

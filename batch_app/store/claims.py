@@ -17,10 +17,10 @@ from batch_app.errors import ClaimLostError, ConflictError
 from batch_app.states import BATCH_MOVES, OPEN_BATCH_STATES, BatchStatus, RequestStatus
 from batch_app.store.batches import FROZEN_COLUMNS, UNANSWERED
 from batch_app.store.durations import keep_durations
-from batch_app.store.engine_usage import EngineUse
+from batch_app.store.engine_usage import EngineUsage
 from batch_app.store.files import NewFile, insert_file
 from batch_app.store.tables import batches, requests, workers
-from batch_app.store.webhooks import note_end
+from batch_app.store.webhooks import insert_event
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +128,7 @@ def release_lost_workers(
     return ids
 
 
-def note_engine_use(database: Database, *, claim: Claim, use: EngineUse) -> None:
+def save_engine_usage(database: Database, *, claim: Claim, use: EngineUsage) -> None:
     """Raises ClaimLostError."""
     with database.write("note_engine_use") as connection:
         require_claim(connection, claim)
@@ -158,7 +158,7 @@ def end_batch(
     output: NewFile | None,
     errors: NewFile | None,
     reasons: Iterable[dict[str, Any]] = (),
-    use: EngineUse | None = None,
+    use: EngineUsage | None = None,
     now: float,
 ) -> None:
     """Publish: the files, the frozen counts, the final state and its event become true together; the claim ends.
@@ -187,7 +187,7 @@ def end_batch(
         ).rowcount:
             raise ConflictError(f"batch {claim.batch_id} cannot end as {status} from its present state")
         keep_durations(connection, batch_id=claim.batch_id)
-        note_end(connection, batch_id=claim.batch_id, status=status, now=now)
+        insert_event(connection, batch_id=claim.batch_id, status=status, now=now)
 
 
 # Which lines got an answer that was computed for another one.

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class EngineUse:
+class EngineUsage:
     """Sums over the seconds in which requests of the batch were in flight. Other batches may have been there too."""
 
     seconds: float = 0.0
@@ -18,5 +18,5 @@ class EngineUse:
         return json.dumps(asdict(self))
 
     @staticmethod
-    def from_json(text: str) -> "EngineUse":
-        return EngineUse(**json.loads(text))
+    def from_json(text: str) -> "EngineUsage":
+        return EngineUsage(**json.loads(text))

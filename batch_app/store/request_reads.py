@@ -13,7 +13,7 @@ from batch_app.store.tables import dead_letters, requests
 
 
 @dataclass(frozen=True, slots=True)
-class Committed:
+class CommittedBytes:
     """How far an answer stream of a batch is committed: so many lines, up to the byte `end`. `start` is the byte behind
     the lines that were to be skipped, never behind `end`."""
 
@@ -22,7 +22,7 @@ class Committed:
     end: int
 
 
-def committed(database: Database, *, batch_id: str, kind: AnswerKind, skip: int = 0) -> Committed:
+def committed_bytes(database: Database, *, batch_id: str, kind: AnswerKind, skip: int = 0) -> CommittedBytes:
     """Of one moment, while answers keep coming."""
     of_kind = and_(requests.c.batch_id == batch_id, requests.c.answer_kind == kind)
     line_end = (requests.c.answer_offset + requests.c.answer_length).label("line_end")
@@ -31,7 +31,7 @@ def committed(database: Database, *, batch_id: str, kind: AnswerKind, skip: int 
         lines = connection.execute(select(func.count()).select_from(requests).where(of_kind)).scalar_one()
         end = stream_end(connection, batch_id, kind)
         start = connection.execute(select(func.max(skipped.c.line_end))).scalar_one() if skip else 0
-    return Committed(lines, start or 0, end)
+    return CommittedBytes(lines, start or 0, end)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +126,7 @@ def list_answered_rows(
         return [_with_place(row) for row in connection.execute(query)]
 
 
-def list_answers_behind(
+def list_answers_after(
     database: Database, *, batch_id: str, kind: AnswerKind, offset: int, limit: int
 ) -> list[tuple[dict[str, Any], Place]]:
     """Ledger rows whose answers reach behind an offset of their stream, in its order: the first may begin before it."""
@@ -142,7 +142,7 @@ def list_answers_behind(
 
 
 @dataclass(frozen=True, slots=True)
-class LedgerRow:
+class RequestRow:
     """One line of a batch: its facts by ROW_COLUMNS, where its prompt and its answer lie, and its neighbours."""
 
     facts: dict[str, Any]
@@ -153,7 +153,7 @@ class LedgerRow:
     next: int | None
 
 
-def get_row(database: Database, *, batch_id: str, line: int) -> LedgerRow | None:
+def get_row(database: Database, *, batch_id: str, line: int) -> RequestRow | None:
     of_batch = requests.c.batch_id == batch_id
     query = select(requests).where(of_batch, requests.c.line == line)
     neighbours = select(
@@ -167,7 +167,7 @@ def get_row(database: Database, *, batch_id: str, line: int) -> LedgerRow | None
         previous, following = connection.execute(neighbours).one()
     place = Place(row.answer_kind, row.answer_offset, row.answer_length) if row.answer_kind else None
     facts = {name: getattr(row, name) for name in ROW_COLUMNS}
-    return LedgerRow(facts, row.input_offset, row.input_length, place, previous, following)
+    return RequestRow(facts, row.input_offset, row.input_length, place, previous, following)
 
 
 def _answered_rows(batch_id: str) -> Select[Any]:

@@ -14,7 +14,7 @@ from batch_app.store.tables import batches, dead_letters, requests
 
 
 @dataclass(frozen=True, slots=True)
-class TakenLine:
+class FetchedRequest:
     """A line that is `running` under a claim: where its input lies, and what happened to it before."""
 
     line: int
@@ -47,7 +47,7 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True)
-class Postponement:
+class ScheduledRetry:
     """A line to be tried again, not before `retry_at`."""
 
     line: int
@@ -55,7 +55,7 @@ class Postponement:
     retry_at: float
 
 
-def take_lines(
+def fetch_requests(
     database: Database,
     *,
     claim: Claim,
@@ -63,7 +63,7 @@ def take_lines(
     below_engine_deaths: int,
     longest_backoff_seconds: float,
     now: float,
-) -> list[TakenLine]:
+) -> list[FetchedRequest]:
     """The next pending lines that are due, in the order of work, become running. Copies of others, and lines with
     more engine deaths, are left out. Raises ClaimLostError."""
     due = _is_due(now, longest_backoff_seconds)
@@ -71,9 +71,9 @@ def take_lines(
     return _take(database, claim, limit, [*_PENDING, _ORIGINAL, due, fit])
 
 
-def take_suspect(
+def fetch_suspect(
     database: Database, *, claim: Claim, from_engine_deaths: int, longest_backoff_seconds: float, now: float
-) -> TakenLine | None:
+) -> FetchedRequest | None:
     """One pending line that is due and was in flight at that many engine deaths: it is to run alone.
 
     Raises ClaimLostError.
@@ -89,12 +89,14 @@ def _is_due(now: float, longest_backoff_seconds: float) -> ColumnElement[bool]:
     return or_(retry_at.is_(None), retry_at <= now, retry_at > now + longest_backoff_seconds)
 
 
-def take_remaining(database: Database, *, claim: Claim, limit: int) -> list[TakenLine]:
+def fetch_unanswered(database: Database, *, claim: Claim, limit: int) -> list[FetchedRequest]:
     """Any pending lines, because the batch ends and they need an end too. Raises ClaimLostError."""
     return _take(database, claim, limit, _PENDING)
 
 
-def take_copies(database: Database, *, claim: Claim, of: Collection[int], limit: int) -> list[TakenLine]:
+def fetch_copies(
+    database: Database, *, claim: Claim, of: Collection[int], limit: int
+) -> list[FetchedRequest]:
     """Unanswered copies of these lines, those included that were taken before and have got no answer yet.
 
     Raises ClaimLostError.
@@ -115,8 +117,8 @@ def _take(
     limit: int,
     conditions: Sequence[ColumnElement[bool]],
     order: Sequence[ColumnElement[int]] = (requests.c.rank,),
-) -> list[TakenLine]:
-    columns = [requests.c[name] for name in TakenLine.__dataclass_fields__]
+) -> list[FetchedRequest]:
+    columns = [requests.c[name] for name in FetchedRequest.__dataclass_fields__]
     query = (
         select(*columns)
         .where(requests.c.batch_id == claim.batch_id, *conditions)
@@ -125,7 +127,7 @@ def _take(
     )
     with database.write("take") as connection:
         require_claim(connection, claim)
-        taken = [TakenLine(*row) for row in connection.execute(query)]
+        taken = [FetchedRequest(*row) for row in connection.execute(query)]
         if taken:
             connection.execute(
                 update(requests)
@@ -136,12 +138,12 @@ def _take(
     return taken
 
 
-def record(
+def record_outcomes(
     database: Database,
     *,
     claim: Claim,
     outcomes: Sequence[tuple[Outcome, Place]],
-    postponements: Sequence[Postponement] = (),
+    postponements: Sequence[ScheduledRetry] = (),
     now: float,
 ) -> None:
     """Lines get their ends, all of them or none; each answer is on the disk at its place. Raises ClaimLostError."""
@@ -196,7 +198,7 @@ def _finish(
 
 
 def _postpone(
-    connection: Connection, claim: Claim, postponements: Sequence[Postponement], now: float
+    connection: Connection, claim: Claim, postponements: Sequence[ScheduledRetry], now: float
 ) -> None:
     if postponements:
         statement = (
@@ -241,7 +243,7 @@ def _bury(connection: Connection, claim: Claim, outcomes: Sequence[Outcome], now
     connection.execute(insert(dead_letters), rows)
 
 
-def forget_answers(database: Database, *, claim: Claim, kind: AnswerKind, from_offset: int) -> int:
+def requeue_answers(database: Database, *, claim: Claim, kind: AnswerKind, from_offset: int) -> int:
     """Lines whose answers lie there have none, because the disk has lost them: they are pending again, as if never
     tried, and a batch that was being finalized is in progress again; how many lines. Raises ClaimLostError."""
     gone = and_(
@@ -269,14 +271,16 @@ def forget_answers(database: Database, *, claim: Claim, kind: AnswerKind, from_o
         return connection.execute(update(requests).where(gone).values(pending)).rowcount
 
 
-def return_running(database: Database, *, claim: Claim) -> None:
+def return_running_requests(database: Database, *, claim: Claim) -> None:
     """Every running line of the batch is pending again. Raises ClaimLostError."""
     with database.write("return_running") as connection:
         require_claim(connection, claim)
         return_running_lines(connection, requests.c.batch_id == claim.batch_id)
 
 
-def return_lines(database: Database, *, claim: Claim, lines: Sequence[int], after_engine_death: bool) -> None:
+def return_requests(
+    database: Database, *, claim: Claim, lines: Sequence[int], after_engine_death: bool
+) -> None:
     """Running lines whose answers will not come are pending again; after an engine's death they are suspects.
 
     Raises ClaimLostError.

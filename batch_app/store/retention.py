@@ -18,14 +18,14 @@ ENDED_AT = func.coalesce(
 
 
 @dataclass(frozen=True, slots=True)
-class Forgotten:
+class DeletedBatch:
     """A batch that is gone, and the files that went with it, relative to the data folder."""
 
     batch_id: str
     paths: list[str]
 
 
-def forget_ended_batch(database: Database, *, ended_before: float) -> Forgotten | None:
+def delete_ended_batch(database: Database, *, ended_before: float) -> DeletedBatch | None:
     """The batch that ended longest ago; None when none ended before that moment. A batch whose webhooks are still on
     their way, or not even addressed, stays. Its input stays if another batch was made of the same file."""
     is_on_its_way = webhook_deliveries.c.status == DeliveryStatus.PENDING
@@ -49,7 +49,7 @@ def forget_ended_batch(database: Database, *, ended_before: float) -> Forgotten 
             return None
         batch_id, *file_ids = row
         _forget_rows(connection, batch_id)
-        return Forgotten(batch_id, _forget_files(connection, files.c.id.in_(file_ids)))
+        return DeletedBatch(batch_id, _forget_files(connection, files.c.id.in_(file_ids)))
 
 
 def _forget_rows(connection: Connection, batch_id: str) -> None:
@@ -63,7 +63,7 @@ def _forget_rows(connection: Connection, batch_id: str) -> None:
     connection.execute(delete(batches).where(batches.c.id == batch_id))
 
 
-def forget_unused_files(database: Database, *, made_before: float) -> list[str]:
+def delete_unused_files(database: Database, *, made_before: float) -> list[str]:
     """Files made before that moment which no batch names (any more). Returns their paths in the data folder."""
     which = files.c.created_at < made_before
     with database.read() as connection:
@@ -82,7 +82,7 @@ def _named() -> ColumnElement[bool]:
     return select(batches.c.id).where(or_(*(name == files.c.id for name in names))).exists()
 
 
-def forget_workers(database: Database, *, stopped_before: float) -> int:
+def delete_old_workers(database: Database, *, stopped_before: float) -> int:
     """How many incarnations that stopped, or were lost, before that moment."""
     old = (
         workers.c.stopped_at < stopped_before,

@@ -15,7 +15,7 @@ def wal_bytes(database: Database) -> int:
     return wal.stat().st_size if wal.exists() else 0
 
 
-def keep_wal_small(database: Database, *, limit_bytes: int) -> int:
+def truncate_wal(database: Database, *, limit_bytes: int) -> int:
     """Write a log that is larger into the database and cut it to nothing, unless somebody reads from it for longer
     than a moment. Returns its size afterwards. It grows while a reader holds on to an old state."""
     if wal_bytes(database) > limit_bytes:
@@ -28,7 +28,7 @@ def keep_wal_small(database: Database, *, limit_bytes: int) -> int:
     return wal_bytes(database)
 
 
-def give_back_pages(database: Database, *, min_bytes: int, min_share: float) -> int:
+def release_free_pages(database: Database, *, min_bytes: int, min_share: float) -> int:
     """Shrink a database of which at least so many bytes, and that share, are unused. Returns the bytes given back.
 
     In small steps: others write between them. One that was made without auto_vacuum stays as large as it is.

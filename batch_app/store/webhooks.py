@@ -34,13 +34,13 @@ class Delivery:
     error: str | None
 
 
-def note_end(connection: Connection, *, batch_id: str, status: BatchStatus, now: float) -> None:
+def insert_event(connection: Connection, *, batch_id: str, status: BatchStatus, now: float) -> None:
     """Part of the transaction that makes the batch final."""
     event = {"id": ids.new_event_id(), "type": f"batch.{status}", "batch_id": batch_id, "created_at": now}
     connection.execute(insert(events).values(event))
 
 
-def address_events(database: Database, *, urls: Sequence[str], now: float) -> int:
+def create_deliveries(database: Database, *, urls: Sequence[str], now: float) -> int:
     """Make deliveries of the events that have none yet, one for each receiver there is now; how many events."""
     new = select(events.c.id).where(events.c.addressed_at.is_(None))
     with database.read() as connection:
@@ -56,7 +56,7 @@ def address_events(database: Database, *, urls: Sequence[str], now: float) -> in
     return len(found)
 
 
-def abandon_others(database: Database, *, urls: Sequence[str]) -> int:
+def abandon_removed_receivers(database: Database, *, urls: Sequence[str]) -> int:
     """Give up what waits for receivers that are no longer among `urls`; how many deliveries."""
     waiting = and_(
         webhook_deliveries.c.status == DeliveryStatus.PENDING, webhook_deliveries.c.url.not_in(urls)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import orjson
 
-from batch_app.input.line_order import arrange, sketch
+from batch_app.input.line_order import assign_ranks, sketch
 
 
 def main() -> int:
@@ -22,7 +22,7 @@ def main() -> int:
             sketches.append(sketch(number, body))
             spent += time.monotonic() - began
     began = time.monotonic()
-    arrange(sketches)
+    assign_ranks(sketches)
     spent += time.monotonic() - began
     print(json.dumps([spent, _highest() - before]))
     return 0

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from batch_app.input.file_lines import FileLine, read_lines
-from batch_app.input.request_lines import BadLine, LineError, RequestLine, check_line
+from batch_app.input.request_lines import LineError, ParsedRequest, RejectedLine, check_line
 from scripts.client.errors import BadLinesError, ClientError
 
 MAX_REPORTED: Final = 100
@@ -117,8 +117,8 @@ class _Reader:
             endpoint=self._endpoint,
             allow_grammars=self._limits.allow_grammars,
         )
-        wrong = line.errors if isinstance(line, BadLine) else []
-        if isinstance(line, RequestLine):
+        wrong = line.errors if isinstance(line, RejectedLine) else []
+        if isinstance(line, ParsedRequest):
             self._endpoint = line.url
         if line.custom_id is not None and (first := self._seen.add(line.custom_id, number)) != number:
             message = f"'custom_id' {line.custom_id!r} was already used on line {first}."

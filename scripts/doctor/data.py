@@ -129,7 +129,7 @@ def named_files(database: Database, settings: Settings, *, deep: bool) -> Iterat
 def _answers_so_far(database: Database, settings: Settings) -> Iterator[Finding]:
     for batch in batches.list_open_batches(database):
         for kind in KINDS:
-            end = request_reads.committed(database, batch_id=batch.id, kind=kind).end
+            end = request_reads.committed_bytes(database, batch_id=batch.id, kind=kind).end
             try:
                 for _piece in read_stream(settings.work_dir / batch.id, kind, 0, end):
                     pass

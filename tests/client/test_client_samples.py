@@ -7,7 +7,7 @@ from pathlib import Path
 
 import orjson
 
-from batch_app.input.request_lines import RequestLine, check_line
+from batch_app.input.request_lines import ParsedRequest, check_line
 from scripts import sample_candidates
 
 
@@ -16,7 +16,7 @@ def test_every_sample_line_is_a_good_request_with_its_own_custom_id() -> None:
         check_line(row.encode(), number, model_given=False)
         for number, row in enumerate(sample_candidates.requests(300), start=1)
     ]
-    assert [line.custom_id for line in checked if isinstance(line, RequestLine)] == [
+    assert [line.custom_id for line in checked if isinstance(line, ParsedRequest)] == [
         f"candidate-{n}" for n in range(1, 301)
     ]
 

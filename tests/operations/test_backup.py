@@ -340,7 +340,7 @@ def test_a_damaged_database_is_not_backed_up_as_if_it_were_sound(api: Api) -> No
     with api.database.read() as connection:  # a page that nothing else in a backup reads
         page = "SELECT rootpage FROM sqlite_master WHERE name = 'ix_dead_letters_last_failed_at'"
         offset = (connection.exec_driver_sql(page).scalar_one() - 1) * 4096
-    vacuum.keep_wal_small(api.database, limit_bytes=0)
+    vacuum.truncate_wal(api.database, limit_bytes=0)
     with api.settings.database_path.open("r+b") as database:
         database.seek(offset)
         database.write(b"\xff" * 2048)

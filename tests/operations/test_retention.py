@@ -24,7 +24,7 @@ def context_of(api: Api, **changes: Any) -> Context:
 
 def address_ends(api: Api) -> None:
     """As the sender does each second. There are no receivers."""
-    webhooks.address_events(api.database, urls=[], now=time.time())
+    webhooks.create_deliveries(api.database, urls=[], now=time.time())
 
 
 def sweep(api: Api, *, days: float, after_days: float) -> None:
@@ -103,13 +103,13 @@ def test_a_file_that_two_batches_were_made_of_goes_with_the_second(api: Api) -> 
     batch_insert.accept_batch(api.database, batch=second, file=None, **accepted)
     address_ends(api)
 
-    forgotten = retention.forget_ended_batch(api.database, ended_before=factories.NOW + 1)
+    forgotten = retention.delete_ended_batch(api.database, ended_before=factories.NOW + 1)
 
-    assert forgotten == retention.Forgotten(first.id, [])
+    assert forgotten == retention.DeletedBatch(first.id, [])
     factories.complete(api.database, batches.get_batch(api.database, batch_id=second.id))
     address_ends(api)
-    forgotten = retention.forget_ended_batch(api.database, ended_before=factories.NOW + 1)
-    assert forgotten == retention.Forgotten(second.id, [file.path])
+    forgotten = retention.delete_ended_batch(api.database, ended_before=factories.NOW + 1)
+    assert forgotten == retention.DeletedBatch(second.id, [file.path])
 
 
 def test_a_batch_whose_webhook_is_still_on_its_way_stays(api: Api) -> None:

@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from batch_app.api.batch_spec import Order
+from batch_app.api.batch_spec import BatchSpec
 from batch_app.api.submission import Submissions
 from batch_app.database import Database
 from batch_app.disk.failpoints import Step
@@ -67,7 +67,7 @@ def submit(system: ForkedSystem, database: Database, lines: list[dict[str, Any]]
     """As the API does, without one."""
     settings = Settings(data_dir=system.data_dir, engine="echo")
     submissions = Submissions(database, settings, Models([], allow_unlisted=True), lambda **_: None)
-    order = Order(model=MODEL, filename="input.jsonl")
+    order = BatchSpec(model=MODEL, filename="input.jsonl")
     return submissions.accept(io.BytesIO(jsonl(lines)), order, now=time.time()).id
 
 

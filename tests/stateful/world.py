@@ -21,7 +21,7 @@ from unittest.mock import patch
 
 from batch_app.answer_index.index import Indexes
 from batch_app.api import housekeeping
-from batch_app.api.batch_spec import Order
+from batch_app.api.batch_spec import BatchSpec
 from batch_app.api.context import Context
 from batch_app.api.routes import batches as batch_routes
 from batch_app.api.submission import Submissions
@@ -135,7 +135,7 @@ class World:
         """The owner's form: file and batch in one. Raises QueueFullError."""
         self.now += 0.01  # no two are of the same moment, whose order would be left to their ids
         source = io.BytesIO(self._content(texts))
-        batch = self.api.submissions.accept(source, Order(filename="in.jsonl", **order), now=self.now)
+        batch = self.api.submissions.accept(source, BatchSpec(filename="in.jsonl", **order), now=self.now)
         self._remember(batch.id, texts)
 
     def upload(self, texts: list[str], *, model: str, lifetime: int | None) -> str:
@@ -149,7 +149,7 @@ class World:
     def create(self, file_id: str, texts: list[str], **order: Any) -> None:
         """OpenAI's way: a batch of an uploaded file. Raises QueueFullError, FileMissingError."""
         self.now += 0.01
-        asked = Order(model=None, filename="in.jsonl", dialect="openai", **order)
+        asked = BatchSpec(model=None, filename="in.jsonl", dialect="openai", **order)
         url = "/v1/chat/completions"
         batch = self.api.submissions.create(asked, file_id=file_id, endpoint=url, now=self.now)
         self._remember(batch.id, texts if batch.total_requests else [])

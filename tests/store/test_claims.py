@@ -103,7 +103,7 @@ def test_attempts_and_deaths_survive_a_crash(database: Database) -> None:
     crashed = claim(database, batch)
     take(database, crashed)
     postpone(database, crashed, 1, retry_at=NOW)
-    request_writes.return_lines(database, claim=crashed, lines=[2], after_engine_death=True)
+    request_writes.return_requests(database, claim=crashed, lines=[2], after_engine_death=True)
     lose(database, crashed)
     found = take(database, claim(database, batch))
     assert [(line.attempts, line.engine_deaths) for line in found] == [(1, 0), (0, 1)]

@@ -1,14 +1,14 @@
 """Lines that share another one's answer: kept from the engine, and found again when that one has its end."""
 
 from batch_app.database import Database
-from batch_app.input.scan import InputLine
+from batch_app.input.scan import ScannedRequest
 from batch_app.store import batch_insert, request_writes
 from batch_app.store.claims import Claim
 from tests.factories import NOW, ROOM, answer, claim, new_batch, new_file, take, take_suspect
 from tests.store.plans import plans_of
 
 LINES = [
-    InputLine(line, f"candidate-{line}", line * 100, 99, copy_of=copy_of)
+    ScannedRequest(line, f"candidate-{line}", line * 100, 99, copy_of=copy_of)
     for line, copy_of in enumerate([None, 1, None, 1, 3, 1], 1)
 ]
 
@@ -21,7 +21,7 @@ def held(database: Database) -> Claim:
 
 
 def copies(database: Database, claimed: Claim, *of: int, limit: int = 10) -> list[int]:
-    return [line.line for line in request_writes.take_copies(database, claim=claimed, of=of, limit=limit)]
+    return [line.line for line in request_writes.fetch_copies(database, claim=claimed, of=of, limit=limit)]
 
 
 def test_only_originals_go_to_the_engine(database: Database) -> None:
@@ -41,7 +41,7 @@ def test_copies_are_found_until_they_have_their_end(database: Database) -> None:
 
 
 def test_when_a_batch_ends_early_copies_are_taken_like_all_others(database: Database) -> None:
-    remaining = request_writes.take_remaining(database, claim=held(database), limit=10)
+    remaining = request_writes.fetch_unanswered(database, claim=held(database), limit=10)
     assert [line.line for line in remaining] == [1, 2, 3, 4, 5, 6]
 
 

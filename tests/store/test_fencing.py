@@ -94,6 +94,6 @@ def test_a_claim_reaches_no_other_batch_of_its_worker(database: Database) -> Non
     held = claim(database, mine, worker_id=worker)
     take(database, claim(database, other, worker_id=worker))
     take(database, held)
-    request_writes.return_lines(database, claim=held, lines=[1, 2, 3], after_engine_death=True)
+    request_writes.return_requests(database, claim=held, lines=[1, 2, 3], after_engine_death=True)
     claims.release_claim(database, claim=held)
     assert ledger(database, other, "status", "engine_deaths") == [("running", 0)] * 3

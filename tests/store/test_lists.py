@@ -12,7 +12,7 @@ from batch_app.states import BatchStatus, RequestStatus
 from batch_app.store import batches, files, progress, request_reads
 from batch_app.store.batches import Batch
 from batch_app.store.files import FileFacts
-from batch_app.store.request_reads import Committed, ErrorGroup, RowFilter
+from batch_app.store.request_reads import CommittedBytes, ErrorGroup, RowFilter
 from tests.factories import ANSWER_BYTES, NOW, accept, answer, claim, complete, take
 from tests.store.plans import plans_of
 
@@ -123,13 +123,15 @@ def test_a_retry_takes_the_lines_that_ended_without_an_answer(database: Database
 def test_what_is_committed_ends_with_the_last_recorded_answer(database: Database) -> None:
     batch = troubled(database)
 
-    def part(kind: Any, skip: int = 0) -> Committed:
-        return request_reads.committed(database, batch_id=batch.id, kind=kind, skip=skip)
+    def part(kind: Any, skip: int = 0) -> CommittedBytes:
+        return request_reads.committed_bytes(database, batch_id=batch.id, kind=kind, skip=skip)
 
-    assert part("output") == Committed(2, 0, 2 * ANSWER_BYTES)
-    assert part("error") == Committed(3, 0, 3 * ANSWER_BYTES)
+    assert part("output") == CommittedBytes(2, 0, 2 * ANSWER_BYTES)
+    assert part("error") == CommittedBytes(3, 0, 3 * ANSWER_BYTES)
     assert [part("output", skip).start for skip in (0, 1, 2, 9)] == [0, 10, 20, 20]
-    assert request_reads.committed(database, batch_id="batch_nobody", kind="output") == Committed(0, 0, 0)
+    assert request_reads.committed_bytes(database, batch_id="batch_nobody", kind="output") == CommittedBytes(
+        0, 0, 0
+    )
 
 
 def test_what_is_committed_is_of_one_moment_while_answers_come(database: Database) -> None:
@@ -147,7 +149,7 @@ def test_what_is_committed_is_of_one_moment_while_answers_come(database: Databas
 
     event.listen(database.engine, "after_cursor_execute", record_more)
     for skip, start in ((3, 2), (3, 3)):
-        part = request_reads.committed(database, batch_id=batch.id, kind="output", skip=skip)
+        part = request_reads.committed_bytes(database, batch_id=batch.id, kind="output", skip=skip)
         assert part.start == start * ANSWER_BYTES
         assert part.start <= part.end == part.lines * ANSWER_BYTES
 

@@ -66,7 +66,7 @@ def test_an_event_that_cannot_be_written_leaves_the_batch_open(database: Databas
     answer(database, held, *(line.line for line in take(database, held)))
     claims.begin_finalizing(database, claim=held, now=NOW)
     with database.write() as connection:
-        webhooks.note_end(connection, batch_id=batch.id, status=BatchStatus.COMPLETED, now=NOW)
+        webhooks.insert_event(connection, batch_id=batch.id, status=BatchStatus.COMPLETED, now=NOW)
     with pytest.raises(IntegrityError):
         end(database, held, BatchStatus.COMPLETED)
     assert batches.get_batch(database, batch_id=batch.id).status is BatchStatus.FINALIZING
@@ -74,8 +74,8 @@ def test_an_event_that_cannot_be_written_leaves_the_batch_open(database: Databas
 
 def test_each_receiver_gets_each_event_once(database: Database) -> None:
     ended = [complete(database, accept(database, now=NOW + n), now=NOW + n).id for n in range(2)]
-    assert webhooks.address_events(database, urls=[ONE, OTHER], now=NOW) == 2
-    assert webhooks.address_events(database, urls=[ONE, OTHER], now=NOW) == 0
+    assert webhooks.create_deliveries(database, urls=[ONE, OTHER], now=NOW) == 2
+    assert webhooks.create_deliveries(database, urls=[ONE, OTHER], now=NOW) == 0
     for url in (ONE, OTHER):
         due = webhooks.due_deliveries(database, url=url, now=NOW, limit=100)
         assert [(one.batch_id, one.event_type, one.attempts) for one in due] == [
@@ -88,14 +88,14 @@ def test_each_receiver_gets_each_event_once(database: Database) -> None:
 
 def test_a_receiver_of_today_is_not_told_of_yesterday(database: Database) -> None:
     complete(database, accept(database))
-    webhooks.address_events(database, urls=[], now=NOW)
-    assert webhooks.address_events(database, urls=[ONE], now=NOW) == 0
+    webhooks.create_deliveries(database, urls=[], now=NOW)
+    assert webhooks.create_deliveries(database, urls=[ONE], now=NOW) == 0
     assert webhooks.list_deliveries(database, limit=10) == []
 
 
 def test_what_failed_comes_back_when_its_time_has_come(database: Database) -> None:
     complete(database, accept(database))
-    webhooks.address_events(database, urls=[ONE], now=NOW)
+    webhooks.create_deliveries(database, urls=[ONE], now=NOW)
     [due] = webhooks.due_deliveries(database, url=ONE, now=NOW, limit=10)
     failed = {"status": DeliveryStatus.PENDING, "status_code": 503, "error": "HTTP 503"}
     webhooks.record_attempt(database, delivery_id=due.id, **failed, next_attempt_at=NOW + 5, now=NOW)
@@ -106,9 +106,9 @@ def test_what_failed_comes_back_when_its_time_has_come(database: Database) -> No
 
 def test_deliveries_to_a_receiver_that_is_none_any_more_are_given_up(database: Database) -> None:
     complete(database, accept(database))
-    webhooks.address_events(database, urls=[ONE, OTHER], now=NOW)
+    webhooks.create_deliveries(database, urls=[ONE, OTHER], now=NOW)
     deliver(database, ONE)
-    assert webhooks.abandon_others(database, urls=[]) == 1
+    assert webhooks.abandon_removed_receivers(database, urls=[]) == 1
     other, one = webhooks.list_deliveries(database, limit=10)
     assert (one.status, one.error) == (DeliveryStatus.DELIVERED, None)
     assert (other.status, other.error) == (DeliveryStatus.FAILED, "no longer among BATCH_WEBHOOK_URLS")
@@ -116,7 +116,7 @@ def test_deliveries_to_a_receiver_that_is_none_any_more_are_given_up(database: D
 
 def test_deliveries_are_listed_newest_first_page_by_page_and_filtered(database: Database) -> None:
     ended = [complete(database, accept(database, now=NOW + n), now=NOW + n).id for n in range(3)]
-    webhooks.address_events(database, urls=[ONE], now=NOW)
+    webhooks.create_deliveries(database, urls=[ONE], now=NOW)
     first = webhooks.list_deliveries(database, limit=2)
     rest = webhooks.list_deliveries(database, limit=2, after=first[-1].id)
     assert [one.batch_id for one in [*first, *rest]] == ended[::-1]

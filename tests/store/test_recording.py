@@ -9,7 +9,7 @@ from batch_app.errors import ClaimLostError
 from batch_app.states import RequestStatus
 from batch_app.store import request_writes
 from batch_app.store.request_reads import list_dead_letters
-from batch_app.store.request_writes import Postponement
+from batch_app.store.request_writes import ScheduledRetry
 from tests.factories import NOW, accept, answer, claim, everything, ledger, outcome, postpone, take
 
 
@@ -18,7 +18,9 @@ def test_an_answer_is_recorded_with_its_place_and_what_it_cost(database: Databas
     held = claim(database, batch)
     take(database, held)
     ended = outcome(2, attempts=3, finish_reason="stop", input_tokens=5, cached_tokens=4, output_tokens=6)
-    request_writes.record(database, claim=held, outcomes=[(ended, Place("output", 0, 40))], now=NOW + 7)
+    request_writes.record_outcomes(
+        database, claim=held, outcomes=[(ended, Place("output", 0, 40))], now=NOW + 7
+    )
     columns = ("status", "attempts", "started_at", "finished_at", "status_code", "finish_reason")
     assert ledger(database, batch, *columns)[1] == ("completed", 3, NOW, NOW + 7, 200, "stop")
     columns = (
@@ -59,7 +61,7 @@ def test_a_group_that_the_database_refuses_in_part_is_refused_whole(database: Da
     before = everything(database)
     nonsense = [(outcome(1), Place("output", 0, 10)), (outcome(2), Place("error", 0, 10))]
     with pytest.raises(IntegrityError):
-        request_writes.record(database, claim=held, outcomes=nonsense, now=NOW)
+        request_writes.record_outcomes(database, claim=held, outcomes=nonsense, now=NOW)
     assert everything(database) == before
 
 
@@ -67,11 +69,11 @@ def test_ends_and_postponements_are_recorded_together(database: Database) -> Non
     batch = accept(database, lines=2)
     held = claim(database, batch)
     take(database, held)
-    request_writes.record(
+    request_writes.record_outcomes(
         database,
         claim=held,
         outcomes=[(outcome(1), Place("output", 0, 10))],
-        postponements=[Postponement(2, attempts=1, retry_at=NOW + 2)],
+        postponements=[ScheduledRetry(2, attempts=1, retry_at=NOW + 2)],
         now=NOW,
     )
     columns = ("status", "attempts", "retry_at", "first_failed_at")
@@ -108,7 +110,7 @@ def test_a_line_that_failed_with_its_batch_is_no_dead_letter(database: Database)
 def test_nothing_to_record_is_fine(database: Database) -> None:
     held = claim(database, accept(database))
     before = everything(database)
-    request_writes.record(database, claim=held, outcomes=[], now=NOW)
+    request_writes.record_outcomes(database, claim=held, outcomes=[], now=NOW)
     assert everything(database) == before
 
 

@@ -74,8 +74,8 @@ def test_lines_whose_answers_the_disk_has_lost_are_pending_again_as_if_never_tri
     failed = {"status": RequestStatus.FAILED, "error_code": "400", "dead_letter": "why", "attempts": 3}
     answer(database, held, 3, **failed)
     assert claims.begin_finalizing(database, claim=held, now=NOW)
-    assert request_writes.forget_answers(database, claim=held, kind="output", from_offset=ANSWER_BYTES) == 1
-    assert request_writes.forget_answers(database, claim=held, kind="error", from_offset=0) == 1
+    assert request_writes.requeue_answers(database, claim=held, kind="output", from_offset=ANSWER_BYTES) == 1
+    assert request_writes.requeue_answers(database, claim=held, kind="error", from_offset=0) == 1
     columns = ("status", "attempts", "output_tokens", "error_code", "answer_offset")
     assert ledger(database, batch, *columns) == [
         ("completed", 1, 5, None, 0),

@@ -7,7 +7,7 @@ import orjson
 import pytest
 
 from batch_app.inference.engine import EngineRequest
-from batch_app.inference.fingerprint import fingerprint
+from batch_app.inference.engine_digest import engine_digest
 from batch_app.models import ModelSpec
 from batch_app.processing.answer_cache import AnswerCache, key_of
 
@@ -117,7 +117,7 @@ def test_a_changed_model_folder_argument_template_or_engine_is_another_engine(tm
 
     def now(version: str = "1", **engine: object) -> str | None:
         spec = ModelSpec("m", str(tmp_path / "model"), engine={"chat_template": str(template), **engine})
-        return fingerprint(spec, revision=None, version=version)
+        return engine_digest(spec, revision=None, version=version)
 
     first = now()
     assert first == now()
@@ -130,7 +130,7 @@ def test_a_changed_model_folder_argument_template_or_engine_is_another_engine(tm
 
 def test_a_model_from_a_hub_is_told_by_its_commit_or_not_at_all() -> None:
     spec = ModelSpec("org/model", "org/model")
-    one, other = (fingerprint(spec, revision=commit, version="1") for commit in ("a", "b"))
+    one, other = (engine_digest(spec, revision=commit, version="1") for commit in ("a", "b"))
     assert one is not None
     assert one != other
-    assert fingerprint(spec, revision=None, version="1") is None
+    assert engine_digest(spec, revision=None, version="1") is None

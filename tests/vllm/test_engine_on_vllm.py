@@ -17,7 +17,7 @@ import pytest
 from batch_app.inference.engine import EngineCounters, ModelLoadError
 from batch_app.inference.engine_processes import owned
 from batch_app.inference.vllm_engine import VllmEngine
-from batch_app.processing.stall_detector import Pulse
+from batch_app.processing.stall_detector import StallDetector
 from tests.loopback import serving
 from tests.security.hostile_constraints import FIFTY
 from tests.vllm.conftest import CLOSED_WITHIN, OWNER, Driver, spec, until
@@ -176,7 +176,7 @@ def test_a_prompt_as_long_as_the_model_bears_raises_no_alarm(driver: Driver) -> 
     readings = driver.runner.run(listen())
 
     def alarms(**hidden: float) -> list[str]:
-        pulse = Pulse(stall_seconds=(readings[-1][0] - readings[0][0]) / 2)
+        pulse = StallDetector(stall_seconds=(readings[-1][0] - readings[0][0]) / 2)
         looks = [pulse.stalled(at, replace(seen, **hidden), in_flight=1) for at, seen in readings]  # type: ignore[arg-type]
         return [why for why in looks if why]
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from batch_app.input import body_rules
-from batch_app.input.request_lines import ENDPOINTS, BadLine, check_line
+from batch_app.input.request_lines import ENDPOINTS, RejectedLine, check_line
 
 _ENDPOINT = "/v1/chat/completions"
 _CHECKER = Path(__file__).parent / "check_lines.mjs"
@@ -115,7 +115,7 @@ _RAW = [
 
 def _by_server(line: bytes) -> dict[str, Any]:
     found = check_line(line, 1, model_given=True, endpoint=_ENDPOINT)
-    errors = [[e.code, e.message, e.param] for e in found.errors] if isinstance(found, BadLine) else []
+    errors = [[e.code, e.message, e.param] for e in found.errors] if isinstance(found, RejectedLine) else []
     return {"accepted": not errors, "errors": errors, "customId": found.custom_id}
 
 

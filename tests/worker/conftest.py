@@ -11,7 +11,7 @@ import orjson
 import pytest
 
 from batch_app import ids
-from batch_app.api.batch_spec import Order
+from batch_app.api.batch_spec import BatchSpec
 from batch_app.api.submission import Submissions
 from batch_app.database import Database
 from batch_app.inference.echo_engine import EchoEngine
@@ -69,7 +69,7 @@ class Bench:
         self.now += 0.01
         content = jsonl(chat_lines(lines) if isinstance(lines, int) else lines)
         submissions = Submissions(self.database, self.settings, _any_model(), lambda **_: None)
-        asked = Order(**{"model": "tiny", "filename": "input.jsonl", **order})
+        asked = BatchSpec(**{"model": "tiny", "filename": "input.jsonl", **order})
         return submissions.accept(io.BytesIO(content), asked, now=self.now).id
 
     def worker(self, make_engine: MakeEngine | None = None) -> Worker:

@@ -77,7 +77,7 @@ def test_many_lines_side_by_side_that_kill_the_engine_cost_the_others_nothing(be
 
 @pytest.mark.parametrize(
     ("store", "verb"),
-    [(request_writes, "record"), (claims, "begin_finalizing"), (claims, "end_batch")],
+    [(request_writes, "record_outcomes"), (claims, "begin_finalizing"), (claims, "end_batch")],
     ids=["between log and ledger", "before finalizing", "in finalizing"],
 )
 def test_an_engine_that_dies_there_costs_no_line_of_this_batch_nor_of_the_next(
@@ -214,14 +214,14 @@ def test_a_database_that_refuses_when_the_engine_dies_leaves_no_line_behind(
             line["custom_id"] = f"line-{number}"
         batch_id = bench.submit(lines)
         worker = bench.worker()
-        real, refusals = request_writes.return_lines, iter([True] * 6)
+        real, refusals = request_writes.return_requests, iter([True] * 6)
 
         def refuse(*arguments: object, **facts: object) -> None:
             if next(refusals, False):
                 raise OperationalError("UPDATE requests", {}, Exception("database or disk is full"))
             real(*arguments, **facts)  # type: ignore[arg-type]
 
-        monkeypatch.setattr(request_writes, "return_lines", refuse)
+        monkeypatch.setattr(request_writes, "return_requests", refuse)
         await bench.turns(worker, until=lambda: worker.runs.trouble is not None)
         assert said(worker).startswith("Answers cannot be saved: database or disk is full.")
         await bench.finish(worker, batch_id)
@@ -343,14 +343,14 @@ def test_a_database_that_refuses_for_a_while_delays_answers_and_doubles_none(
     async def scenario() -> None:
         bench.with_settings(window=5)
         batch_id = bench.submit(20)
-        real, failures = request_writes.record, iter([True] * 4)
+        real, failures = request_writes.record_outcomes, iter([True] * 4)
 
         def refuse(*arguments: object, **facts: object) -> None:
             if next(failures, False):
                 raise OperationalError("UPDATE requests", {}, Exception("database is locked"))
             real(*arguments, **facts)  # type: ignore[arg-type]
 
-        monkeypatch.setattr(request_writes, "record", refuse)
+        monkeypatch.setattr(request_writes, "record_outcomes", refuse)
         await bench.finish(bench.worker(), batch_id)
         assert sorted(custom_ids(bench.output(batch_id))) == sorted(f"candidate-{i}" for i in range(20))
 

@@ -61,7 +61,7 @@ def test_an_expired_batch_whose_end_is_refused_is_not_sent_to_the_model_that_is_
         second = bench.worker(engines)
         await bench.turns(second, until=lambda: len(engines.asked("a")) == 5)
         bench.now += DAY
-        refuse(monkeypatch, request_writes, "return_running", times=1)
+        refuse(monkeypatch, request_writes, "return_running_requests", times=1)
         await bench.turn(second)
         assert second.runs.trouble is not None
         await bench.turn(second)
@@ -115,7 +115,7 @@ def test_an_expired_batch_whose_end_is_refused_gets_no_line_more(
         worker = bench.worker(lambda _spec: engine)
         await bench.turns(worker, until=lambda: len(engine.asked) == 2)
         bench.now += DAY
-        refuse(monkeypatch, request_writes, "take_remaining", times=3)
+        refuse(monkeypatch, request_writes, "fetch_unanswered", times=3)
         await bench.finish(worker, batch_id)
         assert bench.status(batch_id) is BatchStatus.EXPIRED
         assert len(engine.asked) == 2

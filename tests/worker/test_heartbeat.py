@@ -3,7 +3,7 @@
 import pytest
 
 from batch_app.database import Database
-from batch_app.processing.heartbeat import Heartbeat, Status
+from batch_app.processing.heartbeat import Heartbeat, WorkerStatus
 from batch_app.store import workers
 from batch_app.store.workers import Worker, WorkerReport
 from tests.factories import NOW, start_worker
@@ -21,7 +21,7 @@ def latest(database: Database) -> Worker:
 def test_rates_are_right_however_the_clock_was_set_meanwhile(database: Database, step: float) -> None:
     heartbeat = Heartbeat(database, start_worker(database), interval_seconds=10)
     heartbeat.beat(NOW, steady_now=500, with_sample=True)
-    heartbeat.tell(Status(WorkerReport("processing"), tokens_total=100, answers_total=20))
+    heartbeat.tell(WorkerStatus(WorkerReport("processing"), tokens_total=100, answers_total=20))
     heartbeat.beat(NOW + step, steady_now=510, with_sample=True)
     assert latest(database).tokens_per_second == 10
     samples = {sample.at: sample for sample in workers.list_samples(database, since=0)}
@@ -32,7 +32,7 @@ def test_rates_are_right_however_the_clock_was_set_meanwhile(database: Database,
 def test_a_heartbeat_between_two_samples_tells_the_rate_since_the_last_one(database: Database) -> None:
     heartbeat = Heartbeat(database, start_worker(database), interval_seconds=10)
     heartbeat.beat(NOW, steady_now=500, with_sample=True)
-    heartbeat.tell(Status(WorkerReport("processing"), tokens_total=100))
+    heartbeat.tell(WorkerStatus(WorkerReport("processing"), tokens_total=100))
     heartbeat.beat(NOW + 5, steady_now=505, with_sample=False)
     assert latest(database).tokens_per_second == 20
     heartbeat.beat(NOW + 10, steady_now=510, with_sample=True)

@@ -58,7 +58,7 @@ def test_the_recording_has_what_matters(recorded: Run) -> None:
 def test_what_was_seen_before_a_power_cut_is_so_after_it(
     recorded: Run, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fate: str
 ) -> None:
-    monkeypatch.setattr(request_writes, "forget_answers", _must_not_be_needed)
+    monkeypatch.setattr(request_writes, "requeue_answers", _must_not_be_needed)
     for number, cut in enumerate(cuts_of(recorded, CUTS_OF_EACH_FATE)):
         survivors = survivors_of(recorded, cut, fate, seed=number)
         after = asyncio.run(recover(survivors, tmp_path / str(number), settings, recorded))

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Path, Query
 from fastapi.responses import Response
 from pydantic import StringConstraints
 
-from batch_app.answer_index.answer_query import OPERATORS, Condition, Question
+from batch_app.answer_index.answer_query import OPERATORS, AnswerQuery, Condition
 from batch_app.answer_index.answer_table import Distribution, Table
 from batch_app.answer_index.answer_text import answer_text, is_too_deep
 from batch_app.answer_index.index import Field, fields_of
@@ -64,9 +64,9 @@ def _question(
         list[Where] | None, Query(max_length=20, description="`column:operator:value`, as `score:ge:7`")
     ] = None,
     sort: Annotated[str, Query(max_length=500, description="a column; `-column` for descending")] = "line",
-) -> Question:
+) -> AnswerQuery:
     """Columns are `line`, `custom_id`, `status`, `answer`, … and the paths that `…/fields` lists."""
-    return Question(
+    return AnswerQuery(
         text=text,
         custom_id_prefix=custom_id,
         status=status,
@@ -77,7 +77,7 @@ def _question(
     )
 
 
-Asked = Annotated[Question, Depends(_question)]
+Asked = Annotated[AnswerQuery, Depends(_question)]
 
 
 def _condition(word: str) -> Condition:
@@ -220,7 +220,7 @@ def get_answer(batch_id: BatchId, context: Ctx, line: Annotated[int, Path(ge=1, 
     )
 
 
-def request_of(context: Context, batch: Batch, row: request_reads.LedgerRow) -> dict[str, Any] | None:
+def request_of(context: Context, batch: Batch, row: request_reads.RequestRow) -> dict[str, Any] | None:
     """The line of the input file; None when the file is gone, or the line nested too deeply outside its body."""
     try:
         file = files.get_file(context.database, file_id=batch.input_file_id)

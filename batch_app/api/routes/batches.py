@@ -10,7 +10,7 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query, Request
 
 from batch_app.api import serializers
-from batch_app.api.batch_spec import Order
+from batch_app.api.batch_spec import BatchSpec
 from batch_app.api.context import Context, Ctx
 from batch_app.api.errors import ApiError
 from batch_app.api.json_creation import CREATION_SCHEMA, read_creation
@@ -108,7 +108,7 @@ async def _submit_form(request: Request, context: Context) -> schemas.Receipt:
     form = await read_form(request, fields=BATCH_FIELDS, max_file_bytes=context.settings.max_file_bytes)
     try:
         asked = batch_fields(form)
-        order = Order(
+        order = BatchSpec(
             model=asked.model,
             filename=form.filename,
             priority=asked.priority,
@@ -224,10 +224,10 @@ def retry_batch(batch_id: BatchId, request: Request, context: Ctx) -> schemas.Re
     return serializers.receipt(batch)
 
 
-def _order_again(context: Context, parent: Batch, key: str | None) -> Order:
+def _order_again(context: Context, parent: Batch, key: str | None) -> BatchSpec:
     """What was asked for with the parent; a window that is no longer allowed gives way to the first that is."""
     window, allowed = parent.completion_window, context.settings.window_seconds
-    return Order(
+    return BatchSpec(
         model=parent.model,
         filename="",  # of the parent's file, which may be gone
         dialect=parent.dialect,
@@ -243,7 +243,7 @@ def _order_again(context: Context, parent: Batch, key: str | None) -> Order:
     )
 
 
-def _resubmit(context: Context, parent: Batch, order: Order, places: list[tuple[int, int]]) -> Batch:
+def _resubmit(context: Context, parent: Batch, order: BatchSpec, places: list[tuple[int, int]]) -> Batch:
     """Copy the lines out of the parent's input, and take the same way as any upload."""
     with tempfile.TemporaryFile() as lines:
         try:

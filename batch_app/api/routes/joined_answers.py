@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Query
 from fastapi.responses import Response
 
-from batch_app.answer_index.answer_query import Having, Question
+from batch_app.answer_index.answer_query import AnswerQuery, Having
 from batch_app.answer_index.answer_table import Table
 from batch_app.api.context import Context, Ctx
 from batch_app.api.exports import FACTS, Export, Format, as_csv, as_jsonl, cells
@@ -28,13 +28,13 @@ def _joined_question(
             description="`matched`: every batch has the custom_id; `unmatched`: not every one; a number: that one alone"
         ),
     ] = "all",
-) -> Question:
+) -> AnswerQuery:
     """A column has the number of its batch in front, from 1, as `2.score`; `custom_id` and `line` have none. `text`,
     `status` and `code` look at the answers of all batches: one that fits is enough."""
     return replace(asked, having=having)
 
 
-AskedOfAll = Annotated[Question, Depends(_joined_question)]
+AskedOfAll = Annotated[AnswerQuery, Depends(_joined_question)]
 JoinedColumns = Annotated[
     list[str], Query(max_length=50, description="JSON paths, as `1.score` or `2.reasons[0]`")
 ]

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from batch_app.inference.engine import EngineCounters
-from batch_app.processing.stall_detector import Pulse
+from batch_app.processing.stall_detector import StallDetector
 
 STALL = 100.0
 Readings = Callable[[float], EngineCounters]
@@ -13,7 +13,7 @@ def found_at(
     readings: Readings, *, until: float = 2000, in_flight: int = 5, step: float = 0.25
 ) -> float | None:
     """When the engine with these readings is taken to be hung; None when it never is."""
-    pulse, now = Pulse(stall_seconds=STALL), 0.0
+    pulse, now = StallDetector(stall_seconds=STALL), 0.0
     while now < until:
         if pulse.stalled(now, readings(now), in_flight=in_flight):
             return now
@@ -55,7 +55,7 @@ def test_an_engine_without_work_is_never_hung() -> None:
 
 
 def test_work_that_comes_after_a_long_rest_starts_the_count_anew() -> None:
-    pulse = Pulse(stall_seconds=STALL)
+    pulse = StallDetector(stall_seconds=STALL)
     for now in range(1000):
         assert not pulse.stalled(now, EngineCounters(), in_flight=0)
     assert not any(pulse.stalled(1000 + now, EngineCounters(), in_flight=5) for now in range(int(STALL)))
@@ -63,14 +63,14 @@ def test_work_that_comes_after_a_long_rest_starts_the_count_anew() -> None:
 
 def test_time_in_which_this_process_slept_too_does_not_count() -> None:
     """A suspended laptop, a stopped worker: the engine slept as well."""
-    pulse = Pulse(stall_seconds=STALL)
+    pulse = StallDetector(stall_seconds=STALL)
     assert not pulse.stalled(0, EngineCounters(), in_flight=5)
     assert not pulse.stalled(1, EngineCounters(), in_flight=5)
     assert not pulse.stalled(10_000, EngineCounters(), in_flight=5)
 
 
 def test_a_clock_that_is_set_back_delays_nothing() -> None:
-    pulse, found = Pulse(stall_seconds=STALL), None
+    pulse, found = StallDetector(stall_seconds=STALL), None
     for turn in range(200):
         now = turn if turn < 50 else turn - 5000
         found = found or (pulse.stalled(now, EngineCounters(), in_flight=5) and turn)

@@ -10,7 +10,7 @@ from batch_app.input.request_lines import (
     ENDPOINTS,
     MAX_CUSTOM_ID,
     LineError,
-    RequestLine,
+    ParsedRequest,
     check_line,
     engine_body,
 )
@@ -64,7 +64,7 @@ def test_whatever_the_bytes_a_line_is_a_request_or_says_what_is_wrong(
     raw: bytes, *, model_given: bool
 ) -> None:
     found = check_line(raw, 7, model_given=model_given)
-    if isinstance(found, RequestLine):
+    if isinstance(found, ParsedRequest):
         assert 0 < len(found.custom_id) <= MAX_CUSTOM_ID
         assert not any(category(character) == "Cc" for character in found.custom_id)
         assert found.url in ENDPOINTS
@@ -79,7 +79,7 @@ def test_whatever_the_bytes_a_line_is_a_request_or_says_what_is_wrong(
 @given(line=requests)
 def test_what_is_accepted_reaches_the_engine_whole(line: dict[str, object]) -> None:
     raw = orjson.dumps(line)
-    assume(isinstance(check_line(raw, 1, model_given=False), RequestLine))
+    assume(isinstance(check_line(raw, 1, model_given=False), ParsedRequest))
     expected = {**orjson.loads(raw)["body"], "model": "served"}
     expected.pop("stream", None)
     expected.pop("stream_options", None)

@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 import pytest
 
-from batch_app.input.scan import MAX_REPORTED_ERRORS, Rules, Scan, scan
+from batch_app.input.scan import MAX_REPORTED_ERRORS, Scan, ScanOptions, scan
 from tests.lines import chat_line, chat_lines, jsonl
 
 BOM = b"\xef\xbb\xbf"
@@ -18,7 +18,7 @@ LINE_BYTES = 400
 def scanned(content: bytes, **rules: Any) -> Scan:
     return scan(
         io.BytesIO(content),
-        Rules(**{"max_requests": 100, "max_line_bytes": 4096, **rules}),
+        ScanOptions(**{"max_requests": 100, "max_line_bytes": 4096, **rules}),
         copy_to=io.BytesIO(),
     )
 
@@ -36,7 +36,7 @@ def line_of(size: int, custom_id: str = "a") -> bytes:
 def test_a_good_file_is_copied_hashed_and_indexed() -> None:
     content = jsonl(chat_lines(3))
     copy = io.BytesIO()
-    found = scan(io.BytesIO(content), Rules(max_requests=3, max_line_bytes=4096), copy_to=copy)
+    found = scan(io.BytesIO(content), ScanOptions(max_requests=3, max_line_bytes=4096), copy_to=copy)
     assert copy.getvalue() == content
     assert (found.bytes, found.sha256) == (len(content), hashlib.sha256(content).hexdigest())
     assert (found.endpoint, found.model) == ("/v1/chat/completions", "gpt-4")
@@ -104,7 +104,7 @@ def test_memory_does_not_grow_with_a_line() -> None:
 
     source = Watched(b"x" * 5_000_000)
     with open(os.devnull, "wb") as nowhere:  # noqa: PTH123
-        scan(source, Rules(max_requests=1, max_line_bytes=4096), copy_to=nowhere)
+        scan(source, ScanOptions(max_requests=1, max_line_bytes=4096), copy_to=nowhere)
     assert source.longest <= 1024 * 1024
 
 

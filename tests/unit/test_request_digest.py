@@ -4,16 +4,16 @@ from typing import Any
 
 import pytest
 
-from batch_app.input.request_digest import identity
+from batch_app.input.request_digest import request_digest
 
 CHAT = "/v1/chat/completions"
 ASKED: dict[str, Any] = {"messages": [{"role": "user", "content": "a"}], "temperature": 0}
 
 
 def test_the_same_request_in_other_words_is_the_same() -> None:
-    one = identity(CHAT, {**ASKED, "model": "gpt-4", "max_tokens": 5})
+    one = request_digest(CHAT, {**ASKED, "model": "gpt-4", "max_tokens": 5})
     assert one is not None
-    assert identity(CHAT, {"max_tokens": 5, **ASKED, "stream": False}) == one
+    assert request_digest(CHAT, {"max_tokens": 5, **ASKED, "stream": False}) == one
 
 
 @pytest.mark.parametrize(
@@ -29,7 +29,7 @@ def test_the_same_request_in_other_words_is_the_same() -> None:
     ],
 )
 def test_whatever_might_change_the_answer_makes_another_request(change: dict[str, Any]) -> None:
-    assert identity(CHAT, {**ASKED, **change}) != identity(CHAT, ASKED)
+    assert request_digest(CHAT, {**ASKED, **change}) != request_digest(CHAT, ASKED)
 
 
 @pytest.mark.parametrize(
@@ -46,22 +46,22 @@ def test_whatever_might_change_the_answer_makes_another_request(change: dict[str
     ],
 )
 def test_an_answer_left_to_chance_has_no_identity(change: dict[str, Any]) -> None:
-    assert identity(CHAT, {**ASKED, **change}) is None
+    assert request_digest(CHAT, {**ASKED, **change}) is None
 
 
 def test_without_a_temperature_the_model_s_own_default_decides() -> None:
-    assert identity(CHAT, {"messages": ASKED["messages"]}) is None
+    assert request_digest(CHAT, {"messages": ASKED["messages"]}) is None
 
 
 def test_vectors_and_scores_leave_nothing_to_chance() -> None:
-    assert identity("/v1/embeddings", {"input": "a"}) is not None
-    assert identity("/v1/rerank", {"query": "a", "documents": ["b"]}) is not None
+    assert request_digest("/v1/embeddings", {"input": "a"}) is not None
+    assert request_digest("/v1/rerank", {"query": "a", "documents": ["b"]}) is not None
 
 
 def test_responses_may_depend_on_what_the_server_remembers() -> None:
-    assert identity("/v1/responses", {"input": "a", "temperature": 0}) is None
+    assert request_digest("/v1/responses", {"input": "a", "temperature": 0}) is None
 
 
 def test_the_endpoint_is_part_of_the_request() -> None:
     body = {"input": "a", "query": "a", "documents": ["b"]}
-    assert identity("/v1/embeddings", body) != identity("/v1/rerank", body)
+    assert request_digest("/v1/embeddings", body) != request_digest("/v1/rerank", body)

@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batch_app.input.line_order import arrange, sketch
+from batch_app.input.line_order import assign_ranks, sketch
 
 TEMPLATE = "You judge candidates. " * 20
 PREFIXES = [f"Document {i}. " + f"{i} facts " * 100 for i in range(40)]
@@ -20,7 +20,7 @@ def body(text: str, **more: Any) -> dict[str, Any]:
 
 def order(bodies: Sequence[dict[str, Any]]) -> list[int]:
     """The plan as places in the list, from 0."""
-    return [line - 1 for line in arrange(sketch(line, one) for line, one in enumerate(bodies, 1))]
+    return [line - 1 for line in assign_ranks(sketch(line, one) for line, one in enumerate(bodies, 1))]
 
 
 def swaps(groups: Sequence[object]) -> int:

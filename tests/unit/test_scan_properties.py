@@ -7,8 +7,8 @@ import orjson
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from batch_app.input.request_lines import RequestLine, check_line
-from batch_app.input.scan import MAX_REPORTED_ERRORS, Rules, scan
+from batch_app.input.request_lines import ParsedRequest, check_line
+from batch_app.input.scan import MAX_REPORTED_ERRORS, ScanOptions, scan
 from tests.lines import chat_line
 
 LINE_BYTES = 250
@@ -29,14 +29,14 @@ def test_whatever_is_uploaded_the_index_points_at_exactly_what_was_accepted(
     content: bytes, max_requests: int
 ) -> None:
     copy = io.BytesIO()
-    found = scan(io.BytesIO(content), Rules(max_requests, LINE_BYTES), copy_to=copy)
+    found = scan(io.BytesIO(content), ScanOptions(max_requests, LINE_BYTES), copy_to=copy)
 
     assert copy.getvalue() == content
     assert (found.bytes, found.sha256) == (len(content), hashlib.sha256(content).hexdigest())
     for line in found.lines:
         text = content[line.offset : line.offset + line.length]
         request = check_line(text, line.line, model_given=False)
-        assert isinstance(request, RequestLine)
+        assert isinstance(request, ParsedRequest)
         assert request.custom_id == line.custom_id
         assert b"\n" not in text
         assert line.line == content[: line.offset].count(b"\n") + 1

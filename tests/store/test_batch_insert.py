@@ -8,7 +8,7 @@ from sqlalchemy.exc import IntegrityError
 from batch_app.database import Database
 from batch_app.errors import BatchNotFoundError, IdempotencyKeyReusedError, QueueFullError
 from batch_app.input.request_lines import LineError
-from batch_app.input.scan import InputLine
+from batch_app.input.scan import ScannedRequest
 from batch_app.states import BatchStatus, RequestStatus
 from batch_app.store import admission, batch_insert, batches
 from batch_app.store.admission import QueueLimits
@@ -48,7 +48,7 @@ def test_an_accepted_batch_is_queued_with_its_file_and_every_line_pending(databa
 
 def test_a_batch_that_cannot_be_inserted_whole_leaves_nothing_behind(database: Database) -> None:
     before = everything(database)
-    twice = [InputLine(1, "same", 0, 10), InputLine(2, "same", 10, 10)]
+    twice = [ScannedRequest(1, "same", 0, 10), ScannedRequest(2, "same", 10, 10)]
     with pytest.raises(IntegrityError):
         batch_insert.accept_batch(
             database, batch=new_batch(), file=new_file(), lines=twice, limits=ROOM, now=NOW

@@ -8,29 +8,31 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from batch_app.inference.engine import EngineAnswer
-from batch_app.processing.claimed_batch import Arrival
-from batch_app.processing.outcomes import ENGINE_CRASHED, RetryRule, Settled, give_up, settle
+from batch_app.processing.claimed_batch import ArrivedAnswer
+from batch_app.processing.outcomes import ENGINE_CRASHED, FinalAnswer, RetryPolicy, decide, give_up
 from batch_app.states import RequestStatus
-from batch_app.store.request_writes import Postponement, TakenLine
+from batch_app.store.request_writes import FetchedRequest, ScheduledRetry
 
 NOW = 1_000.0
-RULE = RetryRule(max_attempts=3, backoff_seconds=2)
+RULE = RetryPolicy(max_attempts=3, backoff_seconds=2)
 GOOD = {"choices": [{"finish_reason": "stop"}], "usage": {"prompt_tokens": 4, "completion_tokens": 2}}
 BAD = {"error": {"message": "too long", "type": "BadRequestError", "param": None, "code": 400}}
 
 
-def taken(attempts: int = 0) -> TakenLine:
-    return TakenLine(7, "candidate-7", 0, 10, attempts, 0)
+def taken(attempts: int = 0) -> FetchedRequest:
+    return FetchedRequest(7, "candidate-7", 0, 10, attempts, 0)
 
 
-def settled(status: int, body: Any, *, attempts: int = 0, rule: RetryRule = RULE) -> Settled | Postponement:
+def settled(
+    status: int, body: Any, *, attempts: int = 0, rule: RetryPolicy = RULE
+) -> FinalAnswer | ScheduledRetry:
     raw = body if isinstance(body, bytes) else orjson.dumps(body)
-    return settle("batch_a", Arrival(taken(attempts), EngineAnswer(status, raw), NOW - 5), rule, NOW)
+    return decide("batch_a", ArrivedAnswer(taken(attempts), EngineAnswer(status, raw), NOW - 5), rule, NOW)
 
 
-def ended(*arguments: Any, **options: Any) -> Settled:
+def ended(*arguments: Any, **options: Any) -> FinalAnswer:
     found = settled(*arguments, **options)
-    assert isinstance(found, Settled)
+    assert isinstance(found, FinalAnswer)
     return found
 
 
@@ -56,8 +58,8 @@ def test_a_refusal_is_final_at_once_and_becomes_a_dead_letter(status: int) -> No
 
 @pytest.mark.parametrize("status", [500, 503, 408, 429])
 def test_a_server_error_is_tried_again_after_a_while_that_doubles(status: int) -> None:
-    assert settled(status, BAD) == Postponement(7, 1, NOW + 2)
-    assert settled(status, BAD, attempts=1) == Postponement(7, 2, NOW + 4)
+    assert settled(status, BAD) == ScheduledRetry(7, 1, NOW + 2)
+    assert settled(status, BAD, attempts=1) == ScheduledRetry(7, 2, NOW + 4)
 
 
 def test_the_last_attempt_is_final() -> None:
@@ -67,12 +69,12 @@ def test_the_last_attempt_is_final() -> None:
 
 
 def test_nobody_waits_longer_than_five_minutes_for_another_attempt() -> None:
-    assert settled(500, BAD, attempts=50, rule=RetryRule(100, 2)) == Postponement(7, 51, NOW + 300)
+    assert settled(500, BAD, attempts=50, rule=RetryPolicy(100, 2)) == ScheduledRetry(7, 51, NOW + 300)
 
 
 @pytest.mark.parametrize("body", [b"", b"<html>", b"[1]", b"null", b"\xff"])
 def test_an_answer_that_is_no_json_object_counts_as_a_server_error(body: bytes) -> None:
-    assert settled(200, body) == Postponement(7, 1, NOW + 2)
+    assert settled(200, body) == ScheduledRetry(7, 1, NOW + 2)
     assert ended(200, body, attempts=2).outcome.error_code == "server_error"
 
 

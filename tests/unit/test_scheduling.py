@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from batch_app.processing.claimed_batch import Run
+from batch_app.processing.claimed_batch import ClaimedBatch
 from batch_app.processing.scheduling import (
     ALONE_SECONDS,
     OTHERS_SECONDS,
-    SuspectsTurn,
+    SuspectSchedule,
     choose_model,
     next_run,
     next_suspect,
@@ -19,11 +19,11 @@ from batch_app.processing.scheduling import (
 from batch_app.states import BatchStatus
 from batch_app.store.batches import Batch
 from batch_app.store.claims import Claim
-from batch_app.store.request_writes import TakenLine
+from batch_app.store.request_writes import FetchedRequest
 
 TURN = 900.0
 DAY = 24 * 3600.0
-NewRun = Callable[..., Run]
+NewRun = Callable[..., ClaimedBatch]
 
 
 def batch(**fields: Any) -> Batch:
@@ -42,11 +42,11 @@ def new_run(tmp_path: Path) -> Iterator[NewRun]:
     (tmp_path / "input").touch()
     runs = []
 
-    def make(name: str, *, ready: int = 0, priority: int = 0, suspect: bool = False) -> Run:
+    def make(name: str, *, ready: int = 0, priority: int = 0, suspect: bool = False) -> ClaimedBatch:
         found, claim = batch(id=name, priority=priority), Claim(name, "w", 1, 0, 0)
-        run = Run(found, claim, source=tmp_path / "input", work_folder=tmp_path)
-        run.ready = deque(TakenLine(line, "c", 0, 1, 0, 0) for line in range(ready))
-        run.suspect = TakenLine(0, "c", 0, 1, 0, 2) if suspect else None
+        run = ClaimedBatch(found, claim, source=tmp_path / "input", work_folder=tmp_path)
+        run.ready = deque(FetchedRequest(line, "c", 0, 1, 0, 0) for line in range(ready))
+        run.suspect = FetchedRequest(0, "c", 0, 1, 0, 2) if suspect else None
         runs.append(run)
         return run
 
@@ -55,7 +55,7 @@ def new_run(tmp_path: Path) -> Iterator[NewRun]:
         run.close()
 
 
-def feed(runs: list[Run], lines: int) -> list[str]:
+def feed(runs: list[ClaimedBatch], lines: int) -> list[str]:
     """Whose lines go to the engine, in order."""
     fed = []
     for turn in range(1, lines + 1):
@@ -132,7 +132,7 @@ def test_the_suspects_of_runs_take_turns_after_those_of_higher_priority(new_run:
 def test_others_stop_for_suspects_when_these_have_waited_and_go_on_when_they_had_their_time(
     new_run: NewRun,
 ) -> None:
-    turn, suspected, ready = SuspectsTurn(), new_run("a", suspect=True), new_run("b", ready=9)
+    turn, suspected, ready = SuspectSchedule(), new_run("a", suspect=True), new_run("b", ready=9)
 
     def is_on(now: float, *, held: int) -> bool:
         return turn.is_on(suspected, ready, held=held, now=now)
@@ -150,7 +150,7 @@ def test_others_stop_for_suspects_when_these_have_waited_and_go_on_when_they_had
 
 
 def test_a_turn_of_suspects_ends_with_the_last_of_them_and_is_waited_for_anew(new_run: NewRun) -> None:
-    turn, suspected, ready = SuspectsTurn(), new_run("a", suspect=True), new_run("b", ready=9)
+    turn, suspected, ready = SuspectSchedule(), new_run("a", suspect=True), new_run("b", ready=9)
     turn.is_on(suspected, ready, held=8, now=0)
     assert turn.is_on(suspected, ready, held=0, now=OTHERS_SECONDS)
     assert not turn.is_on(None, ready, held=0, now=OTHERS_SECONDS + 1)
@@ -160,7 +160,7 @@ def test_a_turn_of_suspects_ends_with_the_last_of_them_and_is_waited_for_anew(ne
 def test_a_higher_priority_is_not_stopped_for_suspects_but_waits_for_the_end_of_their_turn(
     new_run: NewRun,
 ) -> None:
-    turn, suspected = SuspectsTurn(), new_run("a", suspect=True)
+    turn, suspected = SuspectSchedule(), new_run("a", suspect=True)
     low, high = new_run("low", ready=9), new_run("high", ready=9, priority=1)
     for now in (0, OTHERS_SECONDS, 10 * OTHERS_SECONDS):
         assert not turn.is_on(suspected, high, held=8, now=now)
@@ -169,7 +169,7 @@ def test_a_higher_priority_is_not_stopped_for_suspects_but_waits_for_the_end_of_
 
 
 def test_a_clock_that_is_set_back_prolongs_neither_turn(new_run: NewRun) -> None:
-    turn, suspected, ready = SuspectsTurn(), new_run("a", suspect=True), new_run("b", ready=9)
+    turn, suspected, ready = SuspectSchedule(), new_run("a", suspect=True), new_run("b", ready=9)
     assert not turn.is_on(suspected, ready, held=8, now=DAY)
     assert not turn.is_on(suspected, ready, held=8, now=0)
     assert turn.is_on(suspected, ready, held=0, now=OTHERS_SECONDS)

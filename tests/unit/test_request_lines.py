@@ -8,8 +8,8 @@ import pytest
 from batch_app.input.request_lines import (
     ENDPOINTS,
     MAX_CUSTOM_ID,
-    BadLine,
-    RequestLine,
+    ParsedRequest,
+    RejectedLine,
     check_line,
     engine_body,
 )
@@ -20,7 +20,7 @@ def check(line: Any, *, model_given: bool = False) -> Any:
     """The request, or its errors."""
     raw = line if isinstance(line, bytes) else orjson.dumps(line)
     found = check_line(raw, 7, model_given=model_given)
-    return found.errors if isinstance(found, BadLine) else found
+    return found.errors if isinstance(found, RejectedLine) else found
 
 
 def without(name: str) -> dict[str, Any]:
@@ -37,7 +37,7 @@ def picture(url: str) -> list[dict[str, Any]]:
 
 def test_a_well_formed_line_is_a_request() -> None:
     line = chat_line("a")
-    assert check(line) == RequestLine("a", "/v1/chat/completions", "gpt-4", line["body"])
+    assert check(line) == ParsedRequest("a", "/v1/chat/completions", "gpt-4", line["body"])
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,7 @@ def test_a_well_formed_line_is_a_request() -> None:
     ],
 )
 def test_what_openai_tolerates_is_tolerated(line: Any) -> None:
-    assert isinstance(check(line), RequestLine)
+    assert isinstance(check(line), ParsedRequest)
 
 
 @pytest.mark.parametrize(
@@ -127,12 +127,12 @@ def test_every_error_of_a_line_is_listed_at_once() -> None:
 def test_a_model_in_the_bodies_is_not_needed_when_the_batch_names_it() -> None:
     line = chat_line("a")
     del line["body"]["model"]
-    assert check(line, model_given=True) == RequestLine("a", "/v1/chat/completions", None, line["body"])
+    assert check(line, model_given=True) == ParsedRequest("a", "/v1/chat/completions", None, line["body"])
 
 
 @pytest.mark.parametrize(("url", "needed"), ENDPOINTS.items())
 def test_each_endpoint_asks_for_the_fields_it_cannot_do_without(url: str, needed: tuple[str, ...]) -> None:
-    assert isinstance(check(asking(url, **dict.fromkeys(needed, "text"))), RequestLine)
+    assert isinstance(check(asking(url, **dict.fromkeys(needed, "text"))), ParsedRequest)
     for name in needed:
         [error] = check(asking(url, **{other: "text" for other in needed if other != name}))
         assert (error.code, error.param) == ("invalid_request", f"body.{name}")
@@ -165,5 +165,5 @@ def test_the_engine_gets_the_served_model_and_never_a_stream() -> None:
 def test_a_body_nested_too_deeply_for_the_engine_is_refused_at_the_door(depth: int) -> None:
     nested = b"[" * depth + b"]" * depth
     raw = orjson.dumps(chat_line("a", messages="HERE")).replace(b'"HERE"', nested)
-    if isinstance(check(raw), RequestLine):
+    if isinstance(check(raw), ParsedRequest):
         assert nested in engine_body(raw, model="m")

@@ -1,7 +1,7 @@
 """What the machine bears: heat, a GPU that is no longer read, memory."""
 
 from batch_app.host.gpu import GpuSnapshot
-from batch_app.processing.resource_guard import Machine
+from batch_app.processing.resource_guard import ResourceGuard
 
 GIB = 1024**3
 
@@ -10,9 +10,9 @@ def card(temperature_c: float | None) -> GpuSnapshot:
     return GpuSnapshot("card", 0, 1, temperature_c=temperature_c)
 
 
-def machine(*readings: GpuSnapshot | None, every: float = 10.0, memory: int = 0) -> Machine:
+def machine(*readings: GpuSnapshot | None, every: float = 10.0, memory: int = 0) -> ResourceGuard:
     """One that has seen these readings, one after the other."""
-    seen = Machine(max_temperature_c=85, max_memory_bytes=30 * GIB)
+    seen = ResourceGuard(max_temperature_c=85, max_memory_bytes=30 * GIB)
     for number, reading in enumerate(readings):
         seen.look(1000 + number * every, reading, memory)
     return seen
@@ -72,6 +72,6 @@ def test_too_much_memory_is_told_of_with_both_figures() -> None:
 
 
 def test_no_limit_is_no_limit() -> None:
-    free = Machine(max_temperature_c=85, max_memory_bytes=None)
+    free = ResourceGuard(max_temperature_c=85, max_memory_bytes=None)
     free.look(1000, None, 2**60)
     assert (free.is_crowded, free.trouble) == (False, None)

@@ -11,7 +11,7 @@ import pytest
 from batch_app.inference.engine import EngineAnswer, EngineCounters, EngineRequest, ModelLoadError
 from batch_app.inference.vllm_engine import VllmEngine
 from batch_app.models import ModelSpec
-from batch_app.processing.engine_supervisor import EngineRoom, RoomState
+from batch_app.processing.engine_supervisor import EngineState, EngineSupervisor
 from tests.no_thread import no_thread
 
 STALL = 100.0
@@ -68,12 +68,12 @@ def in_a_loop(test: Callable[[], Coroutine[Any, Any, None]]) -> Callable[[], Non
     return run
 
 
-def new_room(*script: ScriptedEngine) -> tuple[EngineRoom, Maker]:
+def new_room(*script: ScriptedEngine) -> tuple[EngineSupervisor, Maker]:
     maker = Maker(list(script))
-    return EngineRoom(maker, stall_seconds=STALL), maker
+    return EngineSupervisor(maker, stall_seconds=STALL), maker
 
 
-async def turn(room: EngineRoom, now: float) -> RoomState:
+async def turn(room: EngineSupervisor, now: float) -> EngineState:
     """Let the load get as far as it can, then take a turn."""
     for _ in range(5):
         await asyncio.sleep(0)
@@ -81,18 +81,18 @@ async def turn(room: EngineRoom, now: float) -> RoomState:
     return room.state
 
 
-async def loaded(*script: ScriptedEngine) -> tuple[EngineRoom, Maker]:
+async def loaded(*script: ScriptedEngine) -> tuple[EngineSupervisor, Maker]:
     room, maker = new_room(*script)
     room.begin_load(A)
-    assert await turn(room, 0) is RoomState.READY
+    assert await turn(room, 0) is EngineState.READY
     return room, maker
 
 
-async def waits_for_restart(room: EngineRoom, died_at: float) -> float:
+async def waits_for_restart(room: EngineSupervisor, died_at: float) -> float:
     """How long after its death the engine is started again."""
     for waited in range(200):
         room.turn(died_at + waited)
-        if room.state is RoomState.LOADING:
+        if room.state is EngineState.LOADING:
             return waited
     raise AssertionError("the engine was never started again")
 
@@ -102,10 +102,10 @@ async def test_a_model_is_ready_once_it_is_loaded_and_not_before() -> None:
     gate = asyncio.Event()
     room, maker = new_room(ScriptedEngine(gate=gate))
     room.begin_load(A)
-    assert await turn(room, 1) is RoomState.LOADING
+    assert await turn(room, 1) is EngineState.LOADING
     assert (room.model, room.engine, room.counters()) == ("a", None, EngineCounters())
     gate.set()
-    assert await turn(room, 2) is RoomState.READY
+    assert await turn(room, 2) is EngineState.READY
     assert (room.engine, room.ready_since) == (maker.made[0][1], 2)
 
 
@@ -113,7 +113,7 @@ async def test_a_model_is_ready_once_it_is_loaded_and_not_before() -> None:
 async def test_a_swap_closes_the_old_engine_before_it_makes_the_new_one() -> None:
     room, maker = await loaded()
     room.begin_load(B)
-    assert await turn(room, 1) is RoomState.READY
+    assert await turn(room, 1) is EngineState.READY
     assert [name for name, _engine in maker.made] == ["a", "b"]
 
 
@@ -121,7 +121,7 @@ async def test_a_swap_closes_the_old_engine_before_it_makes_the_new_one() -> Non
 async def test_a_model_that_cannot_be_loaded_is_refused_with_the_reason() -> None:
     room, maker = new_room(ScriptedEngine(failure="no such folder"))
     room.begin_load(A)
-    assert await turn(room, 1) is RoomState.EMPTY
+    assert await turn(room, 1) is EngineState.EMPTY
     assert (room.refused, room.model) == (("a", "no such folder"), None)
     assert maker.made[-1][1].closed, "what it had loaded by then would keep the device from others"
 
@@ -132,7 +132,7 @@ async def test_another_model_can_be_loaded_after_one_that_was_refused() -> None:
     room.begin_load(A)
     await turn(room, 1)
     room.begin_load(B)
-    assert await turn(room, 2) is RoomState.READY
+    assert await turn(room, 2) is EngineState.READY
 
 
 @in_a_loop
@@ -142,7 +142,7 @@ async def test_a_model_that_has_answered_is_loaded_again_for_half_an_hour_before
     room.note_answer()
     room.note_death(0, WHY)
     states = {now: await turn(room, now) for now in range(0, 3600, 30)}
-    refused_at = next(now for now, state in states.items() if state is RoomState.EMPTY)
+    refused_at = next(now for now, state in states.items() if state is EngineState.EMPTY)
     assert 1800 <= refused_at <= 1900
     assert room.refused == ("a", "device busy")
 
@@ -152,7 +152,7 @@ async def test_a_model_that_answered_long_ago_is_loaded_again_for_as_long() -> N
     room, _maker = new_room(*(ScriptedEngine(failure="device busy") for _ in range(100)))
     room.begin_load(A, has_answered=True)
     states = {now: await turn(room, now) for now in range(1, 3600, 30)}
-    refused_at = next(now for now, state in states.items() if state is RoomState.EMPTY)
+    refused_at = next(now for now, state in states.items() if state is EngineState.EMPTY)
     assert 1800 <= refused_at <= 1900
 
 
@@ -163,8 +163,8 @@ async def test_a_model_that_loads_again_in_the_end_is_ready() -> None:
     room.note_answer()
     room.note_death(0, WHY)
     states = [await turn(room, now * 60) for now in range(40)]
-    assert RoomState.EMPTY not in states
-    assert states[-1] is RoomState.READY
+    assert EngineState.EMPTY not in states
+    assert states[-1] is EngineState.READY
 
 
 @in_a_loop
@@ -176,8 +176,8 @@ async def test_a_machine_that_cannot_start_a_process_now_says_nothing_about_the_
     room, _maker = new_room(NoRoom(), NoRoom())
     room.begin_load(A)
     states = [await turn(room, now) for now in range(1, 10)]
-    assert RoomState.EMPTY not in states
-    assert states[-1] is RoomState.READY
+    assert EngineState.EMPTY not in states
+    assert states[-1] is EngineState.READY
 
 
 def test_a_machine_that_has_no_thread_left_says_nothing_about_the_model(
@@ -187,9 +187,9 @@ def test_a_machine_that_has_no_thread_left_says_nothing_about_the_model(
 
     async def scenario() -> None:
         monkeypatch.setattr(Thread, "start", no_thread)
-        room = EngineRoom(lambda spec: VllmEngine(spec, owner="nobody"), stall_seconds=STALL)
+        room = EngineSupervisor(lambda spec: VllmEngine(spec, owner="nobody"), stall_seconds=STALL)
         room.begin_load(A)
-        assert await turn(room, 1) is not RoomState.EMPTY
+        assert await turn(room, 1) is not EngineState.EMPTY
         assert "cannot be started again, tried once: can't start new thread." in (room.trouble or "")
         await room.close()
 
@@ -205,11 +205,11 @@ async def test_a_model_that_loads_and_dies_at_every_request_is_refused_after_eig
         room.turn(death * 1000 + 60)
         await turn(room, death * 1000 + 500)
     assert room.refused == ("a", f"the engine died 8 times in a row without an answer: {WHY}")
-    assert (room.state, room.model, len(maker.made)) == (RoomState.EMPTY, None, 8)
+    assert (room.state, room.model, len(maker.made)) == (EngineState.EMPTY, None, 8)
     assert maker.made[-1][1].closed, "its process may hang and hold the device"
 
 
-async def deaths_until_refused(room: EngineRoom, *, convicts: bool) -> int:
+async def deaths_until_refused(room: EngineSupervisor, *, convicts: bool) -> int:
     for death in range(1, 100):
         room.note_death(death * 1000, WHY, convicts=convicts)
         if room.refused:
@@ -278,7 +278,7 @@ async def test_a_clock_that_is_set_back_does_not_prolong_the_wait_for_a_restart(
     for death in range(1, 4):
         room.note_death(death * 100_000, WHY)
         room.turn(death * 100_000 - 50_000)
-        assert room.state is RoomState.LOADING
+        assert room.state is EngineState.LOADING
         await turn(room, death * 100_000)
 
 
@@ -286,8 +286,8 @@ async def test_a_clock_that_is_set_back_does_not_prolong_the_wait_for_a_restart(
 async def test_a_recycled_engine_is_closed_before_the_next_one_of_the_same_model_is_made() -> None:
     room, maker = await loaded()
     room.recycle()
-    assert room.state is RoomState.LOADING
-    assert await turn(room, 1) is RoomState.READY
+    assert room.state is EngineState.LOADING
+    assert await turn(room, 1) is EngineState.READY
     assert ([name for name, _engine in maker.made], room.restarts, room.ready_since) == (["a", "a"], 1, 1)
 
 
@@ -295,14 +295,14 @@ async def test_a_recycled_engine_is_closed_before_the_next_one_of_the_same_model
 async def test_a_model_s_turn_goes_on_through_every_new_engine_and_begins_anew_with_the_next_model() -> None:
     room, _maker = await loaded()
     room.begin_load(A)
-    assert (await turn(room, 10), room.turn_began_at) == (RoomState.READY, 10)
+    assert (await turn(room, 10), room.turn_began_at) == (EngineState.READY, 10)
     room.recycle()
     await turn(room, 20)
     room.note_death(30, WHY)
     await turn(room, 30)
-    assert (await turn(room, 40), room.ready_since, room.turn_began_at) == (RoomState.READY, 40, 10)
+    assert (await turn(room, 40), room.ready_since, room.turn_began_at) == (EngineState.READY, 40, 10)
     room.begin_load(B)
-    assert (await turn(room, 50), room.turn_began_at) == (RoomState.READY, 50)
+    assert (await turn(room, 50), room.turn_began_at) == (EngineState.READY, 50)
     room.note_clock_set_back(5)
     assert (room.ready_since, room.turn_began_at) == (5, 5)
 
@@ -314,12 +314,12 @@ async def test_the_tokens_of_all_engines_are_added_up() -> None:
     first.tokens = 10
     room.turn(1)
     room.recycle()
-    assert (await turn(room, 2), room.tokens_total) == (RoomState.READY, 10)
+    assert (await turn(room, 2), room.tokens_total) == (EngineState.READY, 10)
     second.tokens = 4
     room.turn(3)
     room.note_death(3, WHY)
     await turn(room, 3)
-    assert (await turn(room, 4), room.tokens_total) == (RoomState.READY, 14)
+    assert (await turn(room, 4), room.tokens_total) == (EngineState.READY, 14)
     third.tokens = 6
     room.turn(5)
     assert room.tokens_total == 20
@@ -329,9 +329,9 @@ async def test_the_tokens_of_all_engines_are_added_up() -> None:
 async def test_a_dead_engine_is_started_again_at_once_and_counted() -> None:
     room, maker = await loaded()
     room.note_death(10, WHY)
-    assert (room.state, room.engine, room.model) == (RoomState.DEAD, None, "a")
-    assert await turn(room, 10) is RoomState.LOADING
-    assert await turn(room, 10) is RoomState.READY
+    assert (room.state, room.engine, room.model) == (EngineState.DEAD, None, "a")
+    assert await turn(room, 10) is EngineState.LOADING
+    assert await turn(room, 10) is EngineState.READY
     assert (room.restarts, len(maker.made)) == (1, 2)
 
 
@@ -373,7 +373,7 @@ async def test_however_often_an_engine_dies_it_is_started_again() -> None:
         room.note_answer()
         room.note_death(death * 100, WHY)
         room.turn(death * 100 + 60)
-        assert await turn(room, death * 100 + 61) is RoomState.READY
+        assert await turn(room, death * 100 + 61) is EngineState.READY
 
 
 @in_a_loop
@@ -401,6 +401,6 @@ def test_closing_frees_the_device_whatever_the_engine_is_doing(*, gate: bool) ->
         room.begin_load(A)
         await turn(room, 1)
         await room.close()
-        assert (room.state, room.model, maker.made[0][1].closed) == (RoomState.EMPTY, None, 1)
+        assert (room.state, room.model, maker.made[0][1].closed) == (EngineState.EMPTY, None, 1)
 
     asyncio.run(scenario())

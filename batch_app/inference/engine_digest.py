@@ -8,7 +8,7 @@ from batch_app.inference.vllm_arguments import is_local
 from batch_app.models import ModelSpec
 
 
-def fingerprint(spec: ModelSpec, *, revision: str | None, version: str) -> str | None:
+def engine_digest(spec: ModelSpec, *, revision: str | None, version: str) -> str | None:
     """The same only where answers may be the same. `revision` is the commit of a model from a hub; without it nobody
     can tell, and this is None. Files are told by name, size and time of change: reading them would take minutes."""
     files = _files(Path(spec.source)) if is_local(spec) else revision

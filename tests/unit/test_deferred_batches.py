@@ -1,12 +1,12 @@
 """When a batch that cannot be taken up is tried again."""
 
-from batch_app.processing.deferred_batches import RETRY_SECONDS, PutOff
+from batch_app.processing.deferred_batches import RETRY_SECONDS, DeferredBatches
 
 WHY = "Permission denied: output-000001-0.jsonl"
 
 
 def test_a_batch_is_put_off_for_a_while_and_then_tried_again() -> None:
-    put_off = PutOff()
+    put_off = DeferredBatches()
     put_off.note("batch_1", WHY, 100)
     assert put_off.holds("batch_1", 100 + RETRY_SECONDS - 1)
     assert not put_off.holds("batch_1", 100 + RETRY_SECONDS)
@@ -14,13 +14,13 @@ def test_a_batch_is_put_off_for_a_while_and_then_tried_again() -> None:
 
 
 def test_a_clock_that_is_set_back_does_not_prolong_that() -> None:
-    put_off = PutOff()
+    put_off = DeferredBatches()
     put_off.note("batch_1", WHY, 100_000)
     assert not put_off.holds("batch_1", 100)
 
 
 def test_why_is_told_until_it_was_taken_up_or_has_ended() -> None:
-    put_off = PutOff()
+    put_off = DeferredBatches()
     assert put_off.trouble is None
     for batch_id in ("batch_1", "batch_2"):
         put_off.note(batch_id, WHY, 100)
