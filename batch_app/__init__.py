@@ -4,4 +4,4 @@ from batch_app.host import required_packages
 
 required_packages.require()
 
-__version__ = "0.1.0"
+__version__ = "1.0.0"

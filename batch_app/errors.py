@@ -51,6 +51,14 @@ class ConflictError(BatchAppError):
     """The batch left the state that this move starts from."""
 
 
+class OptionError(BatchAppError):
+    """An option of a batch has a value that is not allowed. `param` is its name on the wire, `code` OpenAI's word."""
+
+    def __init__(self, message: str, *, param: str, code: str) -> None:
+        super().__init__(message)
+        self.param, self.code = param, code
+
+
 class BadQueryError(BatchAppError):
     """A question about answers names a column, an operator or a value that makes no sense."""
 

@@ -1,48 +1,37 @@
-"""What a client asks for besides the file, and how the same order is known again when it comes twice."""
+"""What a client asks for besides the file, and the digest by which a repeated request is known."""
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
-from batch_app.input.line_order import LineOrder
+from batch_app.options import BatchOptions
 from batch_app.states import Dialect
 
 
-@dataclass(frozen=True)
-class BatchSpec:
-    """What a client asks for besides the file. `model` None: the lines name it."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchSpec(BatchOptions):
+    """What a client asks for besides the file. `model` is None when the requests name it."""
 
     model: str | None
     filename: str
     dialect: Dialect = "simple"
-    priority: int = 0
-    line_order: LineOrder = "auto"
-    deduplicate: bool = False
-    use_cache: bool = False
-    metadata: dict[str, str] | None = None
-    completion_window: str | None = None
-    output_expires_after_seconds: int | None = None
     idempotency_key: str | None = None
     parent_batch_id: str | None = None
 
 
-def digest_of_order(order: BatchSpec, endpoint: str, content: str) -> str:
-    """Of an order for a batch; `content` stands for its file."""
-    return digest(
-        content,
-        endpoint,
-        order.model,
-        order.priority,
-        order.line_order,
-        order.deduplicate,
-        order.use_cache,
-        order.metadata,
-        order.completion_window,
-        order.output_expires_after_seconds,
-        order.parent_batch_id,
-    )
+# Every other field is part of what was asked for. The key is what the digest is compared under; a file is known by its
+# content, and may be sent again under another name; the dialect is decided by the form, not by the client.
+NOT_DIGESTED = frozenset({"idempotency_key", "filename", "dialect"})
+
+
+def digest_of_spec(spec: BatchSpec, endpoint: str, content: str) -> str:
+    """Returns a digest that the same request for a batch has each time it is sent. `content` identifies its file."""
+    asked = {
+        field.name: getattr(spec, field.name) for field in fields(spec) if field.name not in NOT_DIGESTED
+    }
+    return digest(content, endpoint, asked)
 
 
 def digest(*asked: object) -> str:
-    """Identifies what was asked for: the same request sent twice has the same one."""
+    """Returns a SHA-256 of JSON values, equal for equal values."""
     return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()

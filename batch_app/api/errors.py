@@ -80,6 +80,8 @@ def from_cause(error: errors.BatchAppError) -> ApiError:  # noqa: PLR0911  # one
         case errors.BatchNotCancellableError():
             # SDKs retry a 409 unless told not to.
             return ApiError(409, "batch_not_cancellable", message, headers={"x-should-retry": "false"})
+        case errors.OptionError():
+            return ApiError(400, error.code, message, param=error.param)
         case errors.BadQueryError():
             return ApiError(400, "invalid_value", message, param="query")
         case errors.IndexMissingError():

@@ -1,9 +1,10 @@
-"""/health: one look tells whether all is well, and if not, what to do."""
+"""Answers /health: whether all is well, and if not, what to do."""
 
 import os
 import shutil
 import time
 from collections.abc import Iterator
+from typing import Any
 
 from batch_app import __version__
 from batch_app.api.context import Context
@@ -13,20 +14,28 @@ from batch_app.api.schemas.health import (
     GpuHealth,
     GpuWord,
     Health,
-    HeartbeatWord,
     LastDay,
     QueueHealth,
     WorkerHealth,
 )
 from batch_app.database import WAL_LIMIT_BYTES, Database
-from batch_app.host.gpu import GpuSnapshot
+from batch_app.host.gpu import GpuRefusal, GpuSnapshot, RefusalCause
 from batch_app.operations.migrate import current_revision
 from batch_app.settings import Settings
 from batch_app.store import admission, progress, vacuum, wal_readers, workers
 from batch_app.store.admission import QueueState
-from batch_app.store.workers import Worker
+from batch_app.store.workers import Worker, heartbeat_status, is_heard
 
 _DAY_SECONDS = 24 * 3600
+_NO_WORKER: dict[str, Any] = {
+    **dict.fromkeys(WorkerHealth.model_fields),
+    "status": "none",
+    "heartbeat": "none",
+    "batch_ids": [],
+    "requests_in_flight": 0,
+    "tokens_per_second": 0.0,
+    "engine_restarts": 0,
+}
 _LOW_DISK_BYTES = 2 * 1024**3
 _FULL_DISK_BYTES = 4 * 1024**2
 
@@ -53,7 +62,7 @@ def health(context: Context) -> Health:
     )
 
 
-def _problems(worker: WorkerHealth, disk: DiskHealth, gpu_refusal: str | None) -> Iterator[str]:
+def _problems(worker: WorkerHealth, disk: DiskHealth, gpu_refusal: GpuRefusal | None) -> Iterator[str]:
     if worker.heartbeat == "none":
         yield "No worker is running: start one with `make worker`."
     elif worker.heartbeat != "fresh":
@@ -62,7 +71,7 @@ def _problems(worker: WorkerHealth, disk: DiskHealth, gpu_refusal: str | None) -
     if worker.trouble is not None:
         yield worker.trouble
     if gpu_refusal is not None:
-        yield f"New batches are refused: {gpu_refusal}."
+        yield f"New batches are refused: {gpu_refusal.message}."
     if disk.free_bytes < _FULL_DISK_BYTES:
         yield f"The disk of {disk.path} is full: make room, and all goes on by itself. Nothing is lost meanwhile."
     elif disk.free_bytes < _LOW_DISK_BYTES:
@@ -93,7 +102,7 @@ def _database(context: Context) -> DatabaseHealth:
     )
 
 
-def _gpu(snapshot: GpuSnapshot | None, refusal: str | None, settings: Settings) -> GpuHealth:
+def _gpu(snapshot: GpuSnapshot | None, refusal: GpuRefusal | None, settings: Settings) -> GpuHealth:
     limits = {
         "max_memory_percent": settings.gpu_max_memory_percent,
         "max_temperature_c": settings.gpu_max_temperature_c,
@@ -110,41 +119,43 @@ def _gpu(snapshot: GpuSnapshot | None, refusal: str | None, settings: Settings) 
     )
 
 
-def _gpu_status(snapshot: GpuSnapshot | None, refusal: str | None) -> GpuWord:
+def _gpu_status(snapshot: GpuSnapshot | None, refusal: GpuRefusal | None) -> GpuWord:
     if snapshot is None:
         return "not present"
     if refusal is None:
         return "healthy"
-    return "too hot" if "°C" in refusal else "memory full"
+    return "too hot" if refusal.cause is RefusalCause.TOO_HOT else "memory full"
 
 
 def _worker(worker: Worker | None, settings: Settings, now: float) -> WorkerHealth:
-    alive = worker is not None and worker.stopped_at is None
-    age = round(now - worker.heartbeat_at, 1) if worker else None
-    heartbeat = heartbeat_word(worker, settings, now)
-    heard = heard_worker(worker, settings, now)
-    status = "none"
-    if worker is not None and alive:
-        status = worker.state if heartbeat == "fresh" else heartbeat
-    return WorkerHealth(
-        status=status,
-        heartbeat=heartbeat,
-        heartbeat_age_seconds=age,
-        id=worker.id if worker else None,
-        pid=worker.pid if worker else None,
-        host=worker.host if worker else None,
-        engine=worker.engine if worker else None,
-        model=heard.model if heard else None,
-        batch_id=heard.batch_ids[0] if heard and heard.batch_ids else None,
-        batch_ids=heard.batch_ids if heard else [],
-        requests_in_flight=heard.requests_in_flight if heard else 0,
-        tokens_per_second=round(heard.tokens_per_second, 1) if heard else 0.0,
-        cached_prompt_share=heard.cached_prompt_share if heard else None,
-        engine_restarts=worker.engine_restarts if worker else 0,
-        memory_bytes=heard.memory_bytes if heard else None,
-        trouble=_trouble(heard, now) if heard else None,
-        started_at=int(worker.started_at) if worker else None,
-    )
+    if worker is None:
+        return WorkerHealth(**_NO_WORKER)
+    heartbeat = heartbeat_status(worker, settings, now=now)
+    known = {
+        **_NO_WORKER,
+        "heartbeat": heartbeat,
+        "heartbeat_age_seconds": round(now - worker.heartbeat_at, 1),
+        "id": worker.id,
+        "pid": worker.pid,
+        "host": worker.host,
+        "engine": worker.engine,
+        "engine_restarts": worker.engine_restarts,
+        "started_at": int(worker.started_at),
+    }
+    if worker.stopped_at is None:
+        known["status"] = worker.state if heartbeat == "fresh" else heartbeat
+    if is_heard(worker, settings, now=now):
+        known |= {
+            "model": worker.model,
+            "batch_id": worker.batch_ids[0] if worker.batch_ids else None,
+            "batch_ids": worker.batch_ids,
+            "requests_in_flight": worker.requests_in_flight,
+            "tokens_per_second": round(worker.tokens_per_second, 1),
+            "cached_prompt_share": worker.cached_prompt_share,
+            "memory_bytes": worker.memory_bytes,
+            "trouble": _trouble(worker, now),
+        }
+    return WorkerHealth(**known)
 
 
 def _trouble(worker: Worker, now: float) -> str | None:
@@ -156,23 +167,8 @@ def _trouble(worker: Worker, now: float) -> str | None:
     return f"{worker.trouble} Next try in {max(worker.next_try_at - now, 0):.0f} s."
 
 
-def heartbeat_word(worker: Worker | None, settings: Settings, now: float) -> HeartbeatWord:
-    """fresh, late, lost, or none when no worker is running."""
-    if worker is None or (worker.stopped_at is not None and worker.state != "lost"):
-        return "none"
-    age = now - worker.heartbeat_at
-    if worker.state == "lost" or age >= settings.lost_seconds:
-        return "lost"
-    return "late" if age >= settings.late_seconds else "fresh"
-
-
-def heard_worker(worker: Worker | None, settings: Settings, now: float) -> Worker | None:
-    """The worker, as long as what it said last may still be so: not of one that stopped or is lost."""
-    return worker if heartbeat_word(worker, settings, now) in ("fresh", "late") else None
-
-
-def _queue(state: QueueState, settings: Settings, gpu_refusal: str | None, now: float) -> QueueHealth:
-    reason = gpu_refusal
+def _queue(state: QueueState, settings: Settings, gpu_refusal: GpuRefusal | None, now: float) -> QueueHealth:
+    reason = gpu_refusal.message if gpu_refusal else None
     if state.active_batches >= settings.max_active_batches:
         reason = f"{state.active_batches} of {settings.max_active_batches} batches are active"
     elif state.queued_requests >= settings.max_queued_requests:

@@ -6,19 +6,19 @@ from typing import Any
 import orjson
 from fastapi import Request
 
+from batch_app import options
 from batch_app.api.batch_spec import BatchSpec
 from batch_app.api.errors import ApiError
 from batch_app.api.multipart_form import idempotency_key
-from batch_app.api.option_checks import check_lifetime, check_line_order, check_priority, check_switch
-from batch_app.input.line_order import LINE_ORDERS
 from batch_app.input.request_lines import ENDPOINTS
+from batch_app.options import OPTIONS
 
 _MAX_BODY_BYTES = 64 * 1024
 _MAX_FILE_ID = 256  # longer than any: what is only unknown makes a failed batch that repeats it
 
 CREATION_SCHEMA: dict[str, Any] = {
     "type": "object",
-    "required": ["input_file_id", "endpoint", "completion_window"],
+    "required": ["input_file_id", "endpoint", *(o.name for o in OPTIONS if o.is_required_in_json)],
     "additionalProperties": False,
     "properties": {
         "input_file_id": {
@@ -28,20 +28,7 @@ CREATION_SCHEMA: dict[str, Any] = {
             "description": "a file uploaded with purpose batch",
         },
         "endpoint": {"type": "string", "enum": list(ENDPOINTS)},
-        "completion_window": {"type": "string", "description": "for example 24h"},
-        "metadata": {"type": ["object", "null"], "additionalProperties": {"type": "string"}},
-        "output_expires_after": {
-            "type": ["object", "null"],
-            "required": ["anchor", "seconds"],
-            "properties": {
-                "anchor": {"const": "created_at"},
-                "seconds": {"type": "integer", "minimum": 3600, "maximum": 2_592_000},
-            },
-        },
-        "priority": {"type": "integer", "minimum": -100, "maximum": 100, "default": 0},
-        "deduplicate": {"type": ["boolean", "null"], "default": False},
-        "use_cache": {"type": ["boolean", "null"], "default": False},
-        "order": {"type": "string", "enum": list(LINE_ORDERS), "default": "auto"},
+        **{option.name: option.schema for option in OPTIONS},
     },
 }
 
@@ -52,37 +39,29 @@ class Creation:
 
     input_file_id: str
     endpoint: str
-    order: BatchSpec
+    spec: BatchSpec
 
 
 async def read_creation(request: Request) -> Creation:
-    """Raises ApiError 400 naming the parameter."""
+    """Reads and checks the body. Raises ApiError 400 naming the parameter, and OptionError."""
     body = await _read_object(request)
     if unknown := sorted(set(body) - set(CREATION_SCHEMA["properties"])):
         raise ApiError(
             400, "unknown_parameter", f"Unknown parameter: '{unknown[0][:80]}'.", param=unknown[0][:80]
         )
-    input_file_id, endpoint, window = (
-        _required_text(body, name) for name in ("input_file_id", "endpoint", "completion_window")
-    )
+    input_file_id, endpoint, *_options = (_required_text(body, name) for name in CREATION_SCHEMA["required"])
     _check_file_id(input_file_id)
     if endpoint not in ENDPOINTS:
         message = f"'endpoint' must be one of {', '.join(ENDPOINTS)}; got {endpoint[:80]!r}."
         raise ApiError(400, "invalid_value", message, param="endpoint")
-    order = BatchSpec(
+    spec = BatchSpec(
         model=None,
         filename="",
         dialect="openai",
-        priority=check_priority(body.get("priority")),
-        line_order=check_line_order(body.get("order")),
-        deduplicate=check_switch(body.get("deduplicate"), param="deduplicate"),
-        use_cache=check_switch(body.get("use_cache"), param="use_cache"),
-        metadata=body.get("metadata"),
-        completion_window=window,
-        output_expires_after_seconds=_lifetime(body.get("output_expires_after")),
         idempotency_key=idempotency_key(request),
+        **options.from_json(body),
     )
-    return Creation(input_file_id, endpoint, order)
+    return Creation(input_file_id, endpoint, spec)
 
 
 async def _read_object(request: Request) -> dict[str, Any]:
@@ -119,13 +98,3 @@ def _check_file_id(file_id: str) -> None:
             "send the 'id' that POST /v1/files answered."
         )
         raise ApiError(400, "invalid_value", message, param="input_file_id")
-
-
-def _lifetime(value: Any) -> int | None:
-    """`{"anchor": "created_at", "seconds": N}` to N."""
-    if value is None:
-        return None
-    if not isinstance(value, dict) or value.get("anchor") != "created_at":
-        message = '\'output_expires_after\' must be {"anchor": "created_at", "seconds": N}.'
-        raise ApiError(400, "invalid_value", message, param="output_expires_after.anchor")
-    return check_lifetime(value.get("seconds"), param="output_expires_after.seconds")

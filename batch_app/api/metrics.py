@@ -14,7 +14,6 @@ from prometheus_fastapi_instrumentator import metrics as instrumentations
 from prometheus_fastapi_instrumentator.metrics import Info
 
 from batch_app.api.context import Context
-from batch_app.api.health import heard_worker
 from batch_app.store import admission, batches, durations, progress, webhooks, workers
 from batch_app.store.durations import Bucket
 
@@ -65,8 +64,8 @@ def _worker_metrics(context: Context) -> Iterable[Metric]:
     if worker is not None:
         now = time.time()
         age = now - worker.heartbeat_at
-        heard = heard_worker(worker, context.settings, now)
-        in_flight, speed = (heard.requests_in_flight, heard.tokens_per_second) if heard else (0, 0.0)
+        heard = workers.is_heard(worker, context.settings, now=now)
+        in_flight, speed = (worker.requests_in_flight, worker.tokens_per_second) if heard else (0, 0.0)
         yield _gauge("batch_worker_heartbeat_age_seconds", "Since the worker's last heartbeat.", age)
         yield _gauge("batch_worker_requests_in_flight", "Requests in the engine.", in_flight)
         yield _gauge("batch_worker_tokens_per_second", "Output tokens per second.", speed)

@@ -8,21 +8,18 @@ from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from typing import BinaryIO
 
-import orjson
 from fastapi import Request
 from python_multipart.multipart import parse_options_header
 from starlette.datastructures import FormData, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
 from batch_app.api.errors import ApiError
-from batch_app.api.option_checks import check_line_order, check_priority, check_switch
-from batch_app.input.line_order import LineOrder
+from batch_app.options import OPTIONS
 
 _FORM_OVERHEAD_BYTES = 64 * 1024  # boundaries, part headers and the small fields
-_WHOLE_NUMBER = re.compile(r"[+-]?\d{1,9}", re.ASCII)
 _IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,255}")
 BATCH_FIELDS = frozenset(
-    {"file", "model", "priority", "order", "deduplicate", "use_cache", "metadata", "completion_window"}
+    {"file", "model", *(option.name for option in OPTIONS if option.form_schema is not None)}
 )
 FILE_FIELDS = frozenset({"file", "purpose", "expires_after[anchor]", "expires_after[seconds]"})
 
@@ -40,35 +37,9 @@ class Form:
         await self.data.close()
 
 
-@dataclass(frozen=True)
-class BatchFields:
-    """The owner's form beside its file, each field of the right type."""
-
-    model: str | None
-    priority: int
-    line_order: LineOrder
-    deduplicate: bool
-    use_cache: bool
-    metadata: dict[str, str] | None
-    completion_window: str | None
-
-
 def media_type(request: Request) -> str:
     """What the body is said to be, without parameters such as a boundary."""
     return request.headers.get("content-type", "").partition(";")[0].strip().lower()
-
-
-def batch_fields(form: Form) -> BatchFields:
-    """Raises ApiError."""
-    return BatchFields(
-        model=form.texts.get("model"),
-        priority=check_priority(_number(form.texts.get("priority"))),
-        line_order=check_line_order(form.texts.get("order")),
-        deduplicate=check_switch(_switch(form.texts.get("deduplicate")), param="deduplicate"),
-        use_cache=check_switch(_switch(form.texts.get("use_cache")), param="use_cache"),
-        metadata=_metadata(form.texts.get("metadata")),
-        completion_window=form.texts.get("completion_window"),
-    )
 
 
 async def read_form(request: Request, *, fields: frozenset[str], max_file_bytes: int) -> Form:
@@ -170,29 +141,6 @@ def _text(data: FormData, name: str) -> str | None:
     if isinstance(value, UploadFile):
         raise ApiError(400, "invalid_type", f"'{name}' must be a text field, not a file.", param=name)
     return value.strip() or None if value is not None else None
-
-
-def _number(text: str | None) -> int | str | None:
-    """A whole number, or the text that is none, for the check to refuse."""
-    return int(text) if text is not None and _WHOLE_NUMBER.fullmatch(text) else text
-
-
-def _switch(text: str | None) -> bool | str | None:
-    """On or off, or the text that is neither, for the check to refuse."""
-    return {"true": True, "false": False}.get(text or "", text)
-
-
-def _metadata(text: str | None) -> dict[str, str] | None:
-    """The JSON of the field; what it may contain is `rules.check_metadata`'s to say."""
-    if text is None:
-        return None
-    try:
-        value = orjson.loads(text)
-    except orjson.JSONDecodeError:
-        raise ApiError(400, "invalid_value", "'metadata' must be a JSON object.", param="metadata") from None
-    if not isinstance(value, dict):
-        raise ApiError(400, "invalid_type", "'metadata' must be a JSON object of strings.", param="metadata")
-    return value
 
 
 def _printable(filename: str) -> str:

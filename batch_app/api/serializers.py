@@ -6,7 +6,6 @@ from typing import Any
 
 from batch_app.api import eta
 from batch_app.api.eta import RATE_SECONDS, Range
-from batch_app.api.health import heard_worker
 from batch_app.api.schemas import batches as schemas
 from batch_app.database import Database
 from batch_app.settings import Settings
@@ -88,7 +87,7 @@ def _surroundings(
     turn = settings.model_turn_seconds
     return _Surroundings(
         now=now,
-        worker=heard_worker(workers.latest_worker(database), settings, now),
+        worker=workers.heard_worker(database, settings, now=now),
         queued=[batch.id for batch in open_batches if batch.status is BatchStatus.QUEUED],
         queue_etas=eta.queue_etas(database, open_batches, turn_seconds=turn, now=now)
         if is_one_waiting

@@ -1,8 +1,9 @@
-"""Reads the GPU through NVML, and says whether it is fit for more work. Never imports torch."""
+"""Reads the first GPU through NVML and decides whether it is fit for more work. Never imports torch."""
 
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from enum import Enum
 from threading import Thread
 from typing import Any, TypeVar
 
@@ -37,6 +38,20 @@ class GpuSnapshot:
         return 100 * self.memory_used_bytes / max(self.memory_total_bytes, 1)
 
 
+class RefusalCause(Enum):
+    NO_GPU = "no GPU"
+    TOO_HOT = "too hot"
+    MEMORY_FULL = "memory full"
+
+
+@dataclass(frozen=True, slots=True)
+class GpuRefusal:
+    """Why the GPU is unfit for another batch; `message` is half a sentence for a person."""
+
+    cause: RefusalCause
+    message: str
+
+
 @dataclass(frozen=True, slots=True)
 class GpuLimits:
     max_memory_percent: float
@@ -44,25 +59,28 @@ class GpuLimits:
     require_gpu: bool
 
 
-def unfit_reason(snapshot: GpuSnapshot | None, limits: GpuLimits, *, worker_loaded: bool) -> str | None:
-    """Why a batch must be refused now; None when the GPU is fit for it.
+def gpu_refusal(snapshot: GpuSnapshot | None, limits: GpuLimits, *, worker_loaded: bool) -> GpuRefusal | None:
+    """Returns why a batch must be refused now; None when the GPU is fit for it.
 
     vLLM reserves most of the card for itself, so memory that our own worker holds is not counted. Where the
     driver hides who holds it, a loaded worker of ours is taken to hold it all.
     """
     if snapshot is None:
-        return "there is no GPU, and BATCH_REQUIRE_GPU is set" if limits.require_gpu else None
+        message = "there is no GPU, and BATCH_REQUIRE_GPU is set"
+        return GpuRefusal(RefusalCause.NO_GPU, message) if limits.require_gpu else None
     if snapshot.temperature_c is not None and snapshot.temperature_c > limits.max_temperature_c:
-        return (
+        message = (
             f"the GPU is at {snapshot.temperature_c:.0f} °C, the limit is {limits.max_temperature_c:.0f} °C"
         )
+        return GpuRefusal(RefusalCause.TOO_HOT, message)
     own = snapshot.own_memory_bytes
     if own is None:
         own = snapshot.memory_used_bytes if worker_loaded else 0
     percent = 100 * (snapshot.memory_used_bytes - own) / max(snapshot.memory_total_bytes, 1)
     if percent > limits.max_memory_percent:
         limit = limits.max_memory_percent
-        return f"other programs hold {percent:.0f} % of the GPU's memory, the limit is {limit:.0f} %"
+        message = f"other programs hold {percent:.0f} % of the GPU's memory, the limit is {limit:.0f} %"
+        return GpuRefusal(RefusalCause.MEMORY_FULL, message)
     return None
 
 

@@ -26,7 +26,7 @@ def release_lost_workers(database: Database, settings: Settings, *, own_id: str,
         worker.id for worker in workers.living_workers(database) if worker.id != own_id and is_gone(worker)
     ]
     lost = claims.release_lost_workers(
-        database, gone=gone, silent_since=now - settings.lost_seconds, except_id=own_id, now=now
+        database, gone=gone, silent_since=workers.lost_before(settings, now=now), except_id=own_id, now=now
     )
     for worker_id in lost:
         log.warning("worker_lost", extra={"worker_id": worker_id})

@@ -8,9 +8,9 @@ from typing import Any
 from sqlalchemy import Connection, insert, update
 
 from batch_app.database import Database
-from batch_app.input.line_order import LineOrder
 from batch_app.input.request_lines import LineError
 from batch_app.input.scan import ScannedRequest
+from batch_app.options import BatchOptions
 from batch_app.states import BatchStatus, Dialect
 from batch_app.store.admission import QueueLimits, check_room
 from batch_app.store.batches import FROZEN_COLUMNS, Batch, read_batch
@@ -22,8 +22,8 @@ from batch_app.store.webhooks import insert_event
 _ENTERED_AT_ONCE = 250
 
 
-@dataclass(frozen=True, slots=True)
-class NewBatch:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewBatch(BatchOptions):
     """A batch to be accepted. `request_digest` identifies the request behind an Idempotency-Key."""
 
     id: str
@@ -32,14 +32,7 @@ class NewBatch:
     served_model: str
     endpoint: str
     input_file_id: str
-    priority: int = 0
-    line_order: LineOrder = "submission"
-    deduplicate: bool = False
-    use_cache: bool = False
-    completion_window: str | None = None
     expires_at: float | None = None
-    output_expires_after_seconds: int | None = None
-    metadata: dict[str, str] | None = None
     parent_batch_id: str | None = None
     idempotency_key: str | None = None
     request_digest: str | None = None

@@ -12,7 +12,7 @@ from batch_app.errors import (
     BatchNotCancellableError,
     BatchNotFoundError,
 )
-from batch_app.input.line_order import LineOrder
+from batch_app.options import BatchOptions
 from batch_app.states import ACTIVE_BATCH_STATES, BatchStatus, Dialect, RequestStatus
 from batch_app.store.engine_usage import EngineUsage
 from batch_app.store.tables import batches, events, requests
@@ -32,8 +32,8 @@ FROZEN_COLUMNS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Batch:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch(BatchOptions):
     """A row of `batches`. The `*_requests` and token columns are None until the batch is final."""
 
     id: str
@@ -42,13 +42,6 @@ class Batch:
     model: str
     served_model: str
     endpoint: str
-    priority: int
-    line_order: LineOrder
-    deduplicate: bool
-    use_cache: bool
-    completion_window: str | None
-    output_expires_after_seconds: int | None
-    metadata: dict[str, str] | None
     errors: list[dict[str, Any]] | None
     total_requests: int
     input_file_id: str

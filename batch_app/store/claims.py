@@ -112,7 +112,7 @@ def release_lost_workers(
         .where(
             workers.c.stopped_at.is_(None),
             workers.c.id != except_id,
-            or_(workers.c.id.in_(gone), workers.c.heartbeat_at < silent_since),
+            or_(workers.c.id.in_(gone), workers.c.heartbeat_at <= silent_since),
         )
         .values(state="lost", stopped_at=now)
         .returning(workers.c.id)

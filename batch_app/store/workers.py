@@ -1,15 +1,17 @@
-"""Worker incarnations and their heartbeats, and the samples behind the charts."""
+"""Stores worker incarnations, their heartbeats, and the samples shown in the charts."""
 
 import json
 from collections.abc import Collection
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from sqlalchemy import Column, Integer, Label, cast, delete, func, insert, select, update
 
 from batch_app.database import Database
+from batch_app.settings import Settings
 from batch_app.store.tables import samples, workers
 
+HeartbeatStatus = Literal["fresh", "late", "lost", "none"]
 SAMPLES_KEPT_SECONDS = 7 * 24 * 3600
 
 
@@ -37,6 +39,31 @@ class Worker:
     trouble: str | None
     next_try_at: float | None
     gpu: dict[str, Any] | None
+
+
+def lost_before(settings: Settings, *, now: float) -> float:
+    """Returns the time of a heartbeat at or before which its worker counts as lost."""
+    return now - settings.lost_seconds
+
+
+def heartbeat_status(worker: Worker | None, settings: Settings, *, now: float) -> HeartbeatStatus:
+    """Returns whether a worker's last heartbeat is fresh, late or lost; none when no worker is running."""
+    if worker is None or (worker.stopped_at is not None and worker.state != "lost"):
+        return "none"
+    if worker.state == "lost" or worker.heartbeat_at <= lost_before(settings, now=now):
+        return "lost"
+    return "late" if worker.heartbeat_at <= now - settings.late_seconds else "fresh"
+
+
+def is_heard(worker: Worker | None, settings: Settings, *, now: float) -> bool:
+    """Returns whether a worker's last report may still be so: false for one that stopped or is lost."""
+    return heartbeat_status(worker, settings, now=now) in ("fresh", "late")
+
+
+def heard_worker(database: Database, settings: Settings, *, now: float) -> Worker | None:
+    """Returns the latest worker if its last report may still be so."""
+    worker = latest_worker(database)
+    return worker if is_heard(worker, settings, now=now) else None
 
 
 @dataclass(frozen=True, slots=True)

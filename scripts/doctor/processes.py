@@ -82,7 +82,7 @@ def living_workers(database: Database, settings: Settings, now: float) -> Iterat
         text = f"{worker.id}, pid {worker.pid}, {worker.state}, heartbeat {age:.0f} s ago"
         if is_gone(worker):
             yield warn("worker", f"{worker.id} died without a word", "`make worker`: it takes over at once")
-        elif age >= settings.late_seconds:
+        elif workers.heartbeat_status(worker, settings, now=now) != "fresh":
             yield warn("worker", text, "'A batch is stuck' in docs/operations.md")
         elif trouble := worker.trouble:
             lively += 1

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from batch_app.api.health import heartbeat_word
 from batch_app.store import workers
 from batch_app.store.workers import Sample
 from tests.api.errors import error_of
@@ -89,7 +88,9 @@ def test_a_heartbeat_is_late_at_30_seconds_and_lost_at_60(api: Api) -> None:
 
     ages = {0: "fresh", 29.9: "fresh", 30: "late", 59.9: "late", 60: "lost"}
 
-    assert {age: heartbeat_word(worker, api.settings, worker.heartbeat_at + age) for age in ages} == ages
+    assert {
+        age: workers.heartbeat_status(worker, api.settings, now=worker.heartbeat_at + age) for age in ages
+    } == ages
 
 
 _BUSY: dict[str, Any] = {

@@ -68,7 +68,7 @@ def in_one_line(text: str) -> str:
 def error_codes() -> Iterator[str]:
     """Every code that stands in a call which makes an error of the API, and those of the framework's own errors."""
     yield from _CODES.values()
-    for path in (PROJECT_DIR / "batch_app" / "api").glob("*.py"):
+    for path in (PROJECT_DIR / "batch_app" / "api").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Call) and getattr(node.func, "id", "") in MAKES_AN_ERROR:
                 for argument in node.args[1:2]:

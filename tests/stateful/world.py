@@ -161,8 +161,8 @@ class World:
         again = {row["custom_id"] for row, _place in self._answered(batch_id) if row["status"] != "completed"}
         assert len(again) == len(places)
         if places:
-            order = batch_routes._order_again(self.api, parent, None)
-            child = batch_routes._resubmit(self.api, parent, order, places)
+            spec = batch_routes._spec_of_retry(self.api, parent, None)
+            child = batch_routes._resubmit(self.api, parent, spec, places)
             self.texts[child.id] = {
                 name: text for name, text in self.texts[batch_id].items() if name in again
             }

@@ -20,7 +20,7 @@ def owner(database: Database, batch_id: str) -> str | None:
 
 def test_a_silent_worker_is_lost_and_one_that_beats_is_not(database: Database) -> None:
     silent, living = claim(database, accept(database)), claim(database, accept(database))
-    workers.beat(database, worker_id=living.worker_id, report=WorkerReport("idle"), now=NOW + 50)
+    workers.beat(database, worker_id=living.worker_id, report=WorkerReport("idle"), now=NOW + 51)
     assert release(database, silent_since=NOW + 50) == [silent.worker_id]
     assert owner(database, silent.batch_id) is None
     assert owner(database, living.batch_id) == living.worker_id

@@ -12,7 +12,7 @@ import pynvml
 import pytest
 
 from batch_app.host import gpu
-from batch_app.host.gpu import GpuLimits, GpuSnapshot, has_gpu, read_gpu, unfit_reason
+from batch_app.host.gpu import GpuLimits, GpuSnapshot, RefusalCause, gpu_refusal, has_gpu, read_gpu
 from tests.no_thread import no_thread
 from tests.scripted_gpu import GIB, script
 from tests.waiting import wait_until
@@ -167,7 +167,7 @@ def test_an_idle_card_is_held_by_nobody(driver: Script) -> None:
     ids=["idle", "below 95 %", "own", "hidden and loaded", "at the limit", "no thermometer", "no GPU"],
 )
 def test_a_gpu_fit_for_work_is_accepted(reading: GpuSnapshot | None, *, worker_loaded: bool) -> None:
-    assert unfit_reason(reading, LIMITS, worker_loaded=worker_loaded) is None
+    assert gpu_refusal(reading, LIMITS, worker_loaded=worker_loaded) is None
 
 
 @pytest.mark.parametrize(
@@ -182,11 +182,15 @@ def test_a_gpu_fit_for_work_is_accepted(reading: GpuSnapshot | None, *, worker_l
 def test_a_gpu_unfit_for_work_is_refused_with_the_reading(
     reading: GpuSnapshot, told: str, *, worker_loaded: bool
 ) -> None:
-    reason = unfit_reason(reading, LIMITS, worker_loaded=worker_loaded)
-    assert reason is not None
-    assert told in reason
+    refusal = gpu_refusal(reading, LIMITS, worker_loaded=worker_loaded)
+    assert refusal is not None
+    assert told in refusal.message
+    assert refusal.cause is (RefusalCause.TOO_HOT if "°C" in told else RefusalCause.MEMORY_FULL)
 
 
 def test_no_gpu_is_refused_only_where_one_is_required() -> None:
     required = GpuLimits(95, 85, require_gpu=True)
-    assert "BATCH_REQUIRE_GPU" in (unfit_reason(None, required, worker_loaded=False) or "")
+    refusal = gpu_refusal(None, required, worker_loaded=False)
+    assert refusal is not None
+    assert "BATCH_REQUIRE_GPU" in refusal.message
+    assert refusal.cause is RefusalCause.NO_GPU

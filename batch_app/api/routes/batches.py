@@ -9,18 +9,19 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Request
 
+from batch_app import options
 from batch_app.api import serializers
 from batch_app.api.batch_spec import BatchSpec
 from batch_app.api.context import Context, Ctx
 from batch_app.api.errors import ApiError
 from batch_app.api.json_creation import CREATION_SCHEMA, read_creation
-from batch_app.api.multipart_form import BATCH_FIELDS, batch_fields, idempotency_key, media_type, read_form
+from batch_app.api.multipart_form import BATCH_FIELDS, idempotency_key, media_type, read_form
 from batch_app.api.openapi import IDEMPOTENCY_KEY, failures
 from batch_app.api.schemas import batches as schemas
 from batch_app.disk.files import read_range
 from batch_app.errors import FileMissingError
 from batch_app.ids import BATCH_ID
-from batch_app.input.line_order import LINE_ORDERS
+from batch_app.options import OPTIONS
 from batch_app.states import FINAL_BATCH_STATES, OPEN_BATCH_STATES, BatchStatus
 from batch_app.store import batches, files, request_reads
 from batch_app.store.batches import Batch
@@ -37,27 +38,7 @@ _FORM_SCHEMA = {
     "properties": {
         "file": {"type": "string", "format": "binary", "description": "JSONL, one request a line"},
         "model": {"type": "string", "description": "overrides the model in the lines"},
-        "priority": {"type": "integer", "minimum": -100, "maximum": 100, "default": 0},
-        "order": {
-            "type": "string",
-            "enum": list(LINE_ORDERS),
-            "default": "auto",
-            "description": "of work: auto lets lines that begin alike follow each other, long answers first",
-        },
-        "deduplicate": {
-            "type": "string",
-            "enum": ["true", "false"],
-            "default": "false",
-            "description": "compute what must come out the same once, and give each line its answer",
-        },
-        "use_cache": {
-            "type": "string",
-            "enum": ["true", "false"],
-            "default": "false",
-            "description": "take answers that must come out the same from batches of the past, and keep new ones",
-        },
-        "metadata": {"type": "string", "description": "JSON object of strings"},
-        "completion_window": {"type": "string", "description": "for example 24h"},
+        **{option.name: option.form_schema for option in OPTIONS if option.form_schema is not None},
     },
 }
 _BODIES = {
@@ -89,7 +70,7 @@ async def _create_from_file(request: Request, context: Context) -> schemas.Batch
     creation = await read_creation(request)
     batch = await asyncio.to_thread(
         context.submissions.create,
-        creation.order,
+        creation.spec,
         file_id=creation.input_file_id,
         endpoint=creation.endpoint,
         now=time.time(),
@@ -107,19 +88,13 @@ async def _submit_form(request: Request, context: Context) -> schemas.Receipt:
         await asyncio.to_thread(context.submissions.require_room)
     form = await read_form(request, fields=BATCH_FIELDS, max_file_bytes=context.settings.max_file_bytes)
     try:
-        asked = batch_fields(form)
-        order = BatchSpec(
-            model=asked.model,
+        spec = BatchSpec(
+            model=form.texts.get("model"),
             filename=form.filename,
-            priority=asked.priority,
-            line_order=asked.line_order,
-            deduplicate=asked.deduplicate,
-            use_cache=asked.use_cache,
-            metadata=asked.metadata,
-            completion_window=asked.completion_window,
             idempotency_key=key,
+            **options.from_form(form.texts),
         )
-        batch = await asyncio.to_thread(context.submissions.accept, form.file, order, now=time.time())
+        batch = await asyncio.to_thread(context.submissions.accept, form.file, spec, now=time.time())
     finally:
         await form.close()
     _log_accepted(batch, request)
@@ -217,33 +192,30 @@ def retry_batch(batch_id: BatchId, request: Request, context: Ctx) -> schemas.Re
     if not places:
         message = f"Batch '{batch_id}' has no failed, cancelled or expired requests: nothing to retry."
         raise ApiError(400, "nothing_to_retry", message)
-    order = _order_again(context, parent, key)
-    batch = context.submissions.earlier(order, parent.endpoint, parent.id, now=time.time())
-    batch = batch or _resubmit(context, parent, order, places)
+    spec = _spec_of_retry(context, parent, key)
+    batch = context.submissions.earlier(spec, parent.endpoint, parent.id, now=time.time())
+    batch = batch or _resubmit(context, parent, spec, places)
     _log_accepted(batch, request)
     return serializers.receipt(batch)
 
 
-def _order_again(context: Context, parent: Batch, key: str | None) -> BatchSpec:
-    """What was asked for with the parent; a window that is no longer allowed gives way to the first that is."""
+def _spec_of_retry(context: Context, parent: Batch, key: str | None) -> BatchSpec:
+    """Returns the parent's options; a window that is no longer allowed gives way to the first that is."""
     window, allowed = parent.completion_window, context.settings.window_seconds
+    again = options.values_of(parent)
+    if window is not None and window not in allowed:
+        again["completion_window"] = next(iter(allowed))
     return BatchSpec(
         model=parent.model,
-        filename="",  # of the parent's file, which may be gone
+        filename="",  # that of the parent's file, which may be deleted by now
         dialect=parent.dialect,
-        priority=parent.priority,
-        line_order=parent.line_order,
-        deduplicate=parent.deduplicate,
-        use_cache=parent.use_cache,
-        metadata=parent.metadata,
-        completion_window=window if window is None or window in allowed else next(iter(allowed)),
-        output_expires_after_seconds=parent.output_expires_after_seconds,
         parent_batch_id=parent.id,
         idempotency_key=key,
+        **again,
     )
 
 
-def _resubmit(context: Context, parent: Batch, order: BatchSpec, places: list[tuple[int, int]]) -> Batch:
+def _resubmit(context: Context, parent: Batch, spec: BatchSpec, places: list[tuple[int, int]]) -> Batch:
     """Copy the lines out of the parent's input, and take the same way as any upload."""
     with tempfile.TemporaryFile() as lines:
         try:
@@ -257,5 +229,5 @@ def _resubmit(context: Context, parent: Batch, order: BatchSpec, places: list[tu
             no_retry = {"x-should-retry": "false"}
             raise ApiError(409, "input_file_deleted", message, headers=no_retry) from None
         lines.seek(0)
-        order = replace(order, filename=source.filename)
-        return context.submissions.accept(lines, order, content=parent.id, now=time.time())
+        spec = replace(spec, filename=source.filename)
+        return context.submissions.accept(lines, spec, content=parent.id, now=time.time())

@@ -14,10 +14,10 @@ from batch_app.api.errors import ApiError
 from batch_app.api.housekeeping import remove_bytes
 from batch_app.api.multipart_form import FILE_FIELDS, Form, idempotency_key, media_type, read_form
 from batch_app.api.openapi import DOWNLOAD, DOWNLOAD_HEADERS, IDEMPOTENCY_KEY, failures
-from batch_app.api.option_checks import check_lifetime
 from batch_app.api.schemas import batches
 from batch_app.errors import FileMissingError
 from batch_app.ids import FILE_ID
+from batch_app.options import check_lifetime
 from batch_app.store import files
 from batch_app.store.files import StoredFile
 

@@ -8,7 +8,7 @@ from fastapi.responses import PlainTextResponse, Response
 
 from batch_app.api import metrics
 from batch_app.api.context import Ctx
-from batch_app.api.health import health, heard_worker, heartbeat_word
+from batch_app.api.health import health
 from batch_app.api.openapi import NEEDS_NO_KEY, failures
 from batch_app.api.schemas import batches
 from batch_app.api.schemas.health import Health, Liveness, Readiness
@@ -39,7 +39,7 @@ def get_readyz(context: Ctx, response: Response) -> Readiness:
     worker = workers.latest_worker(context.database)
     checks = {
         "schema": schema_of(context.database) is Schema.CURRENT,
-        "worker": heartbeat_word(worker, context.settings, time.time()) == "fresh",
+        "worker": workers.heartbeat_status(worker, context.settings, now=time.time()) == "fresh",
     }
     if all(checks.values()):
         return Readiness(status="ready", checks=checks)
@@ -50,7 +50,7 @@ def get_readyz(context: Ctx, response: Response) -> Readiness:
 @router.get("/v1/models")
 def list_models(context: Ctx) -> batches.ModelList:
     """The models of the models file, and which of them is loaded."""
-    worker = heard_worker(workers.latest_worker(context.database), context.settings, time.time())
+    worker = workers.heard_worker(context.database, context.settings, now=time.time())
     loaded = worker.model if worker else None
     data = [
         batches.ModelObject(id=spec.name, created=0, aliases=list(spec.aliases), loaded=spec.name == loaded)

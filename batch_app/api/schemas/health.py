@@ -1,11 +1,12 @@
-"""What GET /health and the probes answer. Moments are whole Unix seconds; a nullable key is always present."""
+"""What GET /health and the probes answer. Times are whole Unix seconds; a nullable key is always present."""
 
 from typing import Literal
 
 from pydantic import BaseModel, Field
 
+from batch_app.store.workers import HeartbeatStatus
+
 GpuWord = Literal["healthy", "not present", "too hot", "memory full"]
-HeartbeatWord = Literal["fresh", "late", "lost", "none"]
 
 
 class DatabaseHealth(BaseModel):
@@ -37,7 +38,7 @@ class WorkerHealth(BaseModel):
     """The worker that lives, or the one that lived last; what one that stopped or is lost last did is not told."""
 
     status: str = Field(description="idle, loading, processing …; late or lost by its heartbeat; none")
-    heartbeat: HeartbeatWord
+    heartbeat: HeartbeatStatus
     heartbeat_age_seconds: float | None
     id: str | None
     pid: int | None
