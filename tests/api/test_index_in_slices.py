@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from batch_app.answer_index import index
-from batch_app.api.routes import answers
+from batch_app.api import lookups
 from tests.api.errors import error_of
 from tests.api.served import Api
 from tests.lines import chat_lines
@@ -44,7 +44,7 @@ def stuck_indexing(api: Api, batch_id: str, monkeypatch: pytest.MonkeyPatch, *, 
 def test_a_reader_gets_what_there_is_while_another_indexes_for_long(
     api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(answers, "REFRESH_SECONDS", 0.1)
+    monkeypatch.setattr(lookups, "REFRESH_SECONDS", 0.1)
     batch_id = api.finished(9)
     path = f"/v1/batches/{batch_id}"
     with stuck_indexing(api, batch_id, monkeypatch, at="open_answers"):
@@ -59,7 +59,7 @@ def test_a_reader_gets_what_there_is_while_another_indexes_for_long(
 def test_a_reader_before_the_first_slice_is_told_to_come_again(
     api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(answers, "REFRESH_SECONDS", 0.1)
+    monkeypatch.setattr(lookups, "REFRESH_SECONDS", 0.1)
     batch_id = api.finished(2)
     path = f"/v1/batches/{batch_id}/answers"
     with stuck_indexing(api, batch_id, monkeypatch, at="_make_tables"):

@@ -7,8 +7,9 @@ from fastapi.responses import Response
 
 from batch_app.api import answer_search, downloads
 from batch_app.api.context import Ctx
+from batch_app.api.lookups import find_batch
 from batch_app.api.openapi import DOWNLOAD, DOWNLOAD_HEADERS, failures
-from batch_app.api.routes.batches import BatchId, find_batch
+from batch_app.api.params import BatchId
 from batch_app.api.schemas.requests import (
     DeadLetter,
     DeadLetterList,

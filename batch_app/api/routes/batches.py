@@ -1,4 +1,4 @@
-"""/v1/batches: submit, list, read, cancel, retry."""
+"""Routes of /v1/batches: submit, list, read, cancel, retry."""
 
 import asyncio
 import logging
@@ -7,7 +7,7 @@ import time
 from dataclasses import replace
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query, Request
+from fastapi import APIRouter, Query, Request
 
 from batch_app import options
 from batch_app.api import serializers
@@ -15,12 +15,13 @@ from batch_app.api.batch_spec import BatchSpec
 from batch_app.api.context import Context, Ctx
 from batch_app.api.errors import ApiError
 from batch_app.api.json_creation import CREATION_SCHEMA, read_creation
+from batch_app.api.lookups import find_batch
 from batch_app.api.multipart_form import BATCH_FIELDS, idempotency_key, media_type, read_form
 from batch_app.api.openapi import IDEMPOTENCY_KEY, failures
+from batch_app.api.params import BatchId
 from batch_app.api.schemas import batches as schemas
 from batch_app.disk.files import read_range
 from batch_app.errors import FileMissingError
-from batch_app.ids import BATCH_ID
 from batch_app.options import OPTIONS
 from batch_app.states import FINAL_BATCH_STATES, OPEN_BATCH_STATES, BatchStatus
 from batch_app.store import batches, files, request_reads
@@ -30,7 +31,6 @@ log = logging.getLogger(__name__)
 
 router = APIRouter(prefix="/v1/batches", tags=["batches"])
 
-BatchId = Annotated[str, Path(description="a batch id, as the receipt has it")]
 _STATUS_WORDS = {"pending": BatchStatus.QUEUED, "validating": BatchStatus.QUEUED}
 _FORM_SCHEMA = {
     "type": "object",
@@ -145,13 +145,6 @@ def _counts(context: Context) -> dict[str, int]:
     counts = {str(status): by_status.get(status, 0) for status in BatchStatus}
     active = sum(by_status.get(status, 0) for status in OPEN_BATCH_STATES)
     return {"active": active, **counts, "all": sum(by_status.values())}
-
-
-def find_batch(context: Context, batch_id: str) -> Batch:
-    """Raises ApiError 404, BatchNotFoundError."""
-    if not BATCH_ID.fullmatch(batch_id):
-        raise ApiError(404, "not_found", f"No batch found with id '{batch_id}'.", param="batch_id")
-    return batches.get_batch(context.database, batch_id=batch_id)
 
 
 def _view(context: Context, batch: Batch) -> schemas.BatchObject:

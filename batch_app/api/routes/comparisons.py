@@ -1,4 +1,4 @@
-"""/v1/compare: two to four batches joined by custom_id, summed up and side by side."""
+"""Routes of /v1/compare: two to four batches joined by custom_id, summed up and side by side."""
 
 from dataclasses import asdict
 from typing import Annotated, Any, Literal
@@ -6,11 +6,11 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Query
 
 from batch_app.answer_index.comparisons import Comparison, Only
-from batch_app.answer_index.joined_indexes import MOST_BATCHES
+from batch_app.api.answer_serializers import field_object
 from batch_app.api.context import Context, Ctx
+from batch_app.api.lookups import find_batch, refresh_indexes, request_of
 from batch_app.api.openapi import failures
-from batch_app.api.routes.answers import REFRESH_SECONDS, Bins, Offset, field_object, request_of
-from batch_app.api.routes.batches import find_batch
+from batch_app.api.params import Bins, Compared, FieldPath, Offset
 from batch_app.api.schemas.answers import (
     Agreement,
     BinObject,
@@ -22,33 +22,11 @@ from batch_app.api.schemas.answers import (
     SideChange,
     SideSummary,
 )
-from batch_app.errors import BadQueryError
 from batch_app.store import request_reads
-from batch_app.store.batches import Batch
 
 router = APIRouter(prefix="/v1/compare", tags=["reading"])
 
 _COMPARED_CHARACTERS = 4000
-
-Compared = Annotated[
-    list[str],
-    Query(alias="batch", min_length=2, max_length=MOST_BATCHES, description="the first is the baseline"),
-]
-FieldPath = Annotated[str | None, Query(max_length=500, description="a field that all of them have")]
-
-
-def refreshed(context: Context, batch_ids: list[str]) -> bool:
-    """Whether all their answers are indexed now. Raises BadQueryError, BatchNotFoundError."""
-    found_all(context, batch_ids)
-    complete = [context.indexes.refresh(batch_id, seconds=REFRESH_SECONDS) for batch_id in batch_ids]
-    return all(complete)
-
-
-def found_all(context: Context, batch_ids: list[str]) -> list[Batch]:
-    """Raises BadQueryError, BatchNotFoundError."""
-    if len(set(batch_ids)) < len(batch_ids):
-        raise BadQueryError("a batch is compared with others, not with itself")
-    return [find_batch(context, batch_id) for batch_id in batch_ids]
 
 
 @router.get("", responses=failures(400, 404))
@@ -62,7 +40,7 @@ def compare(
     bins: Bins = 20,
 ) -> ComparisonObject:
     """Two to four batches, joined by custom_id: what matches, what is the same, and how a field differs."""
-    complete = refreshed(context, batch_ids)
+    complete = refresh_indexes(context, batch_ids)
     others = list(enumerate(batch_ids))[1:]
     with context.indexes.reading(*batch_ids) as index:
         comparison = Comparison(index, len(batch_ids))
@@ -87,7 +65,7 @@ def compare_field(
     context: Ctx, batch_ids: Compared, field: Annotated[str, Query(max_length=500)], bins: Bins = 20
 ) -> FieldChanges:
     """How a field differs, and nothing else of the comparison."""
-    refreshed(context, batch_ids)
+    refresh_indexes(context, batch_ids)
     with context.indexes.reading(*batch_ids) as index:
         changes = _changes(batch_ids, Comparison(index, len(batch_ids)), field, bins)
         return FieldChanges(field=field, changes=changes)
@@ -135,7 +113,7 @@ def compare_rows(
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
 ) -> ComparedRows:
     """Their answers side by side. `flipped`: those whose field has another value than the baseline's."""
-    refreshed(context, batch_ids)
+    refresh_indexes(context, batch_ids)
     with context.indexes.reading(*batch_ids) as index:
         comparison = Comparison(index, len(batch_ids))
         found, total = comparison.rows(

@@ -1,4 +1,4 @@
-"""/v1/compare/answers and its kin: two to four batches as one table, joined by custom_id."""
+"""Routes of /v1/compare/answers, distribution and export: two to four batches as one table, joined by custom_id."""
 
 from dataclasses import replace
 from typing import Annotated, Any
@@ -8,11 +8,12 @@ from fastapi.responses import Response
 
 from batch_app.answer_index.answer_query import AnswerQuery, Having
 from batch_app.answer_index.answer_table import Table
+from batch_app.api.answer_serializers import answer_row, distribution_object
 from batch_app.api.context import Context, Ctx
 from batch_app.api.exports import FACTS, Export, Format, as_csv, as_jsonl, cells
+from batch_app.api.lookups import find_batches, refresh_indexes
 from batch_app.api.openapi import failures
-from batch_app.api.routes.answers import Asked, Bins, Find, Offset, PageLimit, answer_row, distribution_object
-from batch_app.api.routes.comparisons import Compared, found_all, refreshed
+from batch_app.api.params import Asked, Bins, Compared, Find, Offset, PageLimit
 from batch_app.api.schemas.answers import DistributionObject, JoinedRow, JoinedTable
 from batch_app.store import files
 from batch_app.store.batches import Batch
@@ -20,7 +21,7 @@ from batch_app.store.batches import Batch
 router = APIRouter(prefix="/v1/compare", tags=["reading"])
 
 
-def _joined_question(
+def _joined_query(
     asked: Asked,
     having: Annotated[
         Having,
@@ -34,7 +35,7 @@ def _joined_question(
     return replace(asked, having=having)
 
 
-AskedOfAll = Annotated[AnswerQuery, Depends(_joined_question)]
+AskedOfAll = Annotated[AnswerQuery, Depends(_joined_query)]
 JoinedColumns = Annotated[
     list[str], Query(max_length=50, description="JSON paths, as `1.score` or `2.reasons[0]`")
 ]
@@ -51,7 +52,7 @@ def list_joined_answers(
     find: Find = None,
 ) -> JoinedTable:
     """Two to four batches as one table, joined by custom_id: filtered and sorted by any column of any of them."""
-    complete = refreshed(context, batch_ids)
+    complete = refresh_indexes(context, batch_ids)
     with context.indexes.reading(*batch_ids) as index:
         table = Table(index, len(batch_ids))
         rows = table.rows(asked, columns=columns, offset=offset, limit=limit)
@@ -78,7 +79,7 @@ def get_joined_distribution(
     bins: Bins = 20,
 ) -> DistributionObject:
     """The values of one column of one of the batches, of the joined rows that match."""
-    refreshed(context, batch_ids)
+    refresh_indexes(context, batch_ids)
     with context.indexes.reading(*batch_ids) as index:
         found = Table(index, len(batch_ids)).distribution(column, asked, bins=bins)
         return distribution_object(column, found)
@@ -93,7 +94,7 @@ def export_joined_answers(
     format: Format = "csv",  # noqa: A002  # the parameter's name
 ) -> Response:
     """Every joined row that matches, as CSV (safe for spreadsheets; each column says its batch) or JSON Lines."""
-    names = _names(context, found_all(context, batch_ids))
+    names = _names(context, find_batches(context, batch_ids))
     for batch_id in batch_ids:
         context.indexes.complete(batch_id)
     with context.indexes.reading(*batch_ids) as index:
