@@ -70,9 +70,11 @@ class ClaimedBatches:
         """Why answers cannot be saved at present."""
         return next((reason for run in self for reason in run.troubles.values()), None)
 
-    async def open(self, batch: Batch, now: float, *, only_to_end: bool = False) -> ClaimedBatch | None:
+    async def open(
+        self, batch: Batch, now: float, steady: float, *, only_to_end: bool = False
+    ) -> ClaimedBatch | None:
         """Claim a batch; None when somebody was faster, or when it cannot be taken up and is put off."""
-        if self.put_off.holds(batch.id, now):
+        if self.put_off.holds(batch.id, steady):
             return None
         claim = await asyncio.to_thread(
             claims.claim_batch,
@@ -92,7 +94,7 @@ class ClaimedBatches:
         except (OSError, SQLAlchemyError) as error:
             reason = describe_error(error)
             log.error("batch_put_off", extra={"batch_id": batch.id, "reason": reason})
-            self.put_off.note(batch.id, reason, now)
+            self.put_off.note(batch.id, reason, steady)
             await asyncio.to_thread(claims.release_claim, self._database, claim=claim)
             return None
         self.put_off.forget(batch.id)
@@ -132,9 +134,9 @@ class ClaimedBatches:
                 claim = Claim(row.id, self._worker_id, row.claim_epoch, output_end=0, error_end=0)
                 await asyncio.to_thread(claims.release_claim, self._database, claim=claim)
 
-    async def refill(self, run: ClaimedBatch, *, below: int, now: float) -> None:
+    async def refill(self, run: ClaimedBatch, *, below: int, now: float, steady: float) -> None:
         """Take the next chunk from the ledger before the last one is used up; a suspect when there is none."""
-        if len(run.ready) >= below or now < run.refill_at:
+        if len(run.ready) >= below or steady < run.refill_at:
             return
         taken = await self._patiently(
             run,
@@ -150,7 +152,7 @@ class ClaimedBatches:
         )
         run.ready.extend(taken or [])
         if len(taken or []) < self._settings.chunk_size:
-            run.refill_at = now + _LOOK_AGAIN_SECONDS
+            run.refill_at = steady + _LOOK_AGAIN_SECONDS
         if taken == [] and not run.ready and run.suspect is None:
             run.suspect = await self._take_suspect(run, now)
 
@@ -196,22 +198,22 @@ class ClaimedBatches:
 
         await self._patiently(run, "returning lines", give_back)
 
-    async def watch(self, counters: EngineCounters, now: float) -> None:
+    async def watch(self, counters: EngineCounters, steady: float) -> None:
         """Note for each run how the engine is used."""
         for run in self:
-            run.utilisation.look(counters, in_flight=len(run.in_flight), now=now)
+            run.utilisation.look(counters, in_flight=len(run.in_flight), now=steady)
         for run in self:
-            if run.utilisation.must_be_saved(now, every_seconds=self._settings.heartbeat_seconds):
+            if run.utilisation.must_be_saved(steady, every_seconds=self._settings.heartbeat_seconds):
                 await self._patiently(run, "noting the use of the engine", partial(self._save_use, run))
 
     def _save_use(self, run: ClaimedBatch) -> None:
         claims.save_engine_usage(self._database, claim=run.claim, use=run.utilisation.use)
 
-    async def complete(self, run: ClaimedBatch, now: float) -> None:
+    async def complete(self, run: ClaimedBatch, now: float, steady: float) -> None:
         """End a run if all its lines are answered."""
-        if run.is_cut_short or not run.is_drained or now < run.end_at:
+        if run.is_cut_short or not run.is_drained or steady < run.end_at:
             return
-        run.end_at = now + _LOOK_AGAIN_SECONDS
+        run.end_at = steady + _LOOK_AGAIN_SECONDS
         done = await self._patiently(
             run, "ending it", lambda: batch_completion.complete(self._database, self._settings, run, now=now)
         )

@@ -1,6 +1,6 @@
 """Batches that cannot be taken up at present, why, and when each is tried again: the others must not wait for them.
 
-Pure: told the time and the open batches. Nothing of it outlives the worker; the next one simply tries.
+Pure: told the monotonic time and the open batches. Nothing of it outlives the worker; the next one simply tries.
 """
 
 from collections.abc import Collection
@@ -39,6 +39,6 @@ class DeferredBatches:
         self._refusals = {key: refusal for key, refusal in self._refusals.items() if key in open_ids}
 
     def holds(self, batch_id: str, now: float) -> bool:
-        """Whether it is too soon to try again. A clock that was set back must not prolong that."""
+        """Returns whether it is too soon to try again."""
         refusal = self._refusals.get(batch_id)
-        return refusal is not None and 0 <= now - refusal.at < RETRY_SECONDS
+        return refusal is not None and now - refusal.at < RETRY_SECONDS

@@ -53,20 +53,20 @@ class Dispatcher:
         self.death: str | None = None
 
     async def feed(
-        self, runs: ClaimedBatches, engine: Engine, *, model: str, window: int, now: float
+        self, runs: ClaimedBatches, engine: Engine, *, model: str, window: int, now: float, steady: float
     ) -> None:
         """Fill the free slots of the window with lines of the runs that are this model's. A suspect is fed alone: when
         nothing else is left, or in its turn."""
         for run in runs:
             if run.is_to_be_fed_to(model):
-                await runs.refill(run, below=window, now=now)
+                await runs.refill(run, below=window, now=now, steady=steady)
         if self.death is not None:  # told of meanwhile; what is fed now would be blamed for it
             return
         fed = [run for run in runs if run.is_to_be_fed_to(model)]
         if self.alone is not None and self.alone.line.line not in self.alone.run.in_flight:
             self.alone = None
         suspected, ready = next_suspect(fed), next_run(fed)
-        is_suspects_turn = self._suspects_turn.is_on(suspected, ready, held=runs.held, now=now)
+        is_suspects_turn = self._suspects_turn.is_on(suspected, ready, held=runs.held, now=steady)
         if not is_suspects_turn:
             self._top_up(fed, engine, model=model, room=window - runs.held)
         if suspected is not None and not runs.held and (is_suspects_turn or next_run(fed) is None):

@@ -34,7 +34,8 @@ class EngineState(Enum):
 
 
 class EngineSupervisor:
-    """At most one engine. `refused` is set when a model cannot be served, until somebody has dealt with it."""
+    """At most one engine. `now` is the monotonic clock. `refused` is set when a model cannot be served, until somebody
+    has dealt with it."""
 
     def __init__(self, make_engine: Callable[[ModelSpec], Engine], *, stall_seconds: float) -> None:
         self._make_engine = make_engine
@@ -126,8 +127,7 @@ class EngineSupervisor:
         self._count_tokens()
         if self.state is EngineState.LOADING and self._loading is not None and self._loading.done():
             self._finish_loading(now)
-        # A clock that was set back must not make the wait longer.
-        if self.state is EngineState.DEAD and not 0 < self._next_start_at - now <= _MAX_RESTART_DELAY_SECONDS:
+        if self.state is EngineState.DEAD and now >= self._next_start_at:
             self.restarts += 1
             self._start_loading()
 
@@ -135,10 +135,6 @@ class EngineSupervisor:
         """Each engine counts from 0; between two there is a turn without one."""
         before, self._tokens_of_engine = self._tokens_of_engine, self.counters().generation_tokens
         self.tokens_total += max(self._tokens_of_engine - before, 0)
-
-    def note_clock_set_back(self, now: float) -> None:
-        """Nothing began later than now."""
-        self.ready_since, self.turn_began_at = min(self.ready_since, now), min(self.turn_began_at, now)
 
     def _finish_loading(self, now: float) -> None:
         assert self._loading is not None

@@ -1,4 +1,4 @@
-"""Watches the engine for one run, from turn to turn, and adds up what it sees. Knows no clock of its own."""
+"""Watches the engine for one run, from turn to turn, and adds up what it sees. Told the monotonic time."""
 
 from batch_app.inference.engine import EngineCounters
 from batch_app.store.engine_usage import EngineUsage
@@ -17,7 +17,7 @@ class EngineUsageMeter:
         before, self._before = self._before, (now, counters.preemptions) if in_flight else None
         if before is None:
             return
-        seconds, old = max(now - before[0], 0.0), self.use
+        seconds, old = now - before[0], self.use
         self.use = EngineUsage(
             seconds=old.seconds + seconds,
             full_seconds=old.full_seconds + (seconds if counters.requests_waiting else 0.0),

@@ -1,6 +1,6 @@
 """What the machine bears: when feeding must pause for heat, when the engine must make room, what a person must know.
 
-Pure: told the time and the readings. One missing reading changes nothing, a minute of them ends a pause.
+Pure: told the monotonic time and the readings. One missing reading changes nothing, a minute of them ends a pause.
 """
 
 import logging
@@ -21,7 +21,8 @@ class ResourceGuard:
     def __init__(self, *, max_temperature_c: float, max_memory_bytes: int | None) -> None:
         self._limit_c, self._max_memory_bytes = max_temperature_c, max_memory_bytes
         self._temperature_c = 0.0
-        self._temperature_at = self._gpu_at = 0.0
+        self._temperature_at = 0.0
+        self._gpu_at: float | None = None  # when a GPU was last read; None until one was
         self._is_gpu_lost = False
         self._memory_bytes = 0
         self.is_hot = False
@@ -29,8 +30,6 @@ class ResourceGuard:
     def look(self, now: float, gpu: GpuSnapshot | None, memory_bytes: int) -> None:
         """Take in one reading; the same one may come several times."""
         self._memory_bytes = memory_bytes
-        # A clock that was set back must not put off what is due by these.
-        self._temperature_at, self._gpu_at = min(self._temperature_at, now), min(self._gpu_at, now)
         self._look_for_gpu(now, present=gpu is not None)
         if gpu is not None and gpu.temperature_c is not None:
             self._temperature_c, self._temperature_at = gpu.temperature_c, now
@@ -41,7 +40,7 @@ class ResourceGuard:
     def _look_for_gpu(self, now: float, *, present: bool) -> None:
         if present:
             self._gpu_at = now
-        lost = self._gpu_at > 0 and now - self._gpu_at > _BLIND_SECONDS
+        lost = self._gpu_at is not None and now - self._gpu_at > _BLIND_SECONDS
         if lost != self._is_gpu_lost:
             log.error("gpu_lost") if lost else log.info("gpu_found")
         self._is_gpu_lost = lost

@@ -58,7 +58,7 @@ class SuspectSchedule:
         if suspected is None:
             self._is_on, self._begins_at = False, math.inf
         elif not self._is_on:
-            self._begins_at = min(self._begins_at, now + OTHERS_SECONDS)  # sooner when the clock was set back
+            self._begins_at = min(self._begins_at, now + OTHERS_SECONDS)
             is_outranked = ready is not None and ready.batch.priority > suspected.batch.priority
             self._is_on, self._ends_at = now >= self._begins_at and not is_outranked, math.inf
         if self._is_on and held == 0:

@@ -1,4 +1,6 @@
-"""Whether an engine that has work shows any sign of working on it. Pure: told the time and the engine's readings.
+"""Whether an engine that has work shows any sign of working on it.
+
+Pure: told the monotonic time and the engine's readings.
 
 A hung engine looks healthy: only its counters tell. They move with every step, also in the middle of a long prompt.
 One step may take minutes (a big model on a small CPU, a grammar that is compiled), but it costs processor time.
@@ -29,7 +31,7 @@ class StallDetector:
 
     def stalled(self, now: float, counters: EngineCounters, *, in_flight: int) -> str | None:
         """Why the engine is taken to be hung; None while it is not. To be asked every turn."""
-        passed = min(max(now - self._looked_at, 0.0), _LONGEST_TURN_SECONDS)
+        passed = min(now - self._looked_at, _LONGEST_TURN_SECONDS)
         steps = (replace(counters, busy_seconds=0.0), in_flight)
         if steps != self._steps or in_flight == 0:
             self.reset(now)

@@ -73,39 +73,39 @@ class Worker:
         self._swapping = False
         self._turn_trouble: str | None = None
         self._next_recovery_at = 0.0
-        self._last_turn_at = 0.0
         self._answers_total = 0
 
-    async def run_once(self, now: float) -> None:
-        """One turn: whatever can be done now is done, nothing is waited for but the disk."""
-        if now < self._last_turn_at:
-            self._wait_for_nothing(now)
-        self._last_turn_at = now
-        self.machine.look(now, self._heartbeat.gpu, self._heartbeat.memory_bytes)
-        await self._recover_if_due(now)
-        self.room.turn(now)
-        self._bury_engine_if_dead(now)
+    async def run_once(self, *, now: float, steady: float) -> None:
+        """One turn: whatever can be done now is done, nothing is waited for but the disk.
+
+        `now` is the wall clock: it stamps what the ledger keeps. `steady` is a clock that nobody sets: everything this
+        process waits for is measured on it.
+        """
+        self.machine.look(steady, self._heartbeat.gpu, self._heartbeat.memory_bytes)
+        await self._recover_if_due(now, steady)
+        self.room.turn(steady)
+        self._bury_engine_if_dead(steady)
         await self.runs.return_fallen()
         await self.runs.record(now)
         waiting = await asyncio.to_thread(batches.list_open_batches, self._database)
         await self.runs.refresh(waiting)
-        working = await self._end_early(waiting, now)
+        working = await self._end_early(waiting, now, steady)
         if not self.stopping:
-            await self._choose_model(working, now)
-            await self._claim(working, now)
-            await self._feed(now)
-        await self.runs.watch(self.room.counters(), now)
+            await self._choose_model(working, steady)
+            await self._claim(working, now, steady)
+            await self._feed(now, steady)
+        await self.runs.watch(self.room.counters(), steady)
         for run in self.runs:
-            await self.runs.complete(run, now)
-        self._heartbeat.tell(self._status())
+            await self.runs.complete(run, now, steady)
+        self._heartbeat.tell(self._status(now, steady))
 
     async def run_forever(self) -> None:
         """Turns until `stop`; then lines in flight get their grace, and the rest goes back. A second `stop` ends the
         grace."""
         while not self.stopping:
             await self._turn()
-        deadline = time.time() + self._settings.grace_seconds
-        while self.runs.held and not self.hurried and time.time() < deadline:
+        deadline = time.monotonic() + self._settings.grace_seconds
+        while self.runs.held and not self.hurried and time.monotonic() < deadline:
             await self._turn()
         for run in self.runs:
             run.abandon_in_flight()
@@ -125,12 +125,12 @@ class Worker:
     async def _turn(self) -> None:
         """A turn and the pause after it. A disk or a database in trouble is waited out, not died of."""
         try:
-            await self.run_once(time.time())
+            await self.run_once(now=time.time(), steady=time.monotonic())
             self._turn_trouble = None
         except (SQLAlchemyError, OSError) as error:
             self._turn_trouble = describe_error(error)
             log.error("turn_failed", extra={"reason": self._turn_trouble})
-            self._heartbeat.tell(self._status())
+            self._heartbeat.tell(self._status(time.time(), time.monotonic()))
         seconds = RECORD_SECONDS if self.runs.held else IDLE_SECONDS
         if (self.runs.trouble or self._turn_trouble) and not self.stopping:
             seconds = _AFTER_TROUBLE_SECONDS
@@ -149,34 +149,26 @@ class Worker:
         if self.runs.arrived >= min(RECORD_LINES, self.runs.held / TOP_UPS_PER_WINDOW):
             self._wake.set()
 
-    def _wait_for_nothing(self, now: float) -> None:
-        """The clock was set back: what was due in a moment would be due in an hour."""
-        log.warning("clock_set_back", extra={"seconds": round(self._last_turn_at - now, 3)})
-        self._next_recovery_at = now
-        self.room.note_clock_set_back(now)
-        for run in self.runs:
-            run.refill_at = run.end_at = now
-
-    async def _recover_if_due(self, now: float) -> None:
-        if now >= self._next_recovery_at:
-            self._next_recovery_at = now + self._settings.heartbeat_seconds
+    async def _recover_if_due(self, now: float, steady: float) -> None:
+        if steady >= self._next_recovery_at:
+            self._next_recovery_at = steady + self._settings.heartbeat_seconds
             await asyncio.to_thread(
                 lost_workers.release_lost_workers, self._database, self._settings, own_id=self.id, now=now
             )
 
-    def _bury_engine_if_dead(self, now: float) -> None:
+    def _bury_engine_if_dead(self, steady: float) -> None:
         """Everything in flight goes back, and the engine room starts again. While the worker is stopping nobody
         is to blame: a Ctrl-C reaches the engine too."""
-        reason = self._feeder.death or self.room.stalled(now, in_flight=self.runs.in_flight)
+        reason = self._feeder.death or self.room.stalled(steady, in_flight=self.runs.in_flight)
         if reason is None:
             return
         alone = self._feeder.bury()
-        self.room.note_death(now, reason, convicts=alone is not None)
+        self.room.note_death(steady, reason, convicts=alone is not None)
         for run in self.runs:
             convicted = alone.line if alone and alone.run is run and not self.stopping else None
             run.fall(convicted=convicted, blame=not self.stopping)
 
-    async def _end_early(self, waiting: Sequence[Batch], now: float) -> list[Batch]:
+    async def _end_early(self, waiting: Sequence[Batch], now: float, steady: float) -> list[Batch]:
         """End the batches that end before all their lines are answered: cancelled, expired, or without a model.
         Those left behind in finalizing are taken up. Returns the batches that want work."""
         working = []
@@ -188,7 +180,7 @@ class Worker:
                     await self.runs.release(run)  # the end could not be made, and the reason for it is gone
                 continue
             if run is None and batch.worker_id is None:
-                run = await self.runs.open(batch, now, only_to_end=True)
+                run = await self.runs.open(batch, now, steady, only_to_end=True)
             if run is not None and verdict is not None:
                 await self.runs.cut_short(run, verdict, now)
         self.room.refused = None
@@ -205,32 +197,32 @@ class Worker:
             return batch_completion.failed("model_load_failed", self.room.refused[1])
         return None
 
-    async def _choose_model(self, working: Sequence[Batch], now: float) -> None:
+    async def _choose_model(self, working: Sequence[Batch], steady: float) -> None:
         """Swap to another model when its time has come: stop feeding, wait for what is in flight, load."""
         room = self.room
         self._swapping = False
         if room.state in (EngineState.LOADING, EngineState.DEAD):
             return
         wanted = choose_model(
-            [batch for batch in working if self._can_take(batch, now)],
+            [batch for batch in working if self._can_take(batch, steady)],
             loaded=room.model,
             loaded_since=room.turn_began_at,
             turn_seconds=self._settings.model_turn_seconds,
-            now=now,
+            now=steady,
         )
         if wanted is not None and wanted != room.model:
             self._swapping = True
             if not self.runs.held:
                 await self._swap(wanted, working)
-        elif len(self.runs) and self.machine.wants_new_engine(now, ready_since=room.ready_since):
+        elif len(self.runs) and self.machine.wants_new_engine(steady, ready_since=room.ready_since):
             self._swapping = True
             if not self.runs.held:
                 log.warning("engine_recycled", extra={"memory_bytes": self._heartbeat.memory_bytes})
                 room.recycle()
 
-    def _can_take(self, batch: Batch, now: float) -> bool:
+    def _can_take(self, batch: Batch, steady: float) -> bool:
         """One that is put off is no work that keeps a model loaded."""
-        return batch.worker_id in (None, self.id) and not self.runs.put_off.holds(batch.id, now)
+        return batch.worker_id in (None, self.id) and not self.runs.put_off.holds(batch.id, steady)
 
     async def _swap(self, wanted: str, working: Sequence[Batch]) -> None:
         for run in self.runs:
@@ -245,23 +237,23 @@ class Worker:
         else:
             self.room.refused = (wanted, f"The model {wanted!r} is no longer in the models file.")
 
-    async def _claim(self, working: Sequence[Batch], now: float) -> None:
+    async def _claim(self, working: Sequence[Batch], now: float, steady: float) -> None:
         """Claim what the loaded model can answer: a batch is in progress when it really is."""
         if self.room.engine is None or self._swapping:
             return
         for batch in working:
             fits = batch.served_model == self.room.model
             if fits and batch.worker_id is None and self.runs.get(batch.id) is None:
-                await self.runs.open(batch, now)
+                await self.runs.open(batch, now, steady)
 
-    async def _feed(self, now: float) -> None:
+    async def _feed(self, now: float, steady: float) -> None:
         engine, model = self.room.engine, self.room.model
         if engine is None or model is None or self._swapping or self.machine.is_hot:
             return
         window = self._settings.window or engine.max_in_flight
-        await self._feeder.feed(self.runs, engine, model=model, window=window, now=now)
+        await self._feeder.feed(self.runs, engine, model=model, window=window, now=now, steady=steady)
 
-    def _status(self) -> WorkerStatus:
+    def _status(self, now: float, steady: float) -> WorkerStatus:
         return status_of(
             self.room,
             self.runs,
@@ -269,4 +261,6 @@ class Worker:
             stopping=self.stopping,
             turn_trouble=self._turn_trouble,
             answers_total=self._answers_total,
+            now=now,
+            steady=steady,
         )

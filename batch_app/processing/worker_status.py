@@ -1,4 +1,4 @@
-"""What the worker says of itself to whoever watches: its state, and what keeps it from its work, in words."""
+"""Makes the status that a worker's heartbeat reports: its state, and what keeps it from its work."""
 
 from batch_app.processing.claimed_batches import ClaimedBatches
 from batch_app.processing.engine_supervisor import EngineState, EngineSupervisor
@@ -15,8 +15,11 @@ def status_of(
     stopping: bool,
     turn_trouble: str | None,
     answers_total: int,
+    now: float,
+    steady: float,
 ) -> WorkerStatus:
-    counters = room.counters()
+    """Returns the worker's status. `now` is the wall clock, `steady` the monotonic one of the supervisor's times."""
+    counters, next_start = room.counters(), room.next_start_at
     queries = counters.prefix_cache_queries
     trouble = _saving_trouble(runs.trouble, turn_trouble)
     report = WorkerReport(
@@ -27,7 +30,7 @@ def status_of(
         cached_prompt_share=counters.prefix_cache_hits / queries if queries else None,
         engine_restarts=room.restarts,
         trouble=trouble or room.trouble or machine.trouble or runs.put_off.trouble,
-        next_try_at=None if trouble else room.next_start_at,
+        next_try_at=None if trouble or next_start is None else now + next_start - steady,
     )
     return WorkerStatus(report, tokens_total=room.tokens_total, answers_total=answers_total)
 

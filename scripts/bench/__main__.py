@@ -56,7 +56,7 @@ _EXIT_INTERRUPTED = 130
 def main() -> int:
     options, only, folder = _read_command_line()
     folder.mkdir(exist_ok=True)
-    began = time.time()
+    began = time.monotonic()
     figures: list[Figure] = []
     with tempfile.TemporaryDirectory(dir=folder) as scratch:
         is_whole = _collect(figures, options, only, Path(scratch))
@@ -100,7 +100,7 @@ def _write(
         "engine_arguments": options.engine_arguments,
         "sizes": options.sizes.name,
         "pairs": options.sizes.pairs,
-        "minutes": round((time.time() - began) / 60, 1),
+        "minutes": round((time.monotonic() - began) / 60, 1),
         "at": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(began)),
     }
     parts = [" · ".join(f"{name} {value}" for name, value in about.items()), report.table(figures)]

@@ -201,7 +201,7 @@ class Api:
         heartbeat = Heartbeat(self.database, worker_id, interval_seconds=10)
         worker = Worker(self.database, self.settings, models, make_engine, heartbeat, worker_id=worker_id)
         for now in clock:
-            await worker.run_once(now)
+            await worker.run_once(now=now, steady=now)
             await asyncio.sleep(0)
             if self._is_far_enough(wanted):
                 heartbeat.beat(time.time(), steady_now=time.monotonic(), with_sample=True)

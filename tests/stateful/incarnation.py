@@ -168,6 +168,7 @@ class Incarnation:
         self.moments = Moments(self.database)
         self.engine: ScriptedEngine | None = None
         self._turn: asyncio.Task[None] | None = None
+        self._now, self._steady = now, 0.0
         self._gate = threading.Event()
         self._frozen: asyncio.Future[None] | None = None
         self._register(settings, now=now, elsewhere=elsewhere)
@@ -215,8 +216,10 @@ class Incarnation:
 
     async def turn(self, now: float, *, let_go: int = 0) -> None:
         """One turn, or the rest of the one it was frozen in, and what the engine then answers."""
+        self._steady += max(now - self._now, 0.0)  # a wall clock that is set back does not move it
+        self._now = now
         if self._turn is None:
-            self._turn = asyncio.ensure_future(self.worker.run_once(now))
+            self._turn = asyncio.ensure_future(self.worker.run_once(now=now, steady=self._steady))
         else:
             self._gate.set()
         await self._go_on()

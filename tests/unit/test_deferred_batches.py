@@ -13,12 +13,6 @@ def test_a_batch_is_put_off_for_a_while_and_then_tried_again() -> None:
     assert not put_off.holds("batch_2", 100)
 
 
-def test_a_clock_that_is_set_back_does_not_prolong_that() -> None:
-    put_off = DeferredBatches()
-    put_off.note("batch_1", WHY, 100_000)
-    assert not put_off.holds("batch_1", 100)
-
-
 def test_why_is_told_until_it_was_taken_up_or_has_ended() -> None:
     put_off = DeferredBatches()
     assert put_off.trouble is None

@@ -273,16 +273,6 @@ async def test_why_a_model_does_not_load_again_is_told_with_the_moment_of_the_ne
 
 
 @in_a_loop
-async def test_a_clock_that_is_set_back_does_not_prolong_the_wait_for_a_restart() -> None:
-    room, _maker = await loaded()
-    for death in range(1, 4):
-        room.note_death(death * 100_000, WHY)
-        room.turn(death * 100_000 - 50_000)
-        assert room.state is EngineState.LOADING
-        await turn(room, death * 100_000)
-
-
-@in_a_loop
 async def test_a_recycled_engine_is_closed_before_the_next_one_of_the_same_model_is_made() -> None:
     room, maker = await loaded()
     room.recycle()
@@ -303,8 +293,6 @@ async def test_a_model_s_turn_goes_on_through_every_new_engine_and_begins_anew_w
     assert (await turn(room, 40), room.ready_since, room.turn_began_at) == (EngineState.READY, 40, 10)
     room.begin_load(B)
     assert (await turn(room, 50), room.turn_began_at) == (EngineState.READY, 50)
-    room.note_clock_set_back(5)
-    assert (room.ready_since, room.turn_began_at) == (5, 5)
 
 
 @in_a_loop

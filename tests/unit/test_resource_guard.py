@@ -50,14 +50,6 @@ def test_a_gpu_that_is_lost_is_told_of_and_one_that_never_was_is_not() -> None:
     assert machine(card(60), *[None] * 7, card(60)).trouble is None
 
 
-def test_a_clock_that_is_set_back_puts_off_neither_the_end_of_a_pause_nor_the_word_of_a_lost_gpu() -> None:
-    seen = machine(card(86))
-    for second in range(0, 80, 10):
-        seen.look(500 + second, None, 0)
-    assert not seen.is_hot
-    assert "no longer answers" in (seen.trouble or "")
-
-
 def test_an_engine_is_replaced_when_the_worker_holds_too_much_but_not_all_the_time() -> None:
     crowded = machine(None, memory=31 * GIB)
     assert crowded.wants_new_engine(2000, ready_since=1000)

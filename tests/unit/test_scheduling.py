@@ -166,12 +166,3 @@ def test_a_higher_priority_is_not_stopped_for_suspects_but_waits_for_the_end_of_
         assert not turn.is_on(suspected, high, held=8, now=now)
     assert turn.is_on(suspected, low, held=8, now=10 * OTHERS_SECONDS + 1)
     assert turn.is_on(suspected, high, held=8, now=10 * OTHERS_SECONDS + 2)
-
-
-def test_a_clock_that_is_set_back_prolongs_neither_turn(new_run: NewRun) -> None:
-    turn, suspected, ready = SuspectSchedule(), new_run("a", suspect=True), new_run("b", ready=9)
-    assert not turn.is_on(suspected, ready, held=8, now=DAY)
-    assert not turn.is_on(suspected, ready, held=8, now=0)
-    assert turn.is_on(suspected, ready, held=0, now=OTHERS_SECONDS)
-    assert turn.is_on(suspected, ready, held=0, now=-DAY)
-    assert not turn.is_on(suspected, ready, held=0, now=-DAY + ALONE_SECONDS)

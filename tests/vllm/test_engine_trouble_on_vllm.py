@@ -91,8 +91,8 @@ def test_an_engine_that_is_stopped_and_one_that_is_killed_cost_the_other_request
     async def scenario() -> None:
         worker = bench.worker(make)
         while bench.status(batch_id) is not BatchStatus.COMPLETED:
-            await worker.run_once(time.time())
-            said.append(worker._status().report.trouble or "")
+            await worker.run_once(now=time.time(), steady=time.monotonic())
+            said.append(worker._status(0, 0).report.trouble or "")
             await asyncio.sleep(0.1)
         assert worker.room.restarts == 2
 

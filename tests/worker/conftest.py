@@ -53,11 +53,12 @@ class HeldEngine(EchoEngine):
 
 @dataclass
 class Bench:
-    """Submits batches and runs workers; `now` is the test's clock."""
+    """Submits batches and runs workers; `now` is the wall clock of the test, `steady` the one that nobody sets."""
 
     database: Database
     settings: Settings
     now: float = 1_000_000.0
+    steady: float = 5_000.0
     loads: list[str] = field(default_factory=list)
     workers: list[Worker] = field(default_factory=list)
 
@@ -108,7 +109,8 @@ class Bench:
     async def turn(self, worker: Worker, *, seconds: float = 1.0) -> None:
         """One turn, then as much of the engine's work as needs no waiting."""
         self.now += seconds
-        await worker.run_once(self.now)
+        self.steady += seconds
+        await worker.run_once(now=self.now, steady=self.steady)
         for _ in range(20):
             await asyncio.sleep(0)
 

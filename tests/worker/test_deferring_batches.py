@@ -11,7 +11,7 @@ from tests.worker.conftest import Bench, HeldEngine, run
 
 
 def trouble_of(worker: Worker) -> str:
-    return worker._status().report.trouble or ""
+    return worker._status(0, 0).report.trouble or ""
 
 
 async def begin(bench: Bench, batch_id: str) -> Path:

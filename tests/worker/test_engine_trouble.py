@@ -25,7 +25,7 @@ class Lost(EchoEngine):
 
 def said(worker: Worker) -> str:
     """What the worker last said keeps it from its work."""
-    return worker._status().report.trouble or ""
+    return worker._status(0, 0).report.trouble or ""
 
 
 def test_a_line_in_a_thousand_that_kills_the_engine_costs_the_others_nothing(bench: Bench) -> None:
