@@ -1,6 +1,6 @@
 """What a person reads of an answer: its words, the JSON in them, and the fields of that. Pure.
 
-The pages read single answers by the same rules (`web/static/js/parsers.js`); a test holds the two together.
+The pages read single answers by the same rules (`web/static/js/shared/parsers.js`); a test holds the two together.
 """
 
 import re

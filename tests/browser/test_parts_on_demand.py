@@ -174,7 +174,7 @@ def test_a_row_closed_before_what_it_has_besides_is_there_stays_closed(
     shared: System, open_page: Open, answered: list[str]
 ) -> None:
     page = open_page("/compare_results.html")
-    held = hold(page, "**/compare_open.js")
+    held = hold(page, "**/compare/opened_row.js")
     page.goto(_compared(answered))
     first, second = (page.get_by_role("button", name=name) for name in ("c-0", "c-1"))
     first.click()
@@ -191,11 +191,11 @@ def test_without_what_an_open_row_has_besides_it_says_so_and_opened_again_has_it
 ) -> None:
     page = open_page(_compared(answered))
     page.watch.allow("ERR_FAILED")  # type: ignore[attr-defined]
-    page.route("**/compare_open.js", lambda route: route.abort())
+    page.route("**/compare/opened_row.js", lambda route: route.abort())
     row = page.get_by_role("button", name="c-0")
     row.click()
     expect(page.locator("tbody.open")).to_contain_text(NOT_FETCHED)
-    page.unroute("**/compare_open.js")
+    page.unroute("**/compare/opened_row.js")
     row.click()
     expect(page.locator("tbody.open")).to_have_count(0)
     row.click()
@@ -207,12 +207,12 @@ def test_without_what_finds_differences_the_texts_are_shown_and_later_ones_marke
 ) -> None:
     page = open_page("/compare_results.html")
     page.watch.allow("ERR_FAILED")  # type: ignore[attr-defined]
-    page.route("**/compare_diffs.js", lambda route: route.abort())
+    page.route("**/compare/word_diffs.js", lambda route: route.abort())
     with page.expect_event("requestfailed"):
         page.goto(_compared(answered))
     expect(page.locator("#table tbody").first).to_contain_text("a calm voice")
     expect(page.locator("#table ins")).to_have_count(0)
-    page.unroute("**/compare_diffs.js")
+    page.unroute("**/compare/word_diffs.js")
     page.get_by_role("tab", name="All").click()
     expect(page.locator("#table ins").first).to_have_text("loud")
 

@@ -3,10 +3,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { detailRows, engineWords } from "../../web/static/js/results_head.js";
-import { displayName, donePercent, failureReason, jobFacts, offers, stateOf, tookSeconds } from "../../web/static/js/batches.js";
-import { emptyText } from "../../web/static/js/empty_texts.js";
-import { nextDelay } from "../../web/static/js/poller.js";
+import { detailRows, engineWords } from "../../web/static/js/results/batch_head.js";
+import { displayName, donePercent, failureReason, jobFacts, offers, stateOf, tookSeconds } from "../../web/static/js/shared/batches.js";
+import { emptyText } from "../../web/static/js/dashboard/empty_texts.js";
+import { nextDelay } from "../../web/static/js/shared/poller.js";
 
 const PROGRESS = { percent: 0, phase: "running", pending: 0, running: 0, cancelled: 0, expired: 0, chunk: 1, chunks: 1, requests_per_second: null, tokens_per_second: null, eta_seconds: null, queue_position: null, elapsed_seconds: null };
 

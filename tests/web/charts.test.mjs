@@ -3,8 +3,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { CHARTS, hasGpu, joined, summary } from "../../web/static/js/chart_data.js";
-import { buckets } from "../../web/static/js/vitals.js";
+import { CHARTS, hasGpu, joined, summary } from "../../web/static/js/dashboard/chart_data.js";
+import { buckets } from "../../web/static/js/shared/status_cards.js";
 
 /** @param {number} at @param {any} [more] @returns {any} */
 const sample = (at, more = {}) => ({ at, tokens_per_second: at, requests_per_second: 0, queued_requests: 0, requests_in_flight: 0, gpu_memory_used_bytes: null, gpu_utilization_percent: null, gpu_temperature_c: null, gpu_power_w: null, ...more });

@@ -2,8 +2,8 @@
 
 import { createInterface } from "node:readline";
 
-import { checkLine } from "../../web/static/js/input_rules.js";
-import { textOf } from "../../web/static/js/parsers.js";
+import { checkLine } from "../../web/static/js/submit/input_rules.js";
+import { textOf } from "../../web/static/js/shared/parsers.js";
 
 for await (const line of createInterface({ input: process.stdin })) {
   const { request, errors, customId } = checkLine(textOf(new Uint8Array(Buffer.from(line, "base64"))), 1, "/v1/chat/completions");

@@ -5,8 +5,8 @@ import { test } from "node:test";
 
 import {
   agreementTable, bars, differingFields, excerpts, frequentChanges, linesOf, merged, sideOf, signed, toneOf, trimmed,
-} from "../../web/static/js/compare_differences.js";
-import { question, readPlace, settings, systemPrompt, writePlace } from "../../web/static/js/compare_sides.js";
+} from "../../web/static/js/compare/differences.js";
+import { question, readPlace, settings, systemPrompt, writePlace } from "../../web/static/js/compare/sides.js";
 
 /** @param {string | null} text @param {any} [more] @returns {any} */
 function answer(text, more = {}) {

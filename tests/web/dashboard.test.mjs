@@ -3,9 +3,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { buttonText, outcomeText, planOf, questionOf, retriedWords, tooLateText } from "../../web/static/js/bulk_plan.js";
-import { asCurl, asPython } from "../../web/static/js/dashboard_commands.js";
-import { addressOf, inTab, listQuery, matches, placeIn, placeOf, termsOf } from "../../web/static/js/dashboard_place.js";
+import { buttonText, outcomeText, planOf, questionOf, retriedWords, tooLateText } from "../../web/static/js/shared/bulk_plan.js";
+import { asCurl, asPython } from "../../web/static/js/dashboard/commands.js";
+import { addressOf, inTab, listQuery, matches, placeIn, placeOf, termsOf } from "../../web/static/js/dashboard/url_state.js";
 
 const PROGRESS = { percent: 0, phase: "running", pending: 0, running: 0, cancelled: 0, expired: 0, chunk: 1, chunks: 1, requests_per_second: null, tokens_per_second: null, eta_seconds: null, queue_position: null, elapsed_seconds: null };
 

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { checkFile, linesOf, promptOf } from "../../web/static/js/file_check.js";
+import { checkFile, linesOf, promptOf } from "../../web/static/js/submit/file_check.js";
 
 const LIMITS = { maxRequests: 100, maxFileBytes: 1e6, maxLineBytes: 2000 };
 

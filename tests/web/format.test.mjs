@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import * as format from "../../web/static/js/format.js";
+import * as format from "../../web/static/js/shared/format.js";
 
 /** @param {(...given: any[]) => string} shown @param {[any[], string][]} cases */
 function each(shown, cases) {

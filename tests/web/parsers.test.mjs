@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { isBlank, jsonIn, readAnswer, readLines, scoreIn, textOf } from "../../web/static/js/parsers.js";
+import { isBlank, jsonIn, readAnswer, readLines, scoreIn, textOf } from "../../web/static/js/shared/parsers.js";
 
 /** @param {string | Uint8Array} content @param {number} chunk bytes per chunk */
 function streamOf(content, chunk) {

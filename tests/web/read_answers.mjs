@@ -2,7 +2,7 @@
 
 import { createInterface } from "node:readline";
 
-import { jsonIn, readAnswer } from "../../web/static/js/parsers.js";
+import { jsonIn, readAnswer } from "../../web/static/js/shared/parsers.js";
 
 for await (const line of createInterface({ input: process.stdin })) {
   const { text } = readAnswer(JSON.parse(line));

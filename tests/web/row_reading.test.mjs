@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { choicesOf, errorOf, promptOf, settingsOf } from "../../web/static/js/row_reading.js";
+import { choicesOf, errorOf, promptOf, settingsOf } from "../../web/static/js/shared/row_reading.js";
 
 const ask = (body) => promptOf({ body });
 

@@ -4,15 +4,15 @@ import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { test } from "node:test";
 
-import { createSampler, estimateOf, tokensOf } from "../../web/static/js/submit_estimate.js";
-import { startWords } from "../../web/static/js/submit_outlook.js";
-import { pythonText, SAMPLES, shellWord } from "../../web/static/js/submit_samples.js";
+import { createSampler, estimateOf, tokensOf } from "../../web/static/js/submit/estimate.js";
+import { startWords } from "../../web/static/js/submit/start_estimate.js";
+import { pythonText, SAMPLES, shellWord } from "../../web/static/js/submit/samples.js";
 
 const HOSTILE = ["it's", '"; rm -rf / #', "$(touch x) `id`", "a\nb", "\u202egnp.exe", "ü \\ \u{1f600}", "@/etc/passwd", "", "'; DROP"];
 const line = (body) => JSON.stringify({ custom_id: "a", url: "/v1/chat/completions", body });
 const talk = (content, rest = {}) => line({ messages: [{ role: "user", content }], ...rest });
 
-/** @param {Partial<import("../../web/static/js/wire.js").Batch>} [rest] */
+/** @param {Partial<import("../../web/static/js/shared/wire.js").Batch>} [rest] */
 function batch(rest = {}) {
   return {
     id: "b", endpoint: "/v1/chat/completions", model: "m", status: "completed", priority: 0, filename: "old.jsonl", metadata: null,

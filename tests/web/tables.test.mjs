@@ -3,11 +3,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { cellText, chosenColumns, columnsOf, columnWidths, defaultColumns, moved, naturalWidth } from "../../web/static/js/columns.js";
-import { nextSort } from "../../web/static/js/results_place.js";
-import { joinedColumns, joinedDefaults, withBatches } from "../../web/static/js/table_groups.js";
-import { distributionPath, exportPath, pagePath, questionOf, tableAddress, tablePlaceOf } from "../../web/static/js/table_place.js";
-import { createPages, pagesOf, rowsAt } from "../../web/static/js/table_reading.js";
+import { cellText, chosenColumns, columnsOf, columnWidths, defaultColumns, moved, naturalWidth } from "../../web/static/js/table/columns.js";
+import { nextSort } from "../../web/static/js/shared/row_query.js";
+import { joinedColumns, joinedDefaults, withBatches } from "../../web/static/js/table/column_groups.js";
+import { distributionPath, exportPath, pagePath, questionOf, tableAddress, tablePlaceOf } from "../../web/static/js/table/url_state.js";
+import { createPages, pagesOf, rowsAt } from "../../web/static/js/table/row_pages.js";
 
 const FIELDS = ["score", "verdict", "reasons[0]", "status", "a.b", "c", "d"].map((path, index) => ({ path, answers: 100 - index, is_number: path === "score" }));
 /** @type {any} */

@@ -53,7 +53,7 @@ def test_the_pages_learn_the_apis_port(pages: System) -> None:
     assert _get(pages, "/config.json").json() == {"apiUrl": None, "apiPort": pages.api_port}
 
 
-@pytest.mark.parametrize("path", ["/", "/dashboard.html", "/static/js/api.js", "/config.json", "/nothing"])
+@pytest.mark.parametrize("path", ["/", "/dashboard.html", "/static/js/shared/api.js", "/config.json", "/nothing"])
 def test_every_answer_carries_the_policy(pages: System, path: str) -> None:
     headers = _get(pages, path).headers
     policy = headers["content-security-policy"].split("; ")
