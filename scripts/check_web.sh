@@ -1,9 +1,10 @@
 #!/bin/sh
-# The front end's checks: types in JSDoc with tsc, unit tests with Node's own runner.
+# Checks the front end: format and lint with Biome, types in JSDoc with tsc, unit tests with Node's own runner.
 set -eu
 cd "$(dirname "$0")/.."
 PATH="$PWD/venv/bin:$PATH" # where set-up puts Node when the system's is missing or too old
 
+(cd web && node_modules/.bin/biome ci --error-on-warnings .)
 for config in web/tsconfig.json web/jsconfig.json; do
     if [ -f "$config" ]; then
         web/node_modules/.bin/tsc --noEmit --project "$config"

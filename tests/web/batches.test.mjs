@@ -6,7 +6,7 @@ import { test } from "node:test";
 import { detailRows, engineWords } from "../../web/static/js/results/batch_head.js";
 import { displayName, donePercent, failureReason, jobFacts, offers, stateOf, tookSeconds } from "../../web/static/js/shared/batches.js";
 import { emptyText } from "../../web/static/js/dashboard/empty_texts.js";
-import { nextDelay } from "../../web/static/js/shared/poller.js";
+import { nextDelay } from "../../web/static/js/shared/live.js";
 
 const PROGRESS = { percent: 0, phase: "running", pending: 0, running: 0, cancelled: 0, expired: 0, chunk: 1, chunks: 1, requests_per_second: null, tokens_per_second: null, eta_seconds: null, queue_position: null, elapsed_seconds: null };
 

@@ -5,7 +5,7 @@ import { test } from "node:test";
 
 import { barsOf, isChosen, middleOf } from "../../web/static/js/results/facets.js";
 import {
-  addressOf, amongAnswers, answersQuery, beforeQuery, chipsOf, filterQuery, hitIn, ledgerQuery, nextSort, placeOf, sourceOf, valueOf, withConditions, withoutColumn, withValue,
+  addressOf, amongAnswers, answersQuery, beforeQuery, chipsOf, filterQuery, hitIn, ledgerQuery, nextSort, placeOf, sourceOf, wantedValue, withConditions, withoutColumn, withValue,
 } from "../../web/static/js/shared/row_query.js";
 
 const NOWHERE = placeOf("");
@@ -49,8 +49,8 @@ test("answers are shown as soon as they show no less than the ledger", () => {
 test("a value is chosen, seen and taken away", () => {
   for (const column of ["status", "error_code", "finish_reason"]) {
     const chosen = withValue(NOWHERE, column, "x");
-    assert.equal(valueOf(chosen, column), "x");
-    assert.equal(valueOf(withValue(chosen, column, "y"), column), "y");
+    assert.equal(wantedValue(chosen, column), "x");
+    assert.equal(wantedValue(withValue(chosen, column, "y"), column), "y");
     assert.deepEqual(withoutColumn(chosen, column), NOWHERE);
   }
 });

@@ -1,14 +1,23 @@
 // Two to four batches side by side, joined by custom_id. The server joins and counts; the address says what is shown.
 
-import { callJson, isRefused } from "../shared/api.js";
+import { callJson, isRefused, onDemand } from "../shared/api.js";
 import { displayName, isOpen } from "../shared/batches.js";
+import { byId, setText, show } from "../shared/dom.js";
+import { integer } from "../shared/format.js";
+import { createPoller } from "../shared/live.js";
+import {
+  createNotice,
+  createTabs,
+  createTroubleNotice,
+  messageOf,
+  setUrl,
+  startPage,
+} from "../shared/page.js";
 import { drawField, drawFigures } from "./figures.js";
 import { createRows } from "./rows.js";
 import { createSides, drawSetup, question, readPlace, settings, writePlace } from "./sides.js";
-import { byId, setText, show } from "../shared/dom.js";
-import { integer } from "../shared/format.js";
-import { createNotice, createTabs, createTroubleNotice, messageOf, onDemand, visit } from "../shared/page.js";
-import { createPoller } from "../shared/poller.js";
+
+startPage();
 
 /** @typedef {import("../shared/wire.js").Comparison} Comparison */
 /** @typedef {import("../shared/wire.js").ComparedRows} ComparedRows */
@@ -29,8 +38,13 @@ const TABS = [
 const notice = createTroubleNotice(() => void poller.now());
 const aside = createNotice({ closable: true });
 const progress = createNotice();
-const tabs = createTabs(byId("tabs"), TABS, { panel: "panel", choose: (only) => go({ only: /** @type {Place["only"]} */ (only) }) });
-const rows = createRows(byId("table"), { toggle: (id) => go({ offset: place.offset, open: place.open === id ? "" : id }, "replace") });
+const tabs = createTabs(byId("tabs"), TABS, {
+  panel: "panel",
+  choose: (only) => go({ only: /** @type {Place["only"]} */ (only) }),
+});
+const rows = createRows(byId("table"), {
+  toggle: (id) => go({ offset: place.offset, open: place.open === id ? "" : id }, "replace"),
+});
 const sides = createSides({ choose: (ids) => go({ batches: ids }) });
 const poller = createPoller({ work: load, onDone: done, onFail: failed });
 const fetchCopy = onDemand(() => import("../shared/copy_button.js"));
@@ -54,7 +68,7 @@ function pageSize() {
 
 /** @param {Partial<Place>} to @param {"push" | "replace"} [how] */
 function go(to, how = "push") {
-  visit(writePlace({ ...place, offset: 0, open: "", ...to }), how);
+  setUrl(writePlace({ ...place, offset: 0, open: "", ...to }), how);
   return arrive();
 }
 
@@ -112,7 +126,14 @@ async function load(signal) {
     const haveEnded = sides.haveEnded(); // one that ends while this is read may be counted without its last answers
     [overview] = await Promise.all([callJson(`/v1/compare?${asked}`, { signal }), sides.read(signal)]);
     [loadedRows, isWhole] = ["", haveEnded && overview?.complete === true];
-    if (isFirst) drawSetup(byId("setup"), settings(sides.compared(), (overview?.first_requests ?? []).map((line) => line?.body ?? null)));
+    if (isFirst)
+      drawSetup(
+        byId("setup"),
+        settings(
+          sides.compared(),
+          (overview?.first_requests ?? []).map((line) => line?.body ?? null),
+        ),
+      );
   }
   drawProgress();
   await Promise.all([loadRows(signal), loadFigures(signal)]);
@@ -122,7 +143,10 @@ async function load(signal) {
 /** The field that is looked at: the address's when all batches have it. */
 function field() {
   const fields = overview?.fields ?? [];
-  return fields.find(({ path }) => path === place.field) ?? fields.find(({ path }) => path === overview?.likely_field);
+  return (
+    fields.find(({ path }) => path === place.field) ??
+    fields.find(({ path }) => path === overview?.likely_field)
+  );
 }
 
 function rowsQuestion() {
@@ -155,7 +179,9 @@ async function loadFigures(signal) {
   drawField(overview.fields, chosen, place.sort);
   if (overview.field !== (chosen?.path ?? null)) {
     const field = chosen?.path ?? null;
-    const { changes } = field ? await callJson(`/v1/compare/changes?${question(place.batches, { field, bins: BINS })}`, { signal }) : { changes: [] };
+    const { changes } = field
+      ? await callJson(`/v1/compare/changes?${question(place.batches, { field, bins: BINS })}`, { signal })
+      : { changes: [] };
     overview = { ...overview, field, changes };
   }
   if (shown === overview) return;
@@ -170,7 +196,15 @@ async function loadFigures(signal) {
 function drawCounts({ sides: others, changes: [change], indexed }) {
   const [side] = others;
   /** @type {Record<string, number>} */
-  const counts = others.length > 1 ? {} : { different: side.different, same: side.same, unmatched: side.only_baseline + side.only_other, ...(change ? { flipped: change.both - change.equal } : {}) };
+  const counts =
+    others.length > 1
+      ? {}
+      : {
+          different: side.different,
+          same: side.same,
+          unmatched: side.only_baseline + side.only_other,
+          ...(change ? { flipped: change.both - change.equal } : {}),
+        };
   tabs.count({ ...counts, all: indexed, ...(found ? { [place.only]: found.total } : {}) });
 }
 
@@ -181,7 +215,12 @@ function drawRows() {
   show(byId("none"), data.length === 0);
   show(byId("table-scroll"), data.length > 0);
   show(byId("pager"), total > pageSize() || place.offset > 0);
-  setText(byId("range"), data.length > 0 ? `${integer(place.offset + 1)} – ${integer(place.offset + data.length)} of ${integer(total)}` : `none of ${integer(total)}`);
+  setText(
+    byId("range"),
+    data.length > 0
+      ? `${integer(place.offset + 1)} – ${integer(place.offset + data.length)} of ${integer(total)}`
+      : `none of ${integer(total)}`,
+  );
   byId("previous").disabled = place.offset === 0;
   byId("next").disabled = place.offset + data.length >= total;
   byId("jump").max = String(Math.max(1, total));
@@ -207,14 +246,23 @@ function drawStates() {
   show(byId("pairs"), found !== null);
   show(byId("skeletons"), isLoading);
   show(byId("empty"), overview === null && !isLoading);
-  setText(byId("empty-title"), asked ? "Nothing to compare" : place.batches.length === 1 ? "Choose another batch" : "Choose two batches");
+  setText(
+    byId("empty-title"),
+    asked ? "Nothing to compare" : place.batches.length === 1 ? "Choose another batch" : "Choose two batches",
+  );
 }
 
 function drawProgress() {
   const open = sides.compared().filter(isOpen).map(displayName);
-  if (place.field && field()?.path !== place.field) progress.say("warn", `These batches do not all have the field “${place.field}”.`);
-  else if (overview && !overview.complete) progress.say("", `Indexing the answers: ${integer(overview.indexed)} so far. The figures grow until all are in.`);
-  else if (open.length > 0) progress.say("", `Still running: ${open.join(", ")}. Compared is what has been answered so far.`);
+  if (place.field && field()?.path !== place.field)
+    progress.say("warn", `These batches do not all have the field “${place.field}”.`);
+  else if (overview && !overview.complete)
+    progress.say(
+      "",
+      `Indexing the answers: ${integer(overview.indexed)} so far. The figures grow until all are in.`,
+    );
+  else if (open.length > 0)
+    progress.say("", `Still running: ${open.join(", ")}. Compared is what has been answered so far.`);
   else progress.hide();
 }
 
@@ -248,7 +296,9 @@ byId("jump-form").addEventListener("submit", (/** @type {SubmitEvent} */ event) 
 });
 byId("field").addEventListener("change", () => go({ field: byId("field").value, sort: "line" }));
 byId("sort").addEventListener("change", () => go({ sort: byId("sort").value }));
-byId("swap").addEventListener("click", () => go({ batches: [place.batches[1], place.batches[0], ...place.batches.slice(2)] }));
+byId("swap").addEventListener("click", () =>
+  go({ batches: [place.batches[1], place.batches[0], ...place.batches.slice(2)] }),
+);
 byId("add").addEventListener("click", () => sides.add());
 byId("copy").addEventListener("click", copyFirst);
 addEventListener("popstate", () => void arrive());

@@ -12,7 +12,9 @@ const library = import(LIBRARY).catch(() => null);
 addEventListener("message", async ({ data }) => {
   const diff = await library;
   const until = Date.now() + ALL_MS;
-  const found = data.pairs.map((/** @type {[string, string]} */ pair) => (diff ? compared(diff, pair, until) : null));
+  const found = data.pairs.map((/** @type {[string, string]} */ pair) =>
+    diff ? compared(diff, pair, until) : null,
+  );
   postMessage({ number: data.number, found, missing: diff === null });
 });
 
@@ -22,5 +24,10 @@ function compared(diff, [before, after], until) {
   if (timeout <= 0) return null;
   /** @type {Change[] | undefined} */
   const changes = diff.diffWordsWithSpace(before, after, { timeout });
-  return changes?.map(({ added, removed, value }) => ({ kind: added ? "added" : removed ? "removed" : "same", text: value })) ?? null;
+  return (
+    changes?.map(({ added, removed, value }) => ({
+      kind: added ? "added" : removed ? "removed" : "same",
+      text: value,
+    })) ?? null
+  );
 }

@@ -1,4 +1,5 @@
-// What differs between answers. Of many: changes of a number, bars of a histogram, a table of agreement. Of one request:
+// What differs between answers. Of many: changes of a number, bars of a histogram, a table of agreement. Of
+// one request:
 // fields of the JSON, the place where texts part, pieces of a word difference. Pure.
 
 import { jsonIn } from "../shared/parsers.js";
@@ -7,12 +8,16 @@ import { jsonIn } from "../shared/parsers.js";
 /** @typedef {{ low: number, high: number, count: number }} Bar */
 /** @typedef {{ baseline: any, other: any, count: number }} Pair */
 /** @typedef {{ kind: "same" | "removed" | "added", text: string }} Piece */
-/** @typedef {{ label: string, values: (any | undefined)[], isField: boolean }} Line `values` undefined where there is none */
+/**
+ * @typedef {{ label: string, values: (any | undefined)[], isField: boolean }} Line `values` undefined where
+ * there is none
+ */
 
 const MOST_STEPS = 29; // of sixty bins: then none that has a half has a whole number
 const BARS = 20;
 const GOOD = /^(advance|accept(ed)?|approved?|pass(ed)?|yes|hired?|true|good|positive|correct|ok|strong)$/i;
-const BAD = /^(reject(ed)?|declined?|denied|fail(ed)?|no|no[ _-]hire|false|bad|negative|incorrect|wrong|weak)$/i;
+const BAD =
+  /^(reject(ed)?|declined?|denied|fail(ed)?|no|no[ _-]hire|false|bad|negative|incorrect|wrong|weak)$/i;
 const MAX_DEPTH = 5;
 const MAX_LEAVES = 200;
 const LEAD = 60;
@@ -52,7 +57,11 @@ function wholeSteps(bins) {
   const slack = 1e-6 * Math.max(1, Math.abs(low), Math.abs(high));
   if (Math.abs(first - low) > slack || last - first > MOST_STEPS) return null;
   if (bins.length > 1 && (Math.abs(last - high) > slack || bins.length <= last - first)) return null;
-  const steps = Array.from({ length: last - first + 1 }, (_, step) => ({ low: first + step, high: first + step, count: 0 }));
+  const steps = Array.from({ length: last - first + 1 }, (_, step) => ({
+    low: first + step,
+    high: first + step,
+    count: 0,
+  }));
   for (const [number, { start, end, count }] of bins.entries()) {
     if (count === 0) continue;
     const value = number === bins.length - 1 ? last : Math.ceil(start - slack);
@@ -68,7 +77,11 @@ function wider(bins) {
   const found = [];
   for (let at = 0; at < bins.length; at += each) {
     const some = bins.slice(at, at + each);
-    found.push({ low: some[0].start, high: some[some.length - 1].end, count: some.reduce((sum, { count }) => sum + count, 0) });
+    found.push({
+      low: some[0].start,
+      high: some[some.length - 1].end,
+      count: some.reduce((sum, { count }) => sum + count, 0),
+    });
   }
   return found;
 }
@@ -81,7 +94,10 @@ export function agreementTable(pairs, most = 7) {
   for (const { baseline, other, count } of pairs) {
     for (const value of [baseline, other]) totals.set(word(value), (totals.get(word(value)) ?? 0) + count);
   }
-  const values = [...totals].sort(([, one], [, two]) => two - one).map(([value]) => value).slice(0, most);
+  const values = [...totals]
+    .sort(([, one], [, two]) => two - one)
+    .map(([value]) => value)
+    .slice(0, most);
   const places = new Map(values.map((value, index) => [value, index]));
   const cells = values.map(() => values.map(() => 0));
   let rest = 0;
@@ -147,15 +163,21 @@ export function differingFields(values) {
     });
 }
 
-/** @param {any} value @returns {[string, any][]} every plain value by its path, of very deep and wide JSON the parts as they are */
+/**
+ * @param {any} value
+ * @returns {[string, any][]} every plain value by its path, of very deep and wide JSON the parts as they are
+ */
 function leavesOf(value) {
   /** @type {[string, any][]} */
   const found = [];
   /** @param {any} part @param {string} path @param {number} depth */
   function walk(part, path, depth) {
     const inner = part !== null && typeof part === "object" ? Object.entries(part) : [];
-    if (inner.length === 0 || depth === MAX_DEPTH || found.length + inner.length > MAX_LEAVES) found.push([path, part]);
-    else for (const [name, one] of inner) walk(one, Array.isArray(part) ? `${path}[${name}]` : path ? `${path}.${name}` : name, depth + 1);
+    if (inner.length === 0 || depth === MAX_DEPTH || found.length + inner.length > MAX_LEAVES)
+      found.push([path, part]);
+    else
+      for (const [name, one] of inner)
+        walk(one, Array.isArray(part) ? `${path}[${name}]` : path ? `${path}.${name}` : name, depth + 1);
   }
   walk(value, "", 0);
   return found;
@@ -166,7 +188,11 @@ function leavesOf(value) {
 export function excerpts(texts, most) {
   const longest = Math.max(...texts.map((text) => text.length));
   const start = longest > most ? excerptStart(texts) : 0;
-  return texts.map((text) => ({ text: cutAt(text.slice(start), most), before: start > 0, after: text.length > start + most }));
+  return texts.map((text) => ({
+    text: cutAt(text.slice(start), most),
+    before: start > 0,
+    after: text.length > start + most,
+  }));
 }
 
 /** @param {string[]} texts */
@@ -207,7 +233,11 @@ export function merged(pieces) {
   }
   pieces.forEach(({ kind, text }, index) => {
     if (kind !== "same") change[kind] += text;
-    else if ((change.removed || change.added) && !text.trim() && (pieces[index + 1]?.kind ?? "same") !== "same") {
+    else if (
+      (change.removed || change.added) &&
+      !text.trim() &&
+      (pieces[index + 1]?.kind ?? "same") !== "same"
+    ) {
       change.removed += text;
       change.added += text;
     } else {
@@ -228,5 +258,15 @@ export function sideOf(pieces, mine, most) {
   const changed = side.flatMap(({ kind }, index) => (kind === mine ? [index] : []));
   if (changed.length <= most) return side;
   const [from, to] = [changed[most - 1], changed[changed.length - 1] + 1];
-  return [...side.slice(0, from), { kind: mine, text: side.slice(from, to).map(({ text }) => text).join("") }, ...side.slice(to)];
+  return [
+    ...side.slice(0, from),
+    {
+      kind: mine,
+      text: side
+        .slice(from, to)
+        .map(({ text }) => text)
+        .join(""),
+    },
+    ...side.slice(to),
+  ];
 }

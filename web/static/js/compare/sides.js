@@ -1,5 +1,7 @@
-// Which batches are compared and how, as the page's address says; the selects that choose two to four of them, the first
-// the baseline; what was set up differently: their own settings and those of their first requests. Address and setup are pure.
+// Which batches are compared and how, as the page's address says; the selects that choose two to four of
+// them, the first
+// the baseline; what was set up differently: their own settings and those of their first requests. Address
+// and setup are pure.
 
 import { callJson } from "../shared/api.js";
 import { batchesWithAnswers, fillPicker, markOf } from "../shared/batch_picker.js";
@@ -17,7 +19,16 @@ import { byId, el, icon, show } from "../shared/dom.js";
 
 const ONLY = ["flipped", "different", "same", "unmatched", "all"];
 const SORTS = ["line", "change", "-change"];
-const TEXTS = new Set(["model", "messages", "prompt", "input", "instructions", "texts", "documents", "query"]);
+const TEXTS = new Set([
+  "model",
+  "messages",
+  "prompt",
+  "input",
+  "instructions",
+  "texts",
+  "documents",
+  "query",
+]);
 const MOST_NAMED = 5;
 
 /** @param {string} search the address's query @returns {Place} */
@@ -80,12 +91,21 @@ export function createSides({ choose }) {
     const select = el("select", { id: `batch-${side}` }, el("option", { value: "" }, "…"));
     select.addEventListener("change", () => change(side, select.value));
     const word = side === 0 ? "Baseline" : side === 1 ? "Contender" : `Contender ${side}`;
-    const remove = el("button", { type: "button", class: "quiet icon-only", "aria-label": `Remove ${word}` }, icon("cross"));
+    const remove = el(
+      "button",
+      { type: "button", class: "quiet icon-only", "aria-label": `Remove ${word}` },
+      icon("cross"),
+    );
     remove.addEventListener("click", () => {
       count -= 1;
       choose(chosen.filter((_, index) => index !== side));
     });
-    return el("div", { class: "field" }, el("label", { for: select.id }, markOf(side), word), el("div", { class: "picked" }, select, side > 1 && remove));
+    return el(
+      "div",
+      { class: "field" },
+      el("label", { for: select.id }, markOf(side), word),
+      el("div", { class: "picked" }, select, side > 1 && remove),
+    );
   }
 
   /** @param {string[]} ids that are chosen */
@@ -94,7 +114,8 @@ export function createSides({ choose }) {
     chosen = ids;
     count = Math.max(2, ids.length, count);
     const place = byId("pickers");
-    if (place.querySelectorAll(".mark").length !== count) place.replaceChildren(...Array.from({ length: count }, (_, side) => picker(side)));
+    if (place.querySelectorAll(".mark").length !== count)
+      place.replaceChildren(...Array.from({ length: count }, (_, side) => picker(side)));
     for (let side = 0; side < count; side += 1) {
       const select = byId(`batch-${side}`);
       const filled = `${isListed} ${batches.length} ${ids[side] ?? ""}`;
@@ -148,14 +169,39 @@ export function settings(batches, first) {
   const metadata = names(batches.map((batch) => batch.metadata)).filter((name) => name !== "name");
   const sampling = names(first).filter((name) => !TEXTS.has(name));
   return [
-    setting("model", batches.map((batch) => batch.model)),
-    setting("endpoint", batches.map((batch) => batch.endpoint)),
+    setting(
+      "model",
+      batches.map((batch) => batch.model),
+    ),
+    setting(
+      "endpoint",
+      batches.map((batch) => batch.endpoint),
+    ),
     setting("system prompt", first.map(systemPrompt)),
-    ...sampling.map((name) => setting(name, first.map((body) => shown(body?.[name])))),
-    ...metadata.map((name) => setting(name, batches.map((batch) => batch.metadata?.[name] ?? null))),
-    setting("input file", batches.map((batch) => batch.input_file_id)),
-    setting("requests", batches.map((batch) => String(batch.request_counts.total))),
-    setting("priority", batches.map((batch) => String(batch.priority))),
+    ...sampling.map((name) =>
+      setting(
+        name,
+        first.map((body) => shown(body?.[name])),
+      ),
+    ),
+    ...metadata.map((name) =>
+      setting(
+        name,
+        batches.map((batch) => batch.metadata?.[name] ?? null),
+      ),
+    ),
+    setting(
+      "input file",
+      batches.map((batch) => batch.input_file_id),
+    ),
+    setting(
+      "requests",
+      batches.map((batch) => String(batch.request_counts.total)),
+    ),
+    setting(
+      "priority",
+      batches.map((batch) => String(batch.priority)),
+    ),
   ].filter(({ values }) => values.some((value) => value !== null));
 }
 
@@ -180,7 +226,9 @@ function shown(value) {
 export function systemPrompt(body) {
   if (typeof body?.instructions === "string") return body.instructions;
   const messages = [body?.messages, body?.input].find(Array.isArray) ?? [];
-  const told = messages.filter((/** @type {any} */ message) => ["system", "developer"].includes(message?.role)).map((/** @type {any} */ { content }) => shown(content) ?? "");
+  const told = messages
+    .filter((/** @type {any} */ message) => ["system", "developer"].includes(message?.role))
+    .map((/** @type {any} */ { content }) => shown(content) ?? "");
   return told.length > 0 ? told.join("\n\n") : null;
 }
 
@@ -188,17 +236,46 @@ export function systemPrompt(body) {
 export function drawSetup(place, found) {
   const differing = found.filter(({ differs }) => differs);
   const same = found.filter(({ differs }) => !differs);
-  const named = differing.slice(0, MOST_NAMED).flatMap(({ name }, index) => [index > 0 ? ", " : "", el("b", {}, name)]);
+  const named = differing
+    .slice(0, MOST_NAMED)
+    .flatMap(({ name }, index) => [index > 0 ? ", " : "", el("b", {}, name)]);
   const more = differing.length > MOST_NAMED ? ` and ${differing.length - MOST_NAMED} more` : "";
   const words = differing.length > 0 ? ["Setup differs in ", ...named, more] : ["Set up alike"];
-  const head = el("tr", {}, el("th", { scope: "col" }, "Setting"), ...(found[0]?.values ?? []).map((_, side) => el("th", { scope: "col" }, markOf(side), side === 0 ? "Baseline" : "Contender")));
-  const table = el("table", { class: "settings" }, el("thead", {}, head), el("tbody", {}, ...[...differing, ...same].map(row)));
+  const head = el(
+    "tr",
+    {},
+    el("th", { scope: "col" }, "Setting"),
+    ...(found[0]?.values ?? []).map((_, side) =>
+      el("th", { scope: "col" }, markOf(side), side === 0 ? "Baseline" : "Contender"),
+    ),
+  );
+  const table = el(
+    "table",
+    { class: "settings" },
+    el("thead", {}, head),
+    el("tbody", {}, ...[...differing, ...same].map(row)),
+  );
   const isOpen = place.querySelector("details")?.open ?? false;
-  place.replaceChildren(el("details", { class: "setup", open: isOpen }, el("summary", {}, ...words), el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Setup" }, table)));
+  place.replaceChildren(
+    el(
+      "details",
+      { class: "setup", open: isOpen },
+      el("summary", {}, ...words),
+      el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Setup" }, table),
+    ),
+  );
 }
 
 /** @param {Setting} setting */
 function row({ name, values, differs }) {
-  const cells = values.map((value, side) => el("td", { class: value === null ? "muted" : "break" }, differs && side > 0 && value !== values[0] ? el("span", { class: "clip changed" }, value ?? "not set") : el("span", { class: "clip" }, value ?? "not set")));
+  const cells = values.map((value, side) =>
+    el(
+      "td",
+      { class: value === null ? "muted" : "break" },
+      differs && side > 0 && value !== values[0]
+        ? el("span", { class: "clip changed" }, value ?? "not set")
+        : el("span", { class: "clip" }, value ?? "not set"),
+    ),
+  );
   return el("tr", { class: differs ? null : "alike" }, el("th", { scope: "row" }, name), ...cells);
 }

@@ -1,12 +1,19 @@
-// Word differences, found in a worker so that the page never waits for one. No answer in time: the texts stay as they are.
+// Word differences, found in a worker so that the page never waits for one. No answer in time: the texts stay
+// as they are.
 
 /** @typedef {import("./differences.js").Piece} Piece */
-/** @typedef {{ pieces: (Piece[] | null)[], resolve: (found: (Piece[] | null)[]) => void, timer: ReturnType<typeof setTimeout> }} Waiting */
+/**
+ * @typedef {{ pieces: (Piece[] | null)[], resolve: (found: (Piece[] | null)[]) => void, timer:
+ * ReturnType<typeof setTimeout> }} Waiting
+ */
 
 const WORKER_URL = new URL("./diff_worker.js", import.meta.url).href;
 const PATIENCE_MS = 3000;
 
-/** @returns {(pairs: [string, string][]) => Promise<(Piece[] | null)[]>} of each pair its pieces, null when they were not found */
+/**
+ * @returns {(pairs: [string, string][]) => Promise<(Piece[] | null)[]>} of each pair its pieces, null when
+ * they were not found
+ */
 export function createDiffs() {
   /** @type {Worker | null} */
   let worker = null;

@@ -13,11 +13,19 @@ import { retryBatch } from "../shared/retrying.js";
 /** @typedef {import("../shared/bulk_plan.js").Plan} Plan */
 /** @typedef {"cancel" | "retry"} Kind */
 
-/** @param {HTMLElement} bar @param {import("../shared/batch_rows.js").Selection} selection @param {{ changed: () => void }} page */
+/**
+ * @param {HTMLElement} bar
+ * @param {import("../shared/batch_rows.js").Selection} selection
+ * @param {{ changed: () => void }} page
+ */
 export function createBulkBar(bar, selection, { changed }) {
   const count = el("b");
   const notice = createNotice({ closable: true });
-  const clear = el("button", { type: "button", class: "quiet icon-only", "aria-label": "Select nothing", title: "Select nothing" }, icon("cross"));
+  const clear = el(
+    "button",
+    { type: "button", class: "quiet icon-only", "aria-label": "Select nothing", title: "Select nothing" },
+    icon("cross"),
+  );
   let isActing = false;
   const buttons = { cancel: createButton("cancel", "ban"), retry: createButton("retry", "retry") };
   clear.addEventListener("click", () => selection.choose(selection.batches(), false));
@@ -47,7 +55,11 @@ export function createBulkBar(bar, selection, { changed }) {
     if (plan.batches.length === 0) return notice.say("warn", tooLateText(plan, selected));
     if (!(await confirm(questionOf(plan)))) return;
     const { requests, failures } = await carryOut(plan, (text) => notice.say("", text));
-    notice.say(failures.length > 0 ? "bad" : "ok", el("p", {}, outcomeText(plan, plan.batches.length - failures.length, requests)), ...failures);
+    notice.say(
+      failures.length > 0 ? "bad" : "ok",
+      el("p", {}, outcomeText(plan, plan.batches.length - failures.length, requests)),
+      ...failures,
+    );
     selection.choose(plan.batches, false);
     changed();
   }
@@ -72,7 +84,9 @@ async function carryOut({ kind, batches }, report) {
   const failures = [];
   let requests = 0;
   for (const [index, batch] of batches.entries()) {
-    report(`${kind === "cancel" ? "Cancelling" : "Retrying"} ${integer(index + 1)} of ${plural(batches.length, "batch", "batches")}…`);
+    report(
+      `${kind === "cancel" ? "Cancelling" : "Retrying"} ${integer(index + 1)} of ${plural(batches.length, "batch", "batches")}…`,
+    );
     try {
       if (kind === "retry") requests += (await retryBatch(batch.id)).total_requests;
       else await callJson(`${batchPath(batch.id)}/cancel`, { method: "POST" });

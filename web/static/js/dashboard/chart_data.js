@@ -3,7 +3,10 @@
 import { bytes, integer, NONE, rate } from "../shared/format.js";
 
 /** @typedef {import("../shared/wire.js").Sample} Sample */
-/** @typedef {{ id: string, title: string, unit: string, field: keyof Sample, gpu: boolean, most?: number, said: (value: number | null) => string }} Chart */
+/**
+ * @typedef {{ id: string, title: string, unit: string, field: keyof Sample, gpu: boolean, most?: number,
+ * said: (value: number | null) => string }} Chart
+ */
 /** @typedef {import("../shared/status_cards.js").Bucket} Bucket */
 
 /** @param {number | null} value */
@@ -13,12 +16,55 @@ const celsius = (value) => (value === null ? NONE : `${Math.round(value)} °C`);
 
 /** @type {Chart[]} */
 export const CHARTS = [
-  { id: "tokens", title: "Tokens per second", unit: "tokens/s", field: "tokens_per_second", gpu: false, said: rate },
-  { id: "requests", title: "Requests per second", unit: "requests/s", field: "requests_per_second", gpu: false, said: rate },
-  { id: "queued", title: "Queue", unit: "requests waiting", field: "queued_requests", gpu: false, said: integer },
-  { id: "utilisation", title: "GPU utilisation", unit: "", field: "gpu_utilization_percent", gpu: true, most: 100, said: percent },
-  { id: "memory", title: "GPU memory", unit: "in use", field: "gpu_memory_used_bytes", gpu: true, said: bytes },
-  { id: "temperature", title: "GPU temperature", unit: "", field: "gpu_temperature_c", gpu: true, said: celsius },
+  {
+    id: "tokens",
+    title: "Tokens per second",
+    unit: "tokens/s",
+    field: "tokens_per_second",
+    gpu: false,
+    said: rate,
+  },
+  {
+    id: "requests",
+    title: "Requests per second",
+    unit: "requests/s",
+    field: "requests_per_second",
+    gpu: false,
+    said: rate,
+  },
+  {
+    id: "queued",
+    title: "Queue",
+    unit: "requests waiting",
+    field: "queued_requests",
+    gpu: false,
+    said: integer,
+  },
+  {
+    id: "utilisation",
+    title: "GPU utilisation",
+    unit: "",
+    field: "gpu_utilization_percent",
+    gpu: true,
+    most: 100,
+    said: percent,
+  },
+  {
+    id: "memory",
+    title: "GPU memory",
+    unit: "in use",
+    field: "gpu_memory_used_bytes",
+    gpu: true,
+    said: bytes,
+  },
+  {
+    id: "temperature",
+    title: "GPU temperature",
+    unit: "",
+    field: "gpu_temperature_c",
+    gpu: true,
+    said: celsius,
+  },
 ];
 
 /** Old readings and newer ones as one series without doubles or what lies before `since`.
@@ -41,5 +87,10 @@ export function summary({ title, said }, found) {
 /** Whether there is anything of a GPU in the samples.
  * @param {Sample[]} samples */
 export function hasGpu(samples) {
-  return samples.some((one) => one.gpu_utilization_percent != null || one.gpu_memory_used_bytes != null || one.gpu_temperature_c != null);
+  return samples.some(
+    (one) =>
+      one.gpu_utilization_percent != null ||
+      one.gpu_memory_used_bytes != null ||
+      one.gpu_temperature_c != null,
+  );
 }

@@ -1,7 +1,7 @@
 // One chart with its newest value, what is under the pointer, and its table.
 
+import { el, reconcile, setAttribute, setText } from "../shared/dom.js";
 import { summary } from "./chart_data.js";
-import { el, mirror, setAttribute, setText } from "../shared/dom.js";
 
 /** @typedef {import("./chart_data.js").Bucket} Bucket */
 /** @typedef {{ fine: Bucket[], coarse: Bucket[], most?: number }} Drawing `most`: where the scale ends, if anywhere */
@@ -18,10 +18,37 @@ export function createChartView(chart, library) {
   const at = el("span", { class: "muted small" });
   const plot = el("div", { class: "plot", role: "img", "aria-label": `${chart.title}: reading…` });
   const body = el("tbody");
-  const head = el("tr", {}, ...["From", "Average", "Lowest", "Highest"].map((word, index) => el("th", { scope: "col", class: index ? "num" : null }, word)));
-  const table = el("table", { class: "dense", "aria-label": `${chart.title}, as a table` }, el("thead", {}, head), body);
-  const numbers = el("details", { class: "numbers" }, el("summary", { class: "small" }, "Table", el("span", { class: "visually-hidden" }, ` of ${chart.title}`)), table);
-  const node = el("figure", { class: "chart" }, el("figcaption", {}, el("h3", {}, chart.title), el("span", { class: "now" }, value, " ", at)), plot, numbers);
+  const head = el(
+    "tr",
+    {},
+    ...["From", "Average", "Lowest", "Highest"].map((word, index) =>
+      el("th", { scope: "col", class: index ? "num" : null }, word),
+    ),
+  );
+  const table = el(
+    "table",
+    { class: "dense", "aria-label": `${chart.title}, as a table` },
+    el("thead", {}, head),
+    body,
+  );
+  const numbers = el(
+    "details",
+    { class: "numbers" },
+    el(
+      "summary",
+      { class: "small" },
+      "Table",
+      el("span", { class: "visually-hidden" }, ` of ${chart.title}`),
+    ),
+    table,
+  );
+  const node = el(
+    "figure",
+    { class: "chart" },
+    el("figcaption", {}, el("h3", {}, chart.title), el("span", { class: "now" }, value, " ", at)),
+    plot,
+    numbers,
+  );
   /** @type {Drawing | undefined} */
   let drawing;
   /** @type {any} */
@@ -37,7 +64,13 @@ export function createChartView(chart, library) {
   }
 
   function drawTable() {
-    if (numbers.open && drawing) mirror(body, [...drawing.coarse].reverse(), ({ from }) => String(from), () => createRow(chart));
+    if (numbers.open && drawing)
+      reconcile(
+        body,
+        [...drawing.coarse].reverse(),
+        ({ from }) => String(from),
+        () => createRow(chart),
+      );
   }
   numbers.addEventListener("toggle", drawTable);
   void library.then((uPlot) => {
@@ -67,7 +100,9 @@ function createRow({ said }) {
     node: el("tr", {}, ...cells),
     /** @param {Bucket} bucket */
     update({ from, mean, low, high }) {
-      [CLOCK.format(from * 1000), said(mean), said(low), said(high)].forEach((text, index) => setText(cells[index], text));
+      [CLOCK.format(from * 1000), said(mean), said(low), said(high)].forEach((text, index) => {
+        setText(cells[index], text);
+      });
     },
   };
 }
@@ -78,29 +113,72 @@ function createPlot(uPlot, place, chart, { most, pointed }) {
   /** Resolved anew with every drawing, so that the theme and greying reach the canvas.
    * @param {string} name of a colour that shared.css registers */
   const colour = (name) => () => getComputedStyle(place).getPropertyValue(name);
-  const axis = { stroke: colour("--chart-text"), font: FONT, ticks: { show: false }, grid: { stroke: colour("--chart-grid"), width: 1 } };
+  const axis = {
+    stroke: colour("--chart-text"),
+    font: FONT,
+    ticks: { show: false },
+    grid: { stroke: colour("--chart-grid"), width: 1 },
+  };
   /** @type {any} */
   let plot;
 
   function create(/** @type {number} */ width) {
-    return new uPlot({
-      width,
-      height: HEIGHT,
-      padding: [8, 18, 0, 0],
-      legend: { show: false },
-      cursor: { y: false, drag: { x: false, y: false }, sync: { key: "dashboard" }, points: { size: 7 } },
-      scales: { x: { time: true }, y: { range: (/** @type {any} */ _, /** @type {any} */ __, /** @type {number | null} */ high) => [0, most() ?? Math.max((high ?? 0) * 1.15, chart.id === "queued" ? 10 : 1)] } },
-      axes: [
-        { ...axis, grid: { show: false }, size: 26, space: 64, values: (/** @type {any} */ _, /** @type {number[]} */ at) => at.map((one) => CLOCK.format(one * 1000)) },
-        { ...axis, size: 58, space: 26, ...(chart.id === "memory" ? { incrs: STEPS_OF_BYTES } : {}), values: (/** @type {any} */ _, /** @type {number[]} */ at) => at.map((one) => chart.said(one)) },
-      ],
-      series: [{}, { stroke: colour("--chart-line"), fill: colour("--chart-fill"), width: 1.6, points: { show: true, size: 4, fill: colour("--chart-line"), filter: lonely } }],
-      hooks: { setCursor: [(/** @type {any} */ one) => pointed(one.cursor.left < 0 ? null : one.cursor.idx)] },
-    }, [[], []], place);
+    return new uPlot(
+      {
+        width,
+        height: HEIGHT,
+        padding: [8, 18, 0, 0],
+        legend: { show: false },
+        cursor: { y: false, drag: { x: false, y: false }, sync: { key: "dashboard" }, points: { size: 7 } },
+        scales: {
+          x: { time: true },
+          y: {
+            range: (/** @type {any} */ _, /** @type {any} */ __, /** @type {number | null} */ high) => [
+              0,
+              most() ?? Math.max((high ?? 0) * 1.15, chart.id === "queued" ? 10 : 1),
+            ],
+          },
+        },
+        axes: [
+          {
+            ...axis,
+            grid: { show: false },
+            size: 26,
+            space: 64,
+            values: (/** @type {any} */ _, /** @type {number[]} */ at) =>
+              at.map((one) => CLOCK.format(one * 1000)),
+          },
+          {
+            ...axis,
+            size: 58,
+            space: 26,
+            ...(chart.id === "memory" ? { incrs: STEPS_OF_BYTES } : {}),
+            values: (/** @type {any} */ _, /** @type {number[]} */ at) => at.map((one) => chart.said(one)),
+          },
+        ],
+        series: [
+          {},
+          {
+            stroke: colour("--chart-line"),
+            fill: colour("--chart-fill"),
+            width: 1.6,
+            points: { show: true, size: 4, fill: colour("--chart-line"), filter: lonely },
+          },
+        ],
+        hooks: {
+          setCursor: [(/** @type {any} */ one) => pointed(one.cursor.left < 0 ? null : one.cursor.idx)],
+        },
+      },
+      [[], []],
+      place,
+    );
   }
 
   const repaint = () => plot?.redraw(true, true);
-  new ResizeObserver(([{ contentRect }]) => plot && contentRect.width > 0 && plot.setSize({ width: Math.floor(contentRect.width), height: HEIGHT })).observe(place);
+  new ResizeObserver(
+    ([{ contentRect }]) =>
+      plot && contentRect.width > 0 && plot.setSize({ width: Math.floor(contentRect.width), height: HEIGHT }),
+  ).observe(place);
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", repaint);
   const watch = new MutationObserver(repaint);
   watch.observe(document.documentElement, { attributeFilter: ["data-theme"] });
@@ -121,5 +199,7 @@ function createPlot(uPlot, place, chart, { most, pointed }) {
  * @param {any} plot @param {number} series @param {boolean} _ @param {unknown} __ @returns {number[]} */
 function lonely(plot, series, _, __) {
   const values = plot.data[series];
-  return [...values.keys()].filter((index) => values[index] != null && values[index - 1] == null && values[index + 1] == null);
+  return [...values.keys()].filter(
+    (index) => values[index] != null && values[index - 1] == null && values[index + 1] == null,
+  );
 }

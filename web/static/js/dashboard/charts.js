@@ -1,11 +1,11 @@
 // Charts of the last hours, drawn by a library that is fetched only then; beside each stands the table of its numbers.
 
 import { callJson } from "../shared/api.js";
-import { CHARTS, hasGpu, joined } from "./chart_data.js";
-import { createChartView } from "./chart_view.js";
 import { el, setText, show } from "../shared/dom.js";
 import { messageOf, remember, remembered } from "../shared/page.js";
 import { buckets } from "../shared/status_cards.js";
+import { CHARTS, hasGpu, joined } from "./chart_data.js";
+import { createChartView } from "./chart_view.js";
 
 /** @typedef {import("../shared/wire.js").Sample} Sample */
 
@@ -28,7 +28,11 @@ export function createCharts(place) {
   let turn = 0;
   const library = loadLibrary();
   const said = el("p", { class: "small muted", role: "status", hidden: true });
-  const noGpu = el("p", { class: "small muted", hidden: true }, "GPU: not present. Its charts (utilisation, memory, temperature) appear where an NVIDIA driver answers.");
+  const noGpu = el(
+    "p",
+    { class: "small muted", hidden: true },
+    "GPU: not present. Its charts (utilisation, memory, temperature) appear where an NVIDIA driver answers.",
+  );
   const grid = el("div", { class: "chart-grid" });
   const views = CHARTS.map((chart) => ({ chart, view: createChartView(chart, library) }));
   grid.append(...views.map(({ view }) => view.node));
@@ -42,7 +46,9 @@ export function createCharts(place) {
   place.append(el("div", { class: "row" }, choice, said), grid, noGpu);
   let missing = "";
   void library.then((found) => {
-    if (found === null) missing = "The charts need a library that is not installed here (make setup fetches it); the numbers are in the tables.";
+    if (found === null)
+      missing =
+        "The charts need a library that is not installed here (make setup fetches it); the numbers are in the tables.";
     say("");
   });
 
@@ -57,7 +63,8 @@ export function createCharts(place) {
   async function read() {
     const missing = Math.max(0, health.time - (samples.at(-1)?.at ?? -Infinity));
     const seconds = Math.min(hours * 3600, missing + OVERLAP_SECONDS);
-    const mine = (turn += 1);
+    turn += 1;
+    const mine = turn;
     readAt = performance.now();
     /** @type {{ data: Sample[] }} */
     const found = await callJson(`/v1/samples?hours=${(seconds / 3600).toFixed(4)}`).catch((error) => {
@@ -76,7 +83,11 @@ export function createCharts(place) {
       show(view.node, gpu || !chart.gpu);
       if (!gpu && chart.gpu) continue;
       const most = chart.id === "memory" ? (health.gpu.memory_total_bytes ?? undefined) : chart.most;
-      view.update({ fine: buckets(samples, chart.field, { ...window, pieces: PIECES }), coarse: buckets(samples, chart.field, { ...window, pieces: 12 }), most });
+      view.update({
+        fine: buckets(samples, chart.field, { ...window, pieces: PIECES }),
+        coarse: buckets(samples, chart.field, { ...window, pieces: 12 }),
+        most,
+      });
     }
     show(noGpu, !gpu);
   }
@@ -101,7 +112,9 @@ export function createCharts(place) {
 
 /** @param {number} chosen @param {(hours: number) => void} choose */
 function createChoice(chosen, choose) {
-  const buttons = HOURS.map((hours) => el("button", { type: "button", "aria-pressed": String(hours === chosen) }, `${hours} h`));
+  const buttons = HOURS.map((hours) =>
+    el("button", { type: "button", "aria-pressed": String(hours === chosen) }, `${hours} h`),
+  );
   for (const [index, button] of buttons.entries()) {
     button.addEventListener("click", () => {
       for (const one of buttons) one.setAttribute("aria-pressed", String(one === button));
@@ -113,14 +126,20 @@ function createChoice(chosen, choose) {
 
 /** @returns {Promise<any>} uPlot, or null where set-up could not fetch it */
 async function loadLibrary() {
-  const style = el("link", { rel: "stylesheet", href: new URL(`${LIBRARY}uPlot.min.css`, import.meta.url).href });
+  const style = el("link", {
+    rel: "stylesheet",
+    href: new URL(`${LIBRARY}uPlot.min.css`, import.meta.url).href,
+  });
   try {
     const loaded = new Promise((resolve, reject) => {
       style.addEventListener("load", resolve);
       style.addEventListener("error", reject);
     });
     document.head.append(style);
-    const [library] = await Promise.all([import(new URL(`${LIBRARY}uPlot.esm.js`, import.meta.url).href), loaded]);
+    const [library] = await Promise.all([
+      import(new URL(`${LIBRARY}uPlot.esm.js`, import.meta.url).href),
+      loaded,
+    ]);
     return library.default;
   } catch {
     style.remove();

@@ -4,17 +4,30 @@ import { callJson } from "../shared/api.js";
 import { createJobRow } from "../shared/batch_rows.js";
 import { createBatchTable } from "../shared/batch_table.js";
 import { isQueued, TABS } from "../shared/batches.js";
+import { byId, el, icon, reconcile, setText, show } from "../shared/dom.js";
+import { integer, plural } from "../shared/format.js";
+import { createFreshness, createPoller } from "../shared/live.js";
+import { createTabs, remember, remembered, setUrl, startPage, withCommands } from "../shared/page.js";
+import {
+  createSeries,
+  createVitalCard,
+  dayVital,
+  emptyIn,
+  gpuVital,
+  queueVital,
+  workerVital,
+} from "../shared/status_cards.js";
 import { createExtras } from "./lazy_parts.js";
 import { addressOf, inTab, isListed, listQuery, matches, placeIn, placeOf, RECENT } from "./url_state.js";
-import { byId, el, icon, mirror, setText, show } from "../shared/dom.js";
-import { integer, plural } from "../shared/format.js";
-import { createFreshness, createTabs, remember, remembered, visit, withCommands } from "../shared/page.js";
-import { createPoller } from "../shared/poller.js";
-import { createSeries, createVitalCard, dayVital, emptyIn, gpuVital, queueVital, workerVital } from "../shared/status_cards.js";
+
+startPage();
 
 /** @typedef {import("../shared/wire.js").Batch} Batch */
 /** @typedef {import("./url_state.js").Place} Place */
-/** @typedef {{ health: import("../shared/wire.js").Health, open: import("../shared/wire.js").BatchList, rows: import("../shared/wire.js").BatchList, asked: string }} Reading `rows` answer what was `asked` */
+/**
+ * @typedef {{ health: import("../shared/wire.js").Health, open: import("../shared/wire.js").BatchList, rows:
+ * import("../shared/wire.js").BatchList, asked: string }} Reading `rows` answer what was `asked`
+ */
 
 const TYPED_MS = 250;
 
@@ -25,9 +38,16 @@ const cards = {
   day: createVitalCard(byId("day"), "Requests per second, last 24 hours"),
 };
 const series = createSeries();
-const poller = createPoller({ work: read, onDone: draw, onFail: (...failure) => freshness.failed(...failure) });
+const poller = createPoller({
+  work: read,
+  onDone: draw,
+  onFail: (...failure) => freshness.failed(...failure),
+});
 const freshness = createFreshness({ retryNow: () => void poller.now() });
-const { actions, extras, drawn } = createExtras({ changed: () => void poller.now(), redraw: () => reading && drawBatches(reading) });
+const { actions, extras, drawn } = createExtras({
+  changed: () => void poller.now(),
+  redraw: () => reading && drawBatches(reading),
+});
 const table = createBatchTable(byId("table"), actions, extras);
 const recentTable = createBatchTable(byId("recent"), actions, extras);
 const tabs = createTabs(byId("tabs"), TABS, { panel: "panel", choose: (tab) => go(inTab(place, tab)) });
@@ -43,7 +63,7 @@ let typing;
 /** Move to another tab, page or filter, so that Back and a copied address lead there.
  * @param {Place} to */
 function go(to) {
-  visit(addressOf(to));
+  setUrl(addressOf(to));
   arrive();
 }
 
@@ -58,7 +78,7 @@ function arrive() {
 /** What is there is filtered at once; what is not, the API is asked for when the person pauses. */
 function typed() {
   place = placeIn(place.tab, filter.value);
-  visit(addressOf(place), "replace");
+  setUrl(addressOf(place), "replace");
   tabs.select(place.tab);
   clearTimeout(typing);
   byId("panel").classList.toggle("loading", !isAnswered());
@@ -92,7 +112,7 @@ function draw(now) {
   cards.worker.update(workerVital(health.worker, series.tokens(health.time)));
   cards.queue.update(queueVital(health.queue, emptyIn(open.data)));
   cards.day.update(dayVital(health, series.answers(health.time)));
-  mirror(byId("problems"), health.problems, (problem) => problem, createProblem);
+  reconcile(byId("problems"), health.problems, (problem) => problem, createProblem);
   show(byId("problems"), health.problems.length > 0);
   byId("panel").classList.toggle("loading", !isAnswered());
   drawBatches(now);
@@ -108,7 +128,12 @@ function drawBatches({ open, rows }) {
   const found = rows.data.filter((batch) => isListed(batch, place.tab) && matches(batch, place.terms));
   const finished = jobs === null ? found : place.tab === "active" ? found.slice(0, RECENT) : [];
   drawn.batches([...(jobs ?? []), ...finished]);
-  mirror(byId("jobs"), jobs ?? [], (batch) => batch.id, () => createJobRow(actions, extras));
+  reconcile(
+    byId("jobs"),
+    jobs ?? [],
+    (batch) => batch.id,
+    () => createJobRow(actions, extras),
+  );
   show(byId("jobs"), Boolean(jobs?.length));
   table.update(jobs === null ? finished : [], { oneState: place.tab !== "all" });
   recentTable.update(jobs === null ? [] : finished);
@@ -124,7 +149,9 @@ function drawBatches({ open, rows }) {
  * @param {Batch[]} open @returns {Batch[] | null} */
 function jobsOf(open) {
   if (place.tab !== "active" && place.tab !== "queued") return null;
-  const wanted = open.filter((batch) => (place.tab === "active" || isQueued(batch)) && matches(batch, place.terms));
+  const wanted = open.filter(
+    (batch) => (place.tab === "active" || isQueued(batch)) && matches(batch, place.terms),
+  );
   /** @param {Batch} batch */
   const order = (batch) => (isQueued(batch) ? 1e6 + (batch.progress.queue_position ?? 1e5) : 0);
   return wanted.sort((a, b) => order(a) - order(b) || a.created_at - b.created_at);
@@ -139,8 +166,13 @@ function drawPager(jobs, rows) {
 
 /** @param {number} count @param {Reading["rows"]} searched */
 function drawMatches(count, searched) {
-  const of = searched.has_more ? `${integer(searched.data.length)} ${place.after ? "older ones" : "newest"}` : integer(searched.data.length);
-  setText(byId("matches"), place.q ? `${integer(count)} of the ${of} ${count === 1 ? "matches" : "match"}` : "");
+  const of = searched.has_more
+    ? `${integer(searched.data.length)} ${place.after ? "older ones" : "newest"}`
+    : integer(searched.data.length);
+  setText(
+    byId("matches"),
+    place.q ? `${integer(count)} of the ${of} ${count === 1 ? "matches" : "match"}` : "",
+  );
   show(byId("matches"), place.q !== "" && count > 0);
 }
 
@@ -164,7 +196,10 @@ function announceFinished(open) {
 
 /** @param {string} problem @returns {import("../shared/dom.js").View} */
 function createProblem(problem) {
-  return { node: el("li", { class: "notice warn" }, icon("warning"), el("p", {}, ...withCommands(problem))), update() {} };
+  return {
+    node: el("li", { class: "notice warn" }, icon("warning"), el("p", {}, ...withCommands(problem))),
+    update() {},
+  };
 }
 
 const interval = byId("interval");
@@ -175,7 +210,10 @@ interval.addEventListener("change", () => {
   poller.every(Number(interval.value));
 });
 byId("refresh").addEventListener("click", () => void poller.now());
-byId("older").addEventListener("click", () => isAnswered() && go({ ...place, after: reading?.rows.last_id ?? null }));
+byId("older").addEventListener(
+  "click",
+  () => isAnswered() && go({ ...place, after: reading?.rows.last_id ?? null }),
+);
 byId("newest").addEventListener("click", () => go({ ...place, after: null }));
 byId("clear-filter").addEventListener("click", () => {
   filter.value = "";

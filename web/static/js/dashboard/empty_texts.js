@@ -14,7 +14,13 @@ const NOTHING = {
 /** @param {boolean} more whether older batches were not looked at
  * @returns {{ title: string, text: string, submit: boolean }} */
 export function nothingMatches(more) {
-  return { title: "No batch matches", text: more ? "Only the newest 100 were looked at; “Older” looks further back." : "Press ? for the words that the filter knows.", submit: false };
+  return {
+    title: "No batch matches",
+    text: more
+      ? "Only the newest 100 were looked at; “Older” looks further back."
+      : "Press ? for the words that the filter knows.",
+    submit: false,
+  };
 }
 
 /** @param {string} tab @param {boolean} never no batch was ever submitted
@@ -31,7 +37,8 @@ export function emptyText(tab, never) {
     active: "The worker takes the next batch as soon as it is submitted.",
     queued: "Batches wait here when the worker is busy with others.",
     completed: "Finished batches and their downloads appear here.",
-    failed: "A batch fails as a whole when its file is not valid or its model cannot be loaded; single failed requests do not fail a batch.",
+    failed:
+      "A batch fails as a whole when its file is not valid or its model cannot be loaded; single failed requests do not fail a batch.",
     cancelled: "Answers finished before a cancellation stay downloadable here.",
     expired: "Batches that ran out of their completion window keep their finished answers here.",
   }[tab];

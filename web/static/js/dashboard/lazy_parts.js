@@ -1,23 +1,30 @@
 // What the dashboard has besides its numbers: keys, and what is fetched only when it is used: actions with their
-// questions, the menu, selection, charts, the help of the keys (`/` filters, `j` and `k` move, Enter opens, `?` explains).
+// questions, the menu, selection, charts, the help of the keys (`/` filters, `j` and `k` move, Enter opens,
+// `?` explains).
 
+import { onDemand } from "../shared/api.js";
 import { createSelection } from "../shared/batch_rows.js";
 import { byId } from "../shared/dom.js";
-import { createLateActions, isForPage, onDemand, remember, remembered } from "../shared/page.js";
+import { createLateActions, isForPage, remember, remembered } from "../shared/page.js";
 
 /** @typedef {import("../shared/wire.js").Batch} Batch */
 /** @typedef {import("../shared/wire.js").Health} Health */
 
 const CHARTS_STORED = "batch-charts";
 
-/** @param {{ changed: () => void, redraw: () => void }} page `changed`: the API has news; `redraw`: only what is shown */
+/**
+ * @param {{ changed: () => void, redraw: () => void }} page `changed`: the API has news; `redraw`: only what
+ * is shown
+ */
 export function createExtras({ changed, redraw }) {
   const actions = createLateActions({ changed });
   const selection = createSelection(() => {
     redraw();
     drawBulk();
   });
-  const fetchBulk = onDemand(() => import("./bulk.js").then((module) => module.createBulkBar(byId("bulk"), selection, { changed })));
+  const fetchBulk = onDemand(() =>
+    import("./bulk.js").then((module) => module.createBulkBar(byId("bulk"), selection, { changed })),
+  );
   let wasSelected = false;
   function drawBulk() {
     wasSelected ||= selection.batches().length > 0;
@@ -46,7 +53,9 @@ function menuFiller(actions) {
   const fetchMenu = onDemand(() => import("./menu.js"));
   return (/** @type {Batch} */ batch) => {
     byId("row-menu").replaceChildren();
-    fetchMenu().then(({ fillMenu }) => fillMenu(byId("row-menu"), batch, actions.failed)).catch(actions.failed);
+    fetchMenu()
+      .then(({ fillMenu }) => fillMenu(byId("row-menu"), batch, actions.failed))
+      .catch(actions.failed);
   };
 }
 
@@ -54,7 +63,9 @@ function menuFiller(actions) {
  * @param {import("../shared/batch_rows.js").Actions} actions @returns {(health: Health) => void} */
 function createLateCharts(actions) {
   const section = byId("charts");
-  const fetchCharts = onDemand(() => import("./charts.js").then((module) => module.createCharts(byId("charts-body"))));
+  const fetchCharts = onDemand(() =>
+    import("./charts.js").then((module) => module.createCharts(byId("charts-body"))),
+  );
   /** @type {Health | undefined} */
   let last;
   function draw() {
@@ -102,7 +113,9 @@ function leave(filter, event) {
 /** Focus goes to the next batch that is shown, from wherever it is now; at the ends it stays.
  * @param {1 | -1} step */
 function move(step) {
-  const links = /** @type {HTMLElement[]} */ ([...document.querySelectorAll(ROWS)].filter((link) => link.checkVisibility()));
+  const links = /** @type {HTMLElement[]} */ (
+    [...document.querySelectorAll(ROWS)].filter((link) => link.checkVisibility())
+  );
   if (links.length === 0) return;
   const row = rowOf(document.activeElement);
   const here = links.findIndex((link) => rowOf(link) === row && row !== null);
@@ -118,6 +131,8 @@ function rowOf(node) {
 
 /** @param {string} selector of a control in the row that has the focus */
 function press(selector) {
-  const control = /** @type {HTMLElement | null | undefined} */ (rowOf(document.activeElement)?.querySelector(selector));
+  const control = /** @type {HTMLElement | null | undefined} */ (
+    rowOf(document.activeElement)?.querySelector(selector)
+  );
   if (control?.checkVisibility()) control.click();
 }

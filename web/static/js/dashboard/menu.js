@@ -3,8 +3,8 @@
 import { apiBase, bindDownload, storedKey } from "../shared/api.js";
 import { csvPath, displayName, offers, resultsPath } from "../shared/batches.js";
 import { createCopyButton } from "../shared/copy_button.js";
-import { asCurl, asPython } from "./commands.js";
 import { el, icon } from "../shared/dom.js";
+import { asCurl, asPython } from "./commands.js";
 
 /** @typedef {import("../shared/wire.js").Batch} Batch */
 
@@ -17,7 +17,12 @@ export async function fillMenu(menu, batch, onError) {
     createCopyButton("Copy as curl", () => asCurl(batch, target), { word: "Copy as curl" }),
     createCopyButton("Copy as Python", () => asPython(batch, target), { word: "Copy as Python" }),
     createCopyButton("Copy the id", () => batch.id, { word: "Copy the id" }),
-    ...(offer.results ? [download("Answers as JSONL", resultsPath(batch), `${batch.id}_output.jsonl`, onError), download("Answers as CSV", csvPath(batch), `${batch.id}_answers.csv`, onError)] : []),
+    ...(offer.results
+      ? [
+          download("Answers as JSONL", resultsPath(batch), `${batch.id}_output.jsonl`, onError),
+          download("Answers as CSV", csvPath(batch), `${batch.id}_answers.csv`, onError),
+        ]
+      : []),
   );
   /** @type {HTMLElement | null} */ (menu.querySelector("button"))?.focus();
 }

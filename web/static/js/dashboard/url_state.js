@@ -3,7 +3,10 @@
 import { displayName, FINAL, isOpen, isQueued, stateOf, TABS } from "../shared/batches.js";
 
 /** @typedef {import("../shared/wire.js").Batch} Batch */
-/** @typedef {{ field: "status" | "model" | "name" | "id" | "", value: string, not: boolean }} Term a word without a field may be anywhere */
+/**
+ * @typedef {{ field: "status" | "model" | "name" | "id" | "", value: string, not: boolean }} Term a word
+ * without a field may be anywhere
+ */
 /** @typedef {{ tab: string, after: string | null, q: string, terms: Term[] }} Place */
 
 const PAGE_SIZE = 20;
@@ -11,8 +14,18 @@ const FILTERED_PAGE_SIZE = 100;
 export const RECENT = 5;
 /** Words of a person for the API's status filter. @type {Record<string, string>} */
 const STATUSES = {
-  active: "active", queued: "queued", pending: "queued", validating: "queued", running: "in_progress", in_progress: "in_progress",
-  finalizing: "finalizing", cancelling: "cancelling", completed: "completed", failed: "failed", cancelled: "cancelled", expired: "expired",
+  active: "active",
+  queued: "queued",
+  pending: "queued",
+  validating: "queued",
+  running: "in_progress",
+  in_progress: "in_progress",
+  finalizing: "finalizing",
+  cancelling: "cancelling",
+  completed: "completed",
+  failed: "failed",
+  cancelled: "cancelled",
+  expired: "expired",
 };
 
 /** @param {string} search of the page's address @returns {Place} */
@@ -27,7 +40,10 @@ export function placeOf(search) {
  * @param {string} tab @param {string} q @param {string | null} [after] @returns {Place} */
 export function placeIn(tab, q, after = null) {
   const terms = termsOf(q);
-  const elsewhere = terms.some(({ field, value, not }) => field === "status" && !not && value in STATUSES && !hasState(tab, STATUSES[value]));
+  const elsewhere = terms.some(
+    ({ field, value, not }) =>
+      field === "status" && !not && value in STATUSES && !hasState(tab, STATUSES[value]),
+  );
   return { tab: elsewhere ? "all" : tab, after, q: q.trim(), terms };
 }
 
@@ -61,8 +77,14 @@ const TERM = /-?(?:(?:status|model|name|id):)?(?:"[^"]*"?|\S+)/gi;
 /** @param {string} q @returns {Term[]} */
 export function termsOf(q) {
   return (q.match(TERM) ?? []).map((word) => {
-    const [, minus, field = "", rest] = /** @type {RegExpExecArray} */ (/^(-?)(?:(status|model|name|id):)?(.*)$/is.exec(word));
-    return { field: /** @type {Term["field"]} */ (field.toLowerCase()), value: rest.replace(/^"|"$/g, "").toLowerCase(), not: minus === "-" };
+    const [, minus, field = "", rest] = /** @type {RegExpExecArray} */ (
+      /^(-?)(?:(status|model|name|id):)?(.*)$/is.exec(word)
+    );
+    return {
+      field: /** @type {Term["field"]} */ (field.toLowerCase()),
+      value: rest.replace(/^"|"$/g, "").toLowerCase(),
+      not: minus === "-",
+    };
   });
 }
 
@@ -92,7 +114,9 @@ function hasStatus(batch, value) {
 export function listQuery({ tab, after, terms }) {
   const filtered = terms.length > 0;
   const open = tab === "active" || tab === "queued";
-  const asked = terms.filter(({ field, not, value }) => field === "status" && !not && value in STATUSES).map(({ value }) => STATUSES[value]);
+  const asked = terms
+    .filter(({ field, not, value }) => field === "status" && !not && value in STATUSES)
+    .map(({ value }) => STATUSES[value]);
   const statuses = open ? FINAL : tab !== "all" ? [tab] : [...new Set(asked)];
   const query = new URLSearchParams(statuses.map((status) => ["status", status]));
   query.set("limit", String(filtered ? FILTERED_PAGE_SIZE : open ? RECENT : PAGE_SIZE));

@@ -1,13 +1,25 @@
 // One batch: what it is, what went wrong in it, and its requests. Filters, order, page and open row are in the address.
 
-import { callJson } from "../shared/api.js";
+import { callJson, onDemand } from "../shared/api.js";
 import { batchPath, isOpen } from "../shared/batches.js";
 import { byId, show } from "../shared/dom.js";
-import { createFacets } from "./facets.js";
-import { createFreshness, createLateActions, isForPage, onDemand, visit } from "../shared/page.js";
-import { createPoller } from "../shared/poller.js";
+import { createFreshness, createPoller } from "../shared/live.js";
+import { createLateActions, isForPage, setUrl } from "../shared/page.js";
+import {
+  addressOf,
+  amongAnswers,
+  answersQuery,
+  beforeQuery,
+  filterQuery,
+  ledgerQuery,
+  nextSort,
+  PAGE_SIZE,
+  placeOf,
+  sourceOf,
+  withValue,
+} from "../shared/row_query.js";
 import { drawErrors, drawHead } from "./batch_head.js";
-import { addressOf, amongAnswers, answersQuery, beforeQuery, filterQuery, ledgerQuery, nextSort, PAGE_SIZE, placeOf, sourceOf, withValue } from "../shared/row_query.js";
+import { createFacets } from "./facets.js";
 import { createRequestTable, drawFilters, drawRows, listenToFilters } from "./rows.js";
 
 const EVERY_MS = 5000;
@@ -17,15 +29,26 @@ const FACETS_EVERY_MS = 15_000;
 /** @typedef {import("../shared/wire.js").Batch} Batch */
 /** @typedef {import("../shared/row_query.js").Place} Place */
 /** @typedef {import("./batch_head.js").ErrorGroup} ErrorGroup */
-/** @typedef {{ source: "answers" | "ledger", data: (import("../shared/wire.js").RequestRow | import("../shared/wire.js").AnswerRow)[], total: number | null, has_more?: boolean, indexed?: number, complete?: boolean }} Rows */
+/**
+ * @typedef {{ source: "answers" | "ledger", data: (import("../shared/wire.js").RequestRow |
+ * import("../shared/wire.js").AnswerRow)[], total: number | null, has_more?: boolean, indexed?: number,
+ * complete?: boolean }} Rows
+ */
 
 const id = new URLSearchParams(location.search).get("batch") ?? "";
 const path = batchPath(id);
 const poller = createPoller({ work: read, onDone: draw, onFail: failed });
 const freshness = createFreshness({ retryNow: () => void poller.now() });
 const actions = createLateActions({ changed: () => void poller.now() });
-const table = createRequestTable(byId("requests"), { open: openRow, sort: (first) => go({ ...firstPage(), sort: nextSort(place().sort, first) }), addressOf: (line) => addressOf(id, { ...place(), line }) });
-const facets = createFacets(byId("facet-list"), id, { place, go: (to) => go({ ...to, offset: 0, after: 0, line: null }) });
+const table = createRequestTable(byId("requests"), {
+  open: openRow,
+  sort: (first) => go({ ...firstPage(), sort: nextSort(place().sort, first) }),
+  addressOf: (line) => addressOf(id, { ...place(), line }),
+});
+const facets = createFacets(byId("facet-list"), id, {
+  place,
+  go: (to) => go({ ...to, offset: 0, after: 0, line: null }),
+});
 /** @type {ReturnType<typeof import("./row_drawer.js").createRowDrawer> | null} */
 let drawer = null;
 /** @type {Batch | null} */
@@ -59,7 +82,8 @@ async function read(signal) {
 async function readRows({ request_counts: counts }, signal) {
   const source = sourceOf(place(), counts.total - counts.completed - counts.failed);
   if (source === "ledger") return readLedger(signal);
-  if (place().after > 0 && !(await moveToAnswers(signal))) return { ...(await readLedger(signal)), complete: false };
+  if (place().after > 0 && !(await moveToAnswers(signal)))
+    return { ...(await readLedger(signal)), complete: false };
   return { source, ...(await callJson(`${path}/answers?${answersQuery(place())}`, { signal })) };
 }
 
@@ -72,13 +96,13 @@ async function readLedger(signal) {
  * @param {AbortSignal} signal @returns {Promise<boolean>} false while too few answers are read to tell where that is */
 async function moveToAnswers(signal) {
   const { total, complete } = await callJson(`${path}/answers?${beforeQuery(place())}`, { signal });
-  if (complete) visit(addressOf(id, amongAnswers(place(), total)), "replace");
+  if (complete) setUrl(addressOf(id, amongAnswers(place(), total)), "replace");
   return complete;
 }
 
 /** @param {Place} to @param {"push" | "replace"} [how] */
 function go(to, how = "push") {
-  visit(addressOf(id, to), how);
+  setUrl(addressOf(id, to), how);
   arrive();
 }
 
@@ -94,7 +118,10 @@ function draw([found, errors, list]) {
   rows = list;
   freshness.updated();
   drawHead(found, actions);
-  drawErrors(errors.data, { filter: (code) => go({ ...withValue(firstPage(), "error_code", code) }), open: openRow });
+  drawErrors(errors.data, {
+    filter: (code) => go({ ...withValue(firstPage(), "error_code", code) }),
+    open: openRow,
+  });
   table.update(list.data, place());
   table.mark(place().line);
   drawRows(place(), list, found);
@@ -135,13 +162,19 @@ async function drawFacets(found, list) {
 
 /** @param {number} line */
 function openRow(line) {
-  visit(addressOf(id, { ...place(), line }));
+  setUrl(addressOf(id, { ...place(), line }));
   void showDrawer();
 }
 
 const fetchDrawer = onDemand(async () => {
   const { createRowDrawer } = await import("./row_drawer.js");
-  return createRowDrawer(id, { step, closed: closeRow, read: drawWays, failed: () => poller.every(EVERY_MS), link: () => new URL(addressOf(id, { ...place(), offset: 0, after: 0 }), location.href).href });
+  return createRowDrawer(id, {
+    step,
+    closed: closeRow,
+    read: drawWays,
+    failed: () => poller.every(EVERY_MS),
+    link: () => new URL(addressOf(id, { ...place(), offset: 0, after: 0 }), location.href).href,
+  });
 });
 
 /** Shows the row that the address names, or none. */
@@ -162,7 +195,7 @@ async function showDrawer() {
 function closeRow() {
   const { line } = place();
   if (line === null) return;
-  visit(addressOf(id, { ...place(), line: null }), "replace");
+  setUrl(addressOf(id, { ...place(), line: null }), "replace");
   table.mark(null);
   table.focus(line);
 }
@@ -174,7 +207,7 @@ function step(direction) {
   if (to === null) return;
   if (to === "page") turnPage(direction);
   else {
-    visit(addressOf(id, { ...place(), line: to }), "replace");
+    setUrl(addressOf(id, { ...place(), line: to }), "replace");
     void showDrawer();
   }
 }
@@ -192,7 +225,9 @@ function lineBeside(direction) {
 }
 
 function hasMore() {
-  return rows?.source === "answers" ? place().offset + rows.data.length < (rows.total ?? 0) : Boolean(rows?.has_more);
+  return rows?.source === "answers"
+    ? place().offset + rows.data.length < (rows.total ?? 0)
+    : Boolean(rows?.has_more);
 }
 
 /** @param {1 | -1} direction */
@@ -200,24 +235,26 @@ function turnPage(direction) {
   const { line } = place();
   if (line === null || turning?.from === line) return;
   turning = { direction, from: line };
-  visit(addressOf(id, pageBeside(direction)), "replace");
+  setUrl(addressOf(id, pageBeside(direction)), "replace");
   void poller.now();
 }
 
 /** Whoever opened another row meanwhile, or none, stays there.
  * @param {Rows} list */
 function finishTurn(list) {
-  const row = turning && turning.from === place().line ? list.data.at(turning.direction > 0 ? 0 : -1) : undefined;
+  const row =
+    turning && turning.from === place().line ? list.data.at(turning.direction > 0 ? 0 : -1) : undefined;
   turning = null;
   if (!row) return;
-  visit(addressOf(id, { ...place(), line: row.line }), "replace");
+  setUrl(addressOf(id, { ...place(), line: row.line }), "replace");
   void showDrawer();
 }
 
 /** @param {1 | -1} direction @returns {Place} */
 function pageBeside(direction) {
   const now = place();
-  if (rows?.source === "ledger") return { ...now, offset: 0, after: direction > 0 ? (rows.data.at(-1)?.line ?? 0) : 0 };
+  if (rows?.source === "ledger")
+    return { ...now, offset: 0, after: direction > 0 ? (rows.data.at(-1)?.line ?? 0) : 0 };
   return { ...now, after: 0, offset: Math.max(0, now.offset + direction * PAGE_SIZE) };
 }
 
@@ -244,7 +281,9 @@ byId("first").addEventListener("click", () => go(firstPage()));
 byId("cancel").addEventListener("click", () => batch && actions.cancel(batch));
 byId("retry").addEventListener("click", () => batch && actions.retry(batch));
 document.addEventListener("keydown", onKey);
-for (const sign of ["pointerenter", "focusin"]) byId("requests").addEventListener(sign, () => fetchDrawer().catch(() => undefined), { once: true }); // who reaches for a row will open one
+// A person who reaches for a row is about to open one.
+for (const sign of ["pointerenter", "focusin"])
+  byId("requests").addEventListener(sign, () => fetchDrawer().catch(() => undefined), { once: true });
 addEventListener("popstate", arrive);
 poller.every(EVERY_MS);
 arrive();

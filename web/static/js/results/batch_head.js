@@ -2,13 +2,26 @@
 
 import { bindDownload } from "../shared/api.js";
 import {
-  displayName, doneCount, donePercent, errorsPath, failureReason, finishedAt, isOpen, offers, resultsPath, stateOf, tookSeconds,
+  displayName,
+  doneCount,
+  donePercent,
+  errorsPath,
+  failureReason,
+  finishedAt,
+  isOpen,
+  offers,
+  resultsPath,
+  stateOf,
+  tookSeconds,
 } from "../shared/batches.js";
-import { byId, el, mirror, setAttribute, setState, setText, show } from "../shared/dom.js";
+import { byId, el, reconcile, setAttribute, setState, setText, show } from "../shared/dom.js";
 import { bytes, compact, duration, durationRange, integer, utc, when } from "../shared/format.js";
 
 /** @typedef {import("../shared/wire.js").Batch} Batch */
-/** @typedef {{ code: string, count: number, sample: { line: number | null, custom_id: string | null, message: string | null } }} ErrorGroup */
+/**
+ * @typedef {{ code: string, count: number, sample: { line: number | null, custom_id: string | null, message:
+ * string | null } }} ErrorGroup
+ */
 
 /** @param {Batch} batch @param {import("../shared/batch_rows.js").Actions} actions */
 export function drawHead(batch, actions) {
@@ -23,7 +36,7 @@ export function drawHead(batch, actions) {
   setAttribute(byId("batch-bar"), "value", String(doneCount(batch)));
   setText(byId("batch-percent"), donePercent(batch));
   show(byId("batch-meter"), isOpen(batch));
-  mirror(byId("details"), detailRows(batch, new Date()), (row) => row.label, createDetail);
+  reconcile(byId("details"), detailRows(batch, new Date()), (row) => row.label, createDetail);
   drawOffers(batch, actions);
 }
 
@@ -36,9 +49,11 @@ function drawOffers(batch, actions) {
   byId("clone").href = `submit_batch.html?clone=${encodeURIComponent(batch.id)}`;
   show(byId("clone"), batch.filename !== null); // null when its file was deleted
   setText(byId("download-word"), offer.results === "partial" ? "Partial results" : "Download Results");
-  if (offer.results) bindDownload(byId("download"), resultsPath(batch), `${batch.id}_output.jsonl`, actions.failed);
+  if (offer.results)
+    bindDownload(byId("download"), resultsPath(batch), `${batch.id}_output.jsonl`, actions.failed);
   show(byId("download-errors"), offer.errors);
-  if (offer.errors) bindDownload(byId("download-errors"), errorsPath(batch), `${batch.id}_errors.jsonl`, actions.failed);
+  if (offer.errors)
+    bindDownload(byId("download-errors"), errorsPath(batch), `${batch.id}_errors.jsonl`, actions.failed);
   show(byId("cancel"), offer.cancel);
   show(byId("retry"), offer.retry);
 }
@@ -62,16 +77,27 @@ function createDetail() {
 
 /** @param {string[]} batchIds @returns {(Node | string)[]} as text the same as joined with ", " */
 function linksTo(batchIds) {
-  return batchIds.flatMap((id, index) => [...(index > 0 ? [", "] : []), el("a", { href: `?batch=${encodeURIComponent(id)}` }, id)]);
+  return batchIds.flatMap((id, index) => [
+    ...(index > 0 ? [", "] : []),
+    el("a", { href: `?batch=${encodeURIComponent(id)}` }, id),
+  ]);
 }
 
 /** @param {ErrorGroup[]} groups @param {{ filter: (code: string) => void, open: (line: number) => void }} actions */
 export function drawErrors(groups, actions) {
   show(byId("errors"), groups.length > 0);
-  mirror(byId("error-groups"), groups, (group) => group.code, () => createGroup(actions));
+  reconcile(
+    byId("error-groups"),
+    groups,
+    (group) => group.code,
+    () => createGroup(actions),
+  );
 }
 
-/** @param {{ filter: (code: string) => void, open: (line: number) => void }} actions @returns {import("../shared/dom.js").View} */
+/**
+ * @param {{ filter: (code: string) => void, open: (line: number) => void }} actions
+ * @returns {import("../shared/dom.js").View}
+ */
 function createGroup({ filter, open }) {
   const count = el("span", { class: "at" });
   const code = el("button", { type: "button", class: "plain bad-text mono", title: "Show these requests" });
@@ -95,7 +121,10 @@ function createGroup({ filter, open }) {
   };
 }
 
-/** @typedef {{ label: string, value: string, title?: string, batchIds?: string[] }} Detail `value` of batches: their ids, joined with ", " */
+/**
+ * @typedef {{ label: string, value: string, title?: string, batchIds?: string[] }} Detail `value` of batches:
+ * their ids, joined with ", "
+ */
 
 /** @param {import("../shared/wire.js").Batch} batch @param {Date} now @returns {Detail[]} */
 export function detailRows(batch, now) {
@@ -105,7 +134,8 @@ export function detailRows(batch, now) {
   /** @param {string} label @param {number | null} size @returns {Detail | null} */
   const size = (label, size) => (size == null ? null : { label, value: bytes(size) });
   /** @param {string} label @param {string[]} batchIds @returns {Detail | null} */
-  const links = (label, batchIds) => (batchIds.length === 0 ? null : { label, value: batchIds.join(", "), batchIds });
+  const links = (label, batchIds) =>
+    batchIds.length === 0 ? null : { label, value: batchIds.join(", "), batchIds };
   /** @type {(Detail | null | false)[]} */
   const rows = [
     { label: "answers", value: `${integer(counts.completed)} of ${integer(counts.total)}` },
@@ -115,10 +145,20 @@ export function detailRows(batch, now) {
     { label: "model", value: batch.model },
     { label: "endpoint", value: batch.endpoint },
     usage && { label: "tokens in", value: compact(usage.input_tokens), title: integer(usage.input_tokens) },
-    usage && { label: "tokens out", value: compact(usage.output_tokens), title: integer(usage.output_tokens) },
-    batch.reused != null && batch.reused.deduplicated > 0 && { label: "copies of other requests", value: integer(batch.reused.deduplicated) },
-    batch.reused != null && batch.reused.cached > 0 && { label: "from earlier batches", value: integer(batch.reused.cached) },
-    batch.engine != null && batch.engine.mean_requests > 0 && { label: "engine", value: engineWords(batch.engine) },
+    usage && {
+      label: "tokens out",
+      value: compact(usage.output_tokens),
+      title: integer(usage.output_tokens),
+    },
+    batch.reused != null &&
+      batch.reused.deduplicated > 0 && {
+        label: "copies of other requests",
+        value: integer(batch.reused.deduplicated),
+      },
+    batch.reused != null &&
+      batch.reused.cached > 0 && { label: "from earlier batches", value: integer(batch.reused.cached) },
+    batch.engine != null &&
+      batch.engine.mean_requests > 0 && { label: "engine", value: engineWords(batch.engine) },
     moment("submitted", batch.created_at),
     moment("started", batch.in_progress_at),
     moment("ended", finishedAt(batch)),
@@ -131,7 +171,9 @@ export function detailRows(batch, now) {
     batch.priority !== 0 && { label: "priority", value: String(batch.priority) },
     links("retries", batch.parent_batch_id ? [batch.parent_batch_id] : []),
     links("retried as", batch.retried_by),
-    ...Object.entries(batch.metadata ?? {}).filter(([name]) => name !== "name").map(([name, value]) => ({ label: `metadata.${name}`, value })),
+    ...Object.entries(batch.metadata ?? {})
+      .filter(([name]) => name !== "name")
+      .map(([name, value]) => ({ label: `metadata.${name}`, value })),
   ];
   return /** @type {Detail[]} */ (rows.filter(Boolean));
 }
@@ -140,7 +182,8 @@ export function detailRows(batch, now) {
 export function engineWords(engine) {
   const percent = (/** @type {number} */ share) => `${Math.round(100 * share)} %`;
   const words = [`full ${percent(engine.full_share)} of the time`, `${engine.mean_requests} at once`];
-  if (engine.cached_prompt_share) words.push(`${percent(engine.cached_prompt_share)} of prompts computed before`);
+  if (engine.cached_prompt_share)
+    words.push(`${percent(engine.cached_prompt_share)} of prompts computed before`);
   if (engine.preemptions > 0) words.push(`${integer(engine.preemptions)} begun again for want of cache`);
   return words.join(", ");
 }

@@ -5,8 +5,8 @@ import { createBatchTable } from "../shared/batch_table.js";
 import { FINAL } from "../shared/batches.js";
 import { byId, setText, show } from "../shared/dom.js";
 import { plural } from "../shared/format.js";
-import { createFreshness, createLateActions, visit } from "../shared/page.js";
-import { createPoller } from "../shared/poller.js";
+import { createFreshness, createPoller } from "../shared/live.js";
+import { createLateActions, setUrl } from "../shared/page.js";
 
 const PAGE_SIZE = 25;
 const EVERY_MS = 15_000;
@@ -40,7 +40,7 @@ function query() {
 
 /** @param {string} status @param {string | null} [after] */
 function go(status, after) {
-  visit(`?${new URLSearchParams({ status, ...(after ? { after } : {}) })}`);
+  setUrl(`?${new URLSearchParams({ status, ...(after ? { after } : {}) })}`);
   arrive();
 }
 
@@ -61,7 +61,10 @@ function draw({ list, asked }) {
   const { status, after } = place();
   table.update(list.data, { oneState: FINAL.includes(status) });
   shown = { lastId: list.last_id, asked };
-  const total = status === "finished" ? FINAL.reduce((sum, one) => sum + list.counts[/** @type {"all"} */ (one)], 0) : list.counts[/** @type {"all"} */ (status)];
+  const total =
+    status === "finished"
+      ? FINAL.reduce((sum, one) => sum + list.counts[/** @type {"all"} */ (one)], 0)
+      : list.counts[/** @type {"all"} */ (status)];
   setText(byId("list-count"), plural(total ?? list.data.length, "batch", "batches"));
   show(byId("empty"), list.data.length === 0);
   show(byId("pager"), list.has_more || after !== null);
@@ -70,7 +73,10 @@ function draw({ list, asked }) {
 }
 
 byId("status").addEventListener("change", () => go(byId("status").value));
-byId("older").addEventListener("click", () => shown.asked === String(query()) && go(place().status, shown.lastId));
+byId("older").addEventListener(
+  "click",
+  () => shown.asked === String(query()) && go(place().status, shown.lastId),
+);
 byId("newest").addEventListener("click", () => go(place().status));
 addEventListener("popstate", arrive);
 poller.every(EVERY_MS);

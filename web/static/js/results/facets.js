@@ -3,14 +3,20 @@
 
 import { callJson } from "../shared/api.js";
 import { batchPath, requestState } from "../shared/batches.js";
-import { el, mirror, setAttribute, setText, show } from "../shared/dom.js";
+import { el, reconcile, setAttribute, setText, show } from "../shared/dom.js";
 import { compact, integer, percent, secondsText } from "../shared/format.js";
-import { filterQuery, valueOf, withConditions, withoutColumn, withValue } from "../shared/row_query.js";
+import { filterQuery, wantedValue, withConditions, withoutColumn, withValue } from "../shared/row_query.js";
 
 /** @typedef {import("../shared/row_query.js").Place} Place */
 /** @typedef {import("../shared/row_query.js").Condition} Condition */
-/** @typedef {{ key: string, label: string, count: number, conditions: Condition[], low: number, high: number }} Bar `low` and `high`: the values it has, or could have */
-/** @typedef {{ present: number, distinct: number, mean: number | null, top: { value: any, count: number }[], bins: import("../shared/wire.js").Bin[] }} Distribution */
+/**
+ * @typedef {{ key: string, label: string, count: number, conditions: Condition[], low: number, high: number
+ * }} Bar `low` and `high`: the values it has, or could have
+ */
+/**
+ * @typedef {{ present: number, distinct: number, mean: number | null, top: { value: any, count: number }[],
+ * bins: import("../shared/wire.js").Bin[] }} Distribution
+ */
 /** @typedef {{ column: string, title: string, whole?: boolean, isNumber: boolean }} Facet */
 /** What is asked for at this moment, and the way to ask for something else: counts come later than the question
  * they answer, so a click never starts from the place they were counted for.
@@ -29,13 +35,20 @@ const FACETS = [
 
 /** @param {HTMLElement} parent @param {string} batchId @param {Asking} asking */
 export function createFacets(parent, batchId, asking) {
-  const views = FACETS.map((facet) => ({ facet, view: facet.isNumber ? createHistogram(facet) : createWords(facet) }));
+  const views = FACETS.map((facet) => ({
+    facet,
+    view: facet.isNumber ? createHistogram(facet) : createWords(facet),
+  }));
   parent.replaceChildren(...views.map(({ view }) => view.node));
   return {
-    /** @param {Place} place @param {AbortSignal} signal @returns {Promise<boolean>} whether there is anything to show */
+    /**
+     * @param {Place} place
+     * @param {AbortSignal} signal
+     * @returns {Promise<boolean>} whether there is anything to show
+     */
     async refresh(place, signal) {
       const found = await read(batchId, place, signal);
-      views.forEach(({ view }, index) => view.update(found[index], asking));
+      for (const [index, { view }] of views.entries()) view.update(found[index], asking);
       return found.some(({ present }) => present > 0);
     },
   };
@@ -44,7 +57,11 @@ export function createFacets(parent, batchId, asking) {
 /** Each as it would be without the filter on itself, so that a facet shows what else there is.
  * @param {string} batchId @param {Place} place @param {AbortSignal} signal @returns {Promise<Distribution[]>} */
 async function read(batchId, place, signal) {
-  const asked = new URLSearchParams([...filterQuery(place), ...FACETS.map(({ column }) => ["column", column]), ["bins", String(BINS)]]);
+  const asked = new URLSearchParams([
+    ...filterQuery(place),
+    ...FACETS.map(({ column }) => ["column", column]),
+    ["bins", String(BINS)],
+  ]);
   return (await callJson(`${batchPath(batchId)}/distributions?${asked}`, { signal })).data;
 }
 
@@ -59,7 +76,12 @@ function createWords({ column, title }) {
     update(found, asking) {
       show(none, found.top.length === 0);
       const items = found.top.slice(0, 6).map((one) => ({ ...one, total: found.present, asking }));
-      mirror(list, items, (item) => String(item.value), () => createValue(column));
+      reconcile(
+        list,
+        items,
+        (item) => String(item.value),
+        () => createValue(column),
+      );
     },
   };
 }
@@ -74,7 +96,7 @@ function createValue(column) {
   let now;
   button.addEventListener("click", () => {
     const place = now.asking.place();
-    const isOn = valueOf(place, column) === String(now.value);
+    const isOn = wantedValue(place, column) === String(now.value);
     now.asking.go(withValue(place, column, isOn ? null : String(now.value)));
   });
   return {
@@ -87,7 +109,11 @@ function createValue(column) {
       setAttribute(bar, "max", String(Math.max(1, item.total)));
       setAttribute(bar, "value", String(item.count));
       setAttribute(bar, "class", column === "error_code" || item.value === "failed" ? "bad" : null);
-      setAttribute(button, "aria-pressed", String(valueOf(item.asking.place(), column) === String(item.value)));
+      setAttribute(
+        button,
+        "aria-pressed",
+        String(wantedValue(item.asking.place(), column) === String(item.value)),
+      );
       setAttribute(button, "title", `${item.value}: ${percent(item.count, item.total)}`);
     },
   };
@@ -114,7 +140,12 @@ function createHistogram({ column, title, whole = false }) {
       setAttribute(mean, "title", middleOf(drawn) ? `median: ${middleOf(drawn)?.label}` : null);
       setText(low, drawn.length > 0 ? edge(drawn[0].low, whole) : "");
       setText(high, drawn.length > 0 ? edge(drawn[drawn.length - 1].high, whole) : "");
-      mirror(bars, drawn.map((bar) => ({ bar, highest, asking })), ({ bar }) => bar.key, () => createBar(column));
+      reconcile(
+        bars,
+        drawn.map((bar) => ({ bar, highest, asking })),
+        ({ bar }) => bar.key,
+        () => createBar(column),
+      );
       keepOneStop(bars);
     },
   };
@@ -129,7 +160,12 @@ function edge(value, whole) {
 function createBar(column) {
   const shape = document.createElementNS(SVG, "rect");
   const svg = document.createElementNS(SVG, "svg");
-  for (const [name, value] of Object.entries({ viewBox: "0 0 10 100", preserveAspectRatio: "none", "aria-hidden": "true" })) svg.setAttribute(name, value);
+  for (const [name, value] of Object.entries({
+    viewBox: "0 0 10 100",
+    preserveAspectRatio: "none",
+    "aria-hidden": "true",
+  }))
+    svg.setAttribute(name, value);
   for (const [name, value] of Object.entries({ x: "0", width: "10" })) shape.setAttribute(name, value);
   svg.append(shape);
   const button = el("button", { type: "button", tabindex: "-1" }, svg);
@@ -169,7 +205,10 @@ function isOut({ bar, asking }, column) {
  * @param {HTMLElement} bars */
 function keepOneStop(bars) {
   const all = /** @type {HTMLElement[]} */ ([...bars.children]);
-  const stop = all.find((one) => one === document.activeElement) ?? all.find((one) => one.ariaPressed === "true") ?? all[0];
+  const stop =
+    all.find((one) => one === document.activeElement) ??
+    all.find((one) => one.ariaPressed === "true") ??
+    all[0];
   for (const one of all) one.tabIndex = one === stop ? 0 : -1;
 }
 
@@ -179,14 +218,19 @@ function moveAmongBars(event) {
   const all = /** @type {HTMLElement[]} */ ([...bars.children]);
   const here = all.indexOf(/** @type {HTMLElement} */ (document.activeElement));
   const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
-  const next = { Home: 0, End: all.length - 1 }[event.key] ?? (step === undefined ? undefined : Math.min(all.length - 1, Math.max(0, here + step)));
+  const next =
+    { Home: 0, End: all.length - 1 }[event.key] ??
+    (step === undefined ? undefined : Math.min(all.length - 1, Math.max(0, here + step)));
   if (next === undefined || here < 0) return;
   event.preventDefault();
   all[next].focus();
   keepOneStop(bars);
 }
 
-/** @param {string} column @param {import("../shared/wire.js").Bin[]} bins @param {boolean} whole whether only whole numbers occur; else they are seconds
+/**
+ * @param {string} column
+ * @param {import("../shared/wire.js").Bin[]} bins
+ * @param {boolean} whole whether only whole numbers occur; else they are seconds
  * @returns {Bar[]} */
 export function barsOf(column, bins, whole) {
   const drawn = bins.length === 1 ? [{ ...bins[0], end: bins[0].start }] : bins; // one bin is one value
@@ -204,13 +248,27 @@ function wholeBar(column, { start, end, count }, isLast) {
   const high = isLast ? Math.floor(end + 1e-9) : Math.ceil(end - 1e-9) - 1;
   if (high < low) return null;
   const conditions = [condition(column, "ge", low), condition(column, "le", high)];
-  return { key: `${low}`, label: low === high ? integer(low) : `${integer(low)} – ${integer(high)}`, count, conditions, low, high };
+  return {
+    key: `${low}`,
+    label: low === high ? integer(low) : `${integer(low)} – ${integer(high)}`,
+    count,
+    conditions,
+    low,
+    high,
+  };
 }
 
 /** @param {string} column @param {import("../shared/wire.js").Bin} bin @param {boolean} isLast @returns {Bar} */
 function secondsBar(column, { start, end, count }, isLast) {
   const conditions = [condition(column, "ge", start), condition(column, isLast ? "le" : "lt", end)];
-  return { key: `${start}`, label: start === end ? secondsText(start) : `${secondsText(start)} – ${secondsText(end)}`, count, conditions, low: start, high: end };
+  return {
+    key: `${start}`,
+    label: start === end ? secondsText(start) : `${secondsText(start)} – ${secondsText(end)}`,
+    count,
+    conditions,
+    low: start,
+    high: end,
+  };
 }
 
 /** @param {string} column @param {string} operator @param {number} value @returns {Condition} */

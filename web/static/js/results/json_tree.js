@@ -14,10 +14,18 @@ export function createJsonTree(value) {
 
 /** @param {string | null} name @param {any} value @param {number} depth @returns {HTMLElement} */
 function branch(name, value, depth) {
-  if (typeof value !== "object" || value === null) return el("div", { class: "leaf" }, ...label(name), leaf(value));
-  const entries = Array.isArray(value) ? value.map((one, index) => /** @type {[string, any]} */ ([String(index), one])) : Object.entries(value);
-  if (entries.length === 0) return el("div", { class: "leaf" }, ...label(name), Array.isArray(value) ? "[]" : "{}");
-  const node = el("details", { open: depth < OPEN_DEPTH && entries.length <= OPEN_UP_TO }, el("summary", {}, ...label(name), el("span", { class: "muted" }, sizeWords(value, entries.length))));
+  if (typeof value !== "object" || value === null)
+    return el("div", { class: "leaf" }, ...label(name), leaf(value));
+  const entries = Array.isArray(value)
+    ? value.map((one, index) => /** @type {[string, any]} */ ([String(index), one]))
+    : Object.entries(value);
+  if (entries.length === 0)
+    return el("div", { class: "leaf" }, ...label(name), Array.isArray(value) ? "[]" : "{}");
+  const node = el(
+    "details",
+    { open: depth < OPEN_DEPTH && entries.length <= OPEN_UP_TO },
+    el("summary", {}, ...label(name), el("span", { class: "muted" }, sizeWords(value, entries.length))),
+  );
   const grow = once(() => addEntries(node, entries, 0, depth));
   if (node.open) grow();
   else node.addEventListener("toggle", grow);
@@ -49,7 +57,11 @@ function label(name) {
 
 /** @param {any} value */
 function leaf(value) {
-  return el("span", { class: value === null ? "muted" : typeof value }, typeof value === "string" ? value : String(value));
+  return el(
+    "span",
+    { class: value === null ? "muted" : typeof value },
+    typeof value === "string" ? value : String(value),
+  );
 }
 
 /** @param {() => void} act */

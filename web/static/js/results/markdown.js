@@ -5,8 +5,31 @@ const MARKED = "../../vendor/marked@18.2.1/lib/marked.esm.js";
 const PURIFY = "../../vendor/dompurify@3.4.18/dist/purify.es.mjs";
 const MAX_CHARACTERS = 200_000;
 const TAGS = [
-  "p", "br", "hr", "h1", "h2", "h3", "h4", "h5", "h6", "ul", "ol", "li", "blockquote", "pre", "code", "em", "strong", "del", "a",
-  "table", "thead", "tbody", "tr", "th", "td",
+  "p",
+  "br",
+  "hr",
+  "h1",
+  "h2",
+  "h3",
+  "h4",
+  "h5",
+  "h6",
+  "ul",
+  "ol",
+  "li",
+  "blockquote",
+  "pre",
+  "code",
+  "em",
+  "strong",
+  "del",
+  "a",
+  "table",
+  "thead",
+  "tbody",
+  "tr",
+  "th",
+  "td",
 ];
 
 /** @typedef {(text: string) => any} Render gives DOMPurify's TrustedHTML */
@@ -17,7 +40,9 @@ let renderer;
 
 /** Whether set-up fetched the libraries; asked once. */
 export function markdownIsThere() {
-  there ??= Promise.all([MARKED, PURIFY].map((path) => fetch(new URL(path, import.meta.url), { method: "HEAD" })))
+  there ??= Promise.all(
+    [MARKED, PURIFY].map((path) => fetch(new URL(path, import.meta.url), { method: "HEAD" })),
+  )
     .then((answers) => answers.every(({ ok }) => ok))
     .catch(() => false);
   return there;
@@ -49,7 +74,9 @@ async function createRenderer() {
     });
 }
 
-/** Markup and pictures inside the text are shown as they were written, so that they never reach a parser as what they are.
+/**
+ * Markup and pictures inside the text are shown as they were written, so that they never reach a parser as
+ * what they are.
  * @param {{ raw: string }} token */
 function asWords({ raw }) {
   return raw.replace(/[&<>"']/g, (sign) => `&#${sign.charCodeAt(0)};`);

@@ -9,7 +9,11 @@ import { isForPage, messageOf } from "../shared/page.js";
 import { rowParts } from "./row_view.js";
 
 /** @typedef {import("../shared/wire.js").AnswerDetail} AnswerDetail */
-/** @typedef {{ step: (to: 1 | -1) => void, closed: () => void, read: () => void, failed: () => void, link: () => string }} DrawerActions `read`: another row is shown, its neighbours are known; `failed`: it waits for a `refresh` that may help */
+/**
+ * @typedef {{ step: (to: 1 | -1) => void, closed: () => void, read: () => void, failed: () => void, link: ()
+ * => string }} DrawerActions `read`: another row is shown, its neighbours are known; `failed`: it waits for a
+ * `refresh` that may help
+ */
 
 const STEPS = /** @type {Record<string, 1 | -1>} */ ({ j: 1, ArrowRight: 1, k: -1, ArrowLeft: -1 });
 const OPEN_STATES = ["pending", "running"];
@@ -128,7 +132,17 @@ function createFrame(actions) {
     body: el("div", { class: "drawer-body", tabindex: "0", role: "region", "aria-labelledby": "row-title" }),
   };
   const link = createCopyButton("Copy a link to this row", actions.link, { look: "link" });
-  const head = el("div", { class: "drawer-head" }, el("div", { class: "drawer-name" }, at.title, el("p", { class: "drawer-facts" }, at.state, at.line, at.where)), el("span", { class: "end" }, at.previous, at.next, link, at.close));
+  const head = el(
+    "div",
+    { class: "drawer-head" },
+    el(
+      "div",
+      { class: "drawer-name" },
+      at.title,
+      el("p", { class: "drawer-facts" }, at.state, at.line, at.where),
+    ),
+    el("span", { class: "end" }, at.previous, at.next, link, at.close),
+  );
   const dialog = el("dialog", { class: "drawer", "aria-labelledby": "row-title" }, head, at.said, at.body);
   document.body.append(dialog);
   at.previous.addEventListener("click", () => actions.step(-1));
@@ -136,13 +150,19 @@ function createFrame(actions) {
   at.close.addEventListener("click", () => dialog.close());
   dialog.addEventListener("close", actions.closed);
   dialog.addEventListener("click", (/** @type {Event} */ event) => event.target === dialog && dialog.close());
-  dialog.addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => stepByKey(event, dialog, actions));
+  dialog.addEventListener("keydown", (/** @type {KeyboardEvent} */ event) =>
+    stepByKey(event, dialog, actions),
+  );
   return { ...at, dialog };
 }
 
 /** @param {string} name @param {string} label */
 function button(name, label) {
-  const node = el("button", { type: "button", class: "quiet icon-only", "aria-label": label, title: label }, icon(name));
+  const node = el(
+    "button",
+    { type: "button", class: "quiet icon-only", "aria-label": label, title: label },
+    icon(name),
+  );
   setAttribute(node, "aria-keyshortcuts", { back: "k ArrowLeft", forward: "j ArrowRight" }[name] ?? "Escape");
   return node;
 }

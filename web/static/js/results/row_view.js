@@ -3,11 +3,11 @@
 import { createCopyButton } from "../shared/copy_button.js";
 import { el, setAttribute, show } from "../shared/dom.js";
 import { integer, secondsText, utc, when } from "../shared/format.js";
-import { createJsonTree } from "./json_tree.js";
-import { markdownIsThere, showMarkdown } from "./markdown.js";
 import { messageOf, remember, remembered } from "../shared/page.js";
 import { jsonIn } from "../shared/parsers.js";
 import { choicesOf, errorOf, promptOf, settingsOf } from "../shared/row_reading.js";
+import { createJsonTree } from "./json_tree.js";
+import { markdownIsThere, showMarkdown } from "./markdown.js";
 
 /** @typedef {import("../shared/wire.js").AnswerDetail} AnswerDetail */
 /** @typedef {{ id: string, word: string, fill: (place: HTMLElement) => void | Promise<void> }} Shape */
@@ -36,34 +36,82 @@ function factsOf(detail) {
     ["started", start === null ? "" : when(start, new Date()), utc(start)],
     ["ended", end === null ? "" : when(end, new Date()), utc(end)],
     ["model", String(answered ?? "")],
-    ...settings.filter(([name, value]) => name !== "model" || value !== answered).map(([name, value]) => /** @type {[string, string]} */ ([name === "model" ? "model of the line" : name, value])),
+    ...settings
+      .filter(([name, value]) => name !== "model" || value !== answered)
+      .map(
+        ([name, value]) =>
+          /** @type {[string, string]} */ ([name === "model" ? "model of the line" : name, value]),
+      ),
   ];
   const known = facts.filter(([, value]) => value !== "");
-  return el("dl", { class: "details drawer-part" }, ...known.map(([name, value, title]) => el("div", {}, el("dt", {}, name), el("dd", { title: title || null }, value))));
+  return el(
+    "dl",
+    { class: "details drawer-part" },
+    ...known.map(([name, value, title]) =>
+      el("div", {}, el("dt", {}, name), el("dd", { title: title || null }, value)),
+    ),
+  );
 }
 
 /** @param {AnswerDetail} detail */
 function errorPart({ error_code: code, response, text }) {
   const error = errorOf(response) ?? (code ? { code, message: text ?? "" } : null);
   if (!error) return [];
-  return [el("section", { class: "drawer-part failure", "aria-label": "Error" }, el("p", {}, el("b", { class: "bad-text mono" }, code ?? error.code), " ", code && error.code !== code ? el("span", { class: "muted mono" }, error.code) : null), el("p", { class: "break said" }, error.message))];
+  return [
+    el(
+      "section",
+      { class: "drawer-part failure", "aria-label": "Error" },
+      el(
+        "p",
+        {},
+        el("b", { class: "bad-text mono" }, code ?? error.code),
+        " ",
+        code && error.code !== code ? el("span", { class: "muted mono" }, error.code) : null,
+      ),
+      el("p", { class: "break said" }, error.message),
+    ),
+  ];
 }
 
 /** @param {AnswerDetail} detail */
 function promptPart({ request }) {
   const messages = promptOf(request);
   const text = messages.map((one) => `${one.role}:\n${one.text}`).join("\n\n");
-  const blocks = messages.map((one) => el("div", { class: "message" }, el("b", { class: "role" }, one.role), el("div", { class: "said" }, one.text)));
-  const missing = el("p", { class: "muted" }, request === null ? "The input file is gone; the prompt went with it." : "This request has no prompt.");
-  return section("Prompt", messages.length > 0 ? [createCopyButton("Copy the prompt", () => text)] : [], ...(blocks.length > 0 ? blocks : [missing]));
+  const blocks = messages.map((one) =>
+    el(
+      "div",
+      { class: "message" },
+      el("b", { class: "role" }, one.role),
+      el("div", { class: "said" }, one.text),
+    ),
+  );
+  const missing = el(
+    "p",
+    { class: "muted" },
+    request === null ? "The input file is gone; the prompt went with it." : "This request has no prompt.",
+  );
+  return section(
+    "Prompt",
+    messages.length > 0 ? [createCopyButton("Copy the prompt", () => text)] : [],
+    ...(blocks.length > 0 ? blocks : [missing]),
+  );
 }
 
 /** @param {AnswerDetail} detail */
 function answerPart(detail) {
   if (errorOf(detail.response)) return [];
   const choices = choicesOf(detail.response, detail.text);
-  if (choices.length === 0) return [section("Answer", [], el("p", { class: "muted" }, NO_ANSWER[detail.status] ?? "Its file is gone; the answer went with it."))];
-  return choices.map((choice, index) => choicePart(choice, choices.length > 1 ? `Answer ${index + 1} of ${choices.length}` : "Answer"));
+  if (choices.length === 0)
+    return [
+      section(
+        "Answer",
+        [],
+        el("p", { class: "muted" }, NO_ANSWER[detail.status] ?? "Its file is gone; the answer went with it."),
+      ),
+    ];
+  return choices.map((choice, index) =>
+    choicePart(choice, choices.length > 1 ? `Answer ${index + 1} of ${choices.length}` : "Answer"),
+  );
 }
 
 /** @type {Record<string, string>} */
@@ -81,15 +129,37 @@ function choicePart({ text, reasoning, finish }, title) {
   /** @type {Shape[]} */
   const shapes = [
     { id: "text", word: "Text", fill: (node) => node.replaceChildren(el("div", { class: "said" }, text)) },
-    ...(json === undefined ? [] : [{ id: "json", word: "JSON", fill: (/** @type {HTMLElement} */ node) => node.replaceChildren(createJsonTree(json)) }]),
+    ...(json === undefined
+      ? []
+      : [
+          {
+            id: "json",
+            word: "JSON",
+            fill: (/** @type {HTMLElement} */ node) => node.replaceChildren(createJsonTree(json)),
+          },
+        ]),
   ];
   const choice = createShapeChoice(shapes, place);
   if (text.trim()) {
-    void markdownIsThere().then((there) => there && choice.add({ id: "markdown", word: "Markdown", fill: (node) => fillMarkdown(node, text) }));
+    void markdownIsThere().then(
+      (there) =>
+        there && choice.add({ id: "markdown", word: "Markdown", fill: (node) => fillMarkdown(node, text) }),
+    );
   }
-  const thought = reasoning ? [el("details", {}, el("summary", {}, "Reasoning"), el("div", { class: "said muted" }, reasoning))] : [];
-  const empty = text === "" ? [el("p", { class: "muted" }, `The answer is empty${finish ? ` (finish reason: ${finish})` : ""}.`)] : [];
-  return section(title, [choice.node, createCopyButton("Copy the answer", () => text)], ...thought, ...empty, place);
+  const thought = reasoning
+    ? [el("details", {}, el("summary", {}, "Reasoning"), el("div", { class: "said muted" }, reasoning))]
+    : [];
+  const empty =
+    text === ""
+      ? [el("p", { class: "muted" }, `The answer is empty${finish ? ` (finish reason: ${finish})` : ""}.`)]
+      : [];
+  return section(
+    title,
+    [choice.node, createCopyButton("Copy the answer", () => text)],
+    ...thought,
+    ...empty,
+    place,
+  );
 }
 
 /** @param {HTMLElement} node @param {string} text */
@@ -113,7 +183,8 @@ function createShapeChoice(shapes, place) {
    * @param {Shape} shape */
   async function choose(shape) {
     chosen = shape;
-    for (const button of node.children) setAttribute(button, "aria-pressed", String(button.dataset.shape === shape.id));
+    for (const button of node.children)
+      setAttribute(button, "aria-pressed", String(button.dataset.shape === shape.id));
     const made = el("div");
     const filling = shape.fill(made);
     if (filling) await filling;
@@ -121,7 +192,11 @@ function createShapeChoice(shapes, place) {
   }
   /** @param {Shape} shape */
   function add(shape) {
-    const button = el("button", { type: "button", "data-shape": shape.id, "aria-pressed": "false" }, shape.word);
+    const button = el(
+      "button",
+      { type: "button", "data-shape": shape.id, "aria-pressed": "false" },
+      shape.word,
+    );
     button.addEventListener("click", () => {
       remember(VIEW_NAME, shape.id);
       void choose(shape);
@@ -141,22 +216,44 @@ function rawPart({ request, response }) {
     ["Request JSON", request],
     ["Response JSON", response],
   ].filter(([, value]) => value !== null);
-  return el("section", { class: "drawer-part raw", "aria-label": "Raw lines" }, ...raw.map(([name, value]) => rawLine(/** @type {string} */ (name), value)));
+  return el(
+    "section",
+    { class: "drawer-part raw", "aria-label": "Raw lines" },
+    ...raw.map(([name, value]) => rawLine(/** @type {string} */ (name), value)),
+  );
 }
 
 /** @param {string} name @param {any} value */
 function rawLine(name, value) {
   const pre = el("pre", { class: "sample", tabindex: "0", "aria-label": name });
-  const node = el("details", {}, el("summary", {}, name), el("div", { class: "raw-line" }, createCopyButton(`Copy the ${name.toLowerCase()}`, () => JSON.stringify(value, null, 2)), pre));
+  const node = el(
+    "details",
+    {},
+    el("summary", {}, name),
+    el(
+      "div",
+      { class: "raw-line" },
+      createCopyButton(`Copy the ${name.toLowerCase()}`, () => JSON.stringify(value, null, 2)),
+      pre,
+    ),
+  );
   node.addEventListener("toggle", () => {
     if (!node.open || pre.textContent) return;
     const text = JSON.stringify(value, null, 2);
-    pre.textContent = text.length > MAX_RAW ? `${text.slice(0, MAX_RAW)}\n… and ${integer(text.length - MAX_RAW)} characters more; copying takes them all` : text;
+    pre.textContent =
+      text.length > MAX_RAW
+        ? `${text.slice(0, MAX_RAW)}\n… and ${integer(text.length - MAX_RAW)} characters more; copying takes them all`
+        : text;
   });
   return node;
 }
 
 /** @param {string} title @param {Node[]} tools @param {...Node} content */
 function section(title, tools, ...content) {
-  return el("section", { class: "drawer-part", "aria-label": title }, el("header", {}, el("h3", {}, title), el("span", { class: "end" }, ...tools)), ...content);
+  return el(
+    "section",
+    { class: "drawer-part", "aria-label": title },
+    el("header", {}, el("h3", {}, title), el("span", { class: "end" }, ...tools)),
+    ...content,
+  );
 }

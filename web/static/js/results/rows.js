@@ -1,15 +1,19 @@
-// The requests of a batch: the filters and what they are, the table (a heading sorts), the pager, the export of just these.
+// The requests of a batch: the filters and what they are, the table (a heading sorts), the pager, the export
+// of just these.
 
 import { bindDownload } from "../shared/api.js";
 import { batchPath, requestState } from "../shared/batches.js";
-import { byId, el, icon, mirror, setAttribute, setState, setText, show } from "../shared/dom.js";
+import { byId, el, icon, reconcile, setAttribute, setState, setText, show } from "../shared/dom.js";
 import { integer, plural, secondsText, utc } from "../shared/format.js";
 import { createNotice, messageOf } from "../shared/page.js";
 import { chipsOf, filterQuery, hitIn, isFiltered } from "../shared/row_query.js";
 
 /** @typedef {import("../shared/wire.js").RequestRow} RequestRow */
 /** @typedef {import("../shared/wire.js").AnswerRow} AnswerRow */
-/** @typedef {{ open: (line: number) => void, sort: (first: string) => void, addressOf: (line: number) => string }} TableActions `sort`: the first order of a heading */
+/**
+ * @typedef {{ open: (line: number) => void, sort: (first: string) => void, addressOf: (line: number) =>
+ * string }} TableActions `sort`: the first order of a heading
+ */
 /** @typedef {import("../shared/row_query.js").Place} Place */
 /** @typedef {(to: Place, how?: "push" | "replace") => void} Go */
 
@@ -25,7 +29,18 @@ export function listenToFilters(place, go) {
   const change = (change, how) => {
     clearTimeout(typing);
     typing = undefined;
-    go({ ...place(), offset: 0, after: 0, line: null, text: byId("search").value, customId: byId("custom-id").value, ...change }, how);
+    go(
+      {
+        ...place(),
+        offset: 0,
+        after: 0,
+        line: null,
+        text: byId("search").value,
+        customId: byId("custom-id").value,
+        ...change,
+      },
+      how,
+    );
   };
   for (const id of ["search", "custom-id"]) {
     byId(id).addEventListener("input", () => {
@@ -36,7 +51,9 @@ export function listenToFilters(place, go) {
   }
   byId("request-status").addEventListener("change", () => change({ status: byId("request-status").value }));
   byId("sort").addEventListener("change", () => change({ sort: byId("sort").value }));
-  byId("clear").addEventListener("click", () => change({ status: "", code: "", customId: "", text: "", where: [] }));
+  byId("clear").addEventListener("click", () =>
+    change({ status: "", code: "", customId: "", text: "", where: [] }),
+  );
 }
 
 /** Shows what is asked for, and binds the export to it. What is being typed stays.
@@ -46,12 +63,26 @@ export function drawFilters(batchId, place, go) {
   for (const [id, value] of Object.entries(fields)) {
     if (typing === undefined && byId(id).value !== value) byId(id).value = value;
   }
-  byId("sort").value = [...byId("sort").options].some((/** @type {HTMLOptionElement} */ one) => one.value === place.sort) ? place.sort : "line";
+  byId("sort").value = [...byId("sort").options].some(
+    (/** @type {HTMLOptionElement} */ one) => one.value === place.sort,
+  )
+    ? place.sort
+    : "line";
   show(byId("chips"), isFiltered(place));
-  mirror(byId("chip-list"), chipsOf(place).map((chip) => ({ chip, go })), ({ chip }) => chip.key, createChip);
+  reconcile(
+    byId("chip-list"),
+    chipsOf(place).map((chip) => ({ chip, go })),
+    ({ chip }) => chip.key,
+    createChip,
+  );
   for (const format of ["csv", "jsonl"]) {
     const asked = new URLSearchParams([...filterQuery(place), ["sort", place.sort], ["format", format]]);
-    bindDownload(byId(`export-${format}`), `${batchPath(batchId)}/export?${asked}`, `${batchId}_answers.${format}`, (error) => notice.say("bad", messageOf(error)));
+    bindDownload(
+      byId(`export-${format}`),
+      `${batchPath(batchId)}/export?${asked}`,
+      `${batchId}_answers.${format}`,
+      (error) => notice.say("bad", messageOf(error)),
+    );
   }
 }
 
@@ -80,10 +111,18 @@ export function drawRows(place, rows, batch) {
   drawPager(place, rows);
   drawNote(rows, batch);
   show(byId("requests-empty"), rows.data.length === 0);
-  setText(byId("requests-count"), rows.total === null ? "" : plural(rows.total, "request") + (isFiltered(place) ? " match" : ""));
+  setText(
+    byId("requests-count"),
+    rows.total === null ? "" : plural(rows.total, "request") + (isFiltered(place) ? " match" : ""),
+  );
   const answered = batch.request_counts.completed + batch.request_counts.failed > 0;
   show(byId("exports"), answered && rows.data.length > 0 && !["pending", "running"].includes(place.status));
-  setText(byId("export-word"), isFiltered(place) ? `Export ${rows.source === "answers" && rows.total !== null ? `these ${integer(rows.total)}` : "these answers"}` : "Export all answers");
+  setText(
+    byId("export-word"),
+    isFiltered(place)
+      ? `Export ${rows.source === "answers" && rows.total !== null ? `these ${integer(rows.total)}` : "these answers"}`
+      : "Export all answers",
+  );
 }
 
 /** @param {Place} place @param {import("./batch.js").Rows} rows */
@@ -97,8 +136,17 @@ function drawPager(place, rows) {
   byId("next").disabled = !hasMore;
   byId("previous").disabled = isFirst;
   byId("first").disabled = isFirst;
-  const [from, to] = isAnswers ? [place.offset + 1, place.offset + rows.data.length] : [rows.data[0]?.line ?? 0, rows.data.at(-1)?.line ?? 0];
-  setText(byId("range"), rows.data.length === 0 ? "" : isAnswers ? `${integer(from)} – ${integer(to)} of ${integer(rows.total)}` : `lines ${integer(from)} – ${integer(to)}`);
+  const [from, to] = isAnswers
+    ? [place.offset + 1, place.offset + rows.data.length]
+    : [rows.data[0]?.line ?? 0, rows.data.at(-1)?.line ?? 0];
+  setText(
+    byId("range"),
+    rows.data.length === 0
+      ? ""
+      : isAnswers
+        ? `${integer(from)} – ${integer(to)} of ${integer(rows.total)}`
+        : `lines ${integer(from)} – ${integer(to)}`,
+  );
 }
 
 /** What is not among the rows, and why.
@@ -132,19 +180,30 @@ const COLUMNS = [
 export function createRequestTable(place, actions) {
   const body = el("tbody");
   const heads = COLUMNS.map((column) => createHead(column, actions));
-  const table = el("table", { class: "dense requests" }, el("thead", {}, el("tr", {}, ...heads.map(({ node }) => node))), body);
+  const table = el(
+    "table",
+    { class: "dense requests" },
+    el("thead", {}, el("tr", {}, ...heads.map(({ node }) => node))),
+    body,
+  );
   body.addEventListener("click", (/** @type {MouseEvent} */ event) => openClicked(event, actions));
   place.append(table);
   return {
     /** @param {(RequestRow | AnswerRow)[]} rows @param {{ sort: string, text: string }} question */
     update(rows, { sort, text }) {
-      mirror(body, rows.map((row) => ({ row, searched: text })), ({ row }) => String(row.line), () => createRow(actions));
+      reconcile(
+        body,
+        rows.map((row) => ({ row, searched: text })),
+        ({ row }) => String(row.line),
+        () => createRow(actions),
+      );
       for (const head of heads) head.update(sort);
       show(table, rows.length > 0);
     },
     /** @param {number | null} line the one that is open */
     mark(line) {
-      for (const row of body.children) setAttribute(row, "aria-current", row.dataset.line === String(line) ? "true" : null);
+      for (const row of body.children)
+        setAttribute(row, "aria-current", row.dataset.line === String(line) ? "true" : null);
     },
     /** @param {number} line */
     focus(line) {
@@ -178,7 +237,9 @@ function createHead({ word, kind, sorts }, actions) {
 /** A click anywhere in a row opens it, unless it selects text or asks for a new tab.
  * @param {MouseEvent} event @param {TableActions} actions */
 function openClicked(event, actions) {
-  const row = /** @type {HTMLElement | null} */ (/** @type {Element} */ (event.target).closest("tr[data-line]"));
+  const row = /** @type {HTMLElement | null} */ (
+    /** @type {Element} */ (event.target).closest("tr[data-line]")
+  );
   if (!row || event.ctrlKey || event.metaKey || event.shiftKey || getSelection()?.type === "Range") return;
   event.preventDefault();
   actions.open(Number(row.dataset.line));
@@ -186,7 +247,12 @@ function openClicked(event, actions) {
 
 /** @param {TableActions} actions @returns {import("../shared/dom.js").View} */
 function createRow(actions) {
-  const cells = Object.fromEntries(COLUMNS.map(({ id, word, kind }) => [id, el("td", { class: `${kind} c-${id}`.trim(), "data-label": word })]));
+  const cells = Object.fromEntries(
+    COLUMNS.map(({ id, word, kind }) => [
+      id,
+      el("td", { class: `${kind} c-${id}`.trim(), "data-label": word }),
+    ]),
+  );
   const state = el("span");
   const link = el("a", { class: "mono" });
   const code = el("b", { class: "bad-text mono" });
@@ -220,12 +286,18 @@ function createRow(actions) {
 /** @param {HTMLElement} place @param {string} text @param {string} searched */
 function showWords(place, text, searched) {
   const [before, hit, after] = hitIn(text, searched);
-  if (place.textContent === before + hit + after && (hit === "") === (place.firstElementChild === null)) return;
+  if (place.textContent === before + hit + after && (hit === "") === (place.firstElementChild === null))
+    return;
   place.replaceChildren(...(hit ? [before, el("mark", {}, hit), after] : [text]));
 }
 
 /** @param {RequestRow | AnswerRow} row */
 function took(row) {
-  const seconds = "seconds" in row ? row.seconds : row.started_at == null || row.finished_at == null ? null : Math.max(0, row.finished_at - row.started_at);
+  const seconds =
+    "seconds" in row
+      ? row.seconds
+      : row.started_at == null || row.finished_at == null
+        ? null
+        : Math.max(0, row.finished_at - row.started_at);
   return seconds === null ? "" : secondsText(seconds);
 }

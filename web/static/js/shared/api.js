@@ -1,8 +1,12 @@
-// Talks to the API: its address, the optional key, one error for each way a call can fail, downloads that carry the key.
+// Talks to the API: its address, the optional key, one error for each way a call can fail, downloads that
+// carry the key.
 
 import { setAttribute } from "./dom.js";
 
-/** @typedef {{ method?: string, signal?: AbortSignal, headers?: Record<string, string>, untimed?: boolean }} CallOptions */
+/**
+ * @typedef {{ method?: string, signal?: AbortSignal, headers?: Record<string, string>, untimed?: boolean }}
+ * CallOptions
+ */
 
 const KEY_NAME = "batch-api-key";
 const TIMEOUT_MS = 15_000;
@@ -77,7 +81,12 @@ export async function call(path, options = {}) {
   const key = storedKey();
   const answer = await attempt(path, options);
   if (answer.ok) return answer;
-  const error = new ApiError(answer.status, await bodyOf(answer), answer.headers.get("retry-after"), answer.headers.get("x-request-id"));
+  const error = new ApiError(
+    answer.status,
+    await bodyOf(answer),
+    answer.headers.get("retry-after"),
+    answer.headers.get("x-request-id"),
+  );
   if (error.status !== 401 || declined) throw error;
   if (storedKey() === key) declined = !(await enterKey(key ? "The API did not accept this key." : undefined));
   if (declined) throw error;
@@ -103,7 +112,9 @@ export async function callJson(path, options) {
 
 /** @param {string} path @param {CallOptions} options */
 async function attempt(path, { method = "GET", signal, headers = {}, untimed = false }) {
-  const signals = [signal, untimed ? undefined : AbortSignal.timeout(TIMEOUT_MS)].filter((one) => one !== undefined);
+  const signals = [signal, untimed ? undefined : AbortSignal.timeout(TIMEOUT_MS)].filter(
+    (one) => one !== undefined,
+  );
   const url = (await apiBase()) + path;
   try {
     return await fetch(url, {
@@ -129,9 +140,16 @@ async function bodyOf(answer) {
 }
 
 /** Makes an anchor a download of `path`; may be called again with another path, or when the address was not known yet.
- * @param {HTMLAnchorElement} anchor @param {string} path @param {string} filename @param {(error: unknown) => void} onError */
+ * @param {HTMLAnchorElement} anchor
+ * @param {string} path
+ * @param {string} filename
+ * @param {(error: unknown) => void} onError
+ */
 export function bindDownload(anchor, path, filename, onError) {
-  void apiBase().then((base) => setAttribute(anchor, "href", base + path), () => undefined);
+  void apiBase().then(
+    (base) => setAttribute(anchor, "href", base + path),
+    () => undefined,
+  );
   anchor.download = filename;
   anchor.onclick = (event) => {
     if (!storedKey()) return;
@@ -153,4 +171,21 @@ export function saveBlob(blob, filename) {
   link.download = filename;
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
+}
+
+/** Fetches a part of the page when it is first needed, once; after a failure the next need fetches it again.
+ * @template T
+ * @param {() => Promise<T>} fetchPart @returns {() => Promise<T>} rejects with words for the person */
+export function onDemand(fetchPart) {
+  /** @type {Promise<T> | undefined} */
+  let part;
+  return () => {
+    part ??= fetchPart().catch(() => {
+      part = undefined;
+      throw new UnreachableError(
+        "A part of this page cannot be fetched: the server of these pages does not answer. Try again.",
+      );
+    });
+    return part;
+  };
 }

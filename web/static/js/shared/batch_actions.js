@@ -6,16 +6,17 @@ import { planOf, questionOf, tooLateText } from "./bulk_plan.js";
 import { confirm } from "./confirm.js";
 import { el } from "./dom.js";
 import { plural } from "./format.js";
-import { createNotice, messageOf } from "./page.js";
 import { retryBatch } from "./retrying.js";
 
 /** @typedef {import("./wire.js").Batch} Batch */
 
 const ACTS = { cancel, retry };
 
-/** @param {{ changed: () => void }} page */
-export function createBatchActions({ changed }) {
-  const notice = createNotice({ closable: true });
+/**
+ * @param {{ changed: () => void, notice: { say: (tone: "ok" | "warn", ...content: (Node | string)[]) => void
+ * }, failed: (error: unknown) => void }} page
+ */
+export function createBatchActions({ changed, notice, failed }) {
   /** @type {Set<string>} batches that the API is being asked about */
   const underWay = new Set();
 
@@ -32,12 +33,14 @@ export function createBatchActions({ changed }) {
   }
 
   /** @param {keyof typeof ACTS} kind @returns {(batch: Batch) => Promise<void>} */
-  const guarded = (kind) => async ({ id }) => {
-    if (underWay.has(id)) return;
-    underWay.add(id);
-    await ask(kind, id).catch((error) => notice.say("bad", messageOf(error)));
-    underWay.delete(id);
-  };
+  const guarded =
+    (kind) =>
+    async ({ id }) => {
+      if (underWay.has(id)) return;
+      underWay.add(id);
+      await ask(kind, id).catch(failed);
+      underWay.delete(id);
+    };
   return { cancel: guarded("cancel"), retry: guarded("retry") };
 }
 
@@ -50,6 +53,10 @@ async function cancel(batch) {
 /** @param {Batch} batch @returns {Promise<(Node | string)[]>} what to say of it */
 async function retry(batch) {
   const receipt = await retryBatch(batch.id);
-  const link = el("a", { href: `index.html?batch=${encodeURIComponent(receipt.batch_id)}` }, receipt.batch_id);
+  const link = el(
+    "a",
+    { href: `index.html?batch=${encodeURIComponent(receipt.batch_id)}` },
+    receipt.batch_id,
+  );
   return [`${plural(receipt.total_requests, "request")} queued again as `, link, "."];
 }

@@ -14,13 +14,20 @@ export async function batchesWithAnswers(signal) {
   return list.data.filter((batch) => batch.request_counts.completed > 0);
 }
 
-/** @param {HTMLSelectElement} select @param {Batch[]} batches those known @param {string | null} chosen a batch id, known or not
+/**
+ * @param {HTMLSelectElement} select
+ * @param {Batch[]} batches those known
+ * @param {string | null} chosen a batch id, known or not
  * @param {boolean} isListed whether the list has been read: only then it can be empty */
 export function fillPicker(select, batches, chosen, isListed) {
   const options = batches.map((batch) => el("option", { value: batch.id }, choiceOf(batch, new Date())));
   const unlisted = chosen && !batches.some((batch) => batch.id === chosen);
   select.replaceChildren(
-    el("option", { value: "" }, batches.length > 0 ? "Choose a batch …" : isListed ? "No batch has answers yet" : "…"),
+    el(
+      "option",
+      { value: "" },
+      batches.length > 0 ? "Choose a batch …" : isListed ? "No batch has answers yet" : "…",
+    ),
     ...(unlisted ? [el("option", { value: chosen }, chosen)] : []),
     ...options,
   );

@@ -1,13 +1,27 @@
-// Rows of batches: an open one with its bar and facts, and what it has in common with the rows of the table: the box that
+// Rows of batches: an open one with its bar and facts, and what it has in common with the rows of the table:
+// the box that
 // selects, the switch for its errors, the menu.
 
 import { bindDownload } from "./api.js";
-import { displayName, doneCount, donePercent, isOpen, jobFacts, offers, resultsPath, stateOf, unsuccessfulCount } from "./batches.js";
-import { copyOf, el, icon, mirror, parts, setAttribute, setState, setText, show } from "./dom.js";
+import {
+  displayName,
+  doneCount,
+  donePercent,
+  isOpen,
+  jobFacts,
+  offers,
+  resultsPath,
+  stateOf,
+  unsuccessfulCount,
+} from "./batches.js";
+import { copyOf, el, icon, parts, reconcile, setAttribute, setState, setText, show } from "./dom.js";
 import { integer } from "./format.js";
 
 /** @typedef {import("./wire.js").Batch} Batch */
-/** @typedef {{ cancel: (batch: Batch) => void, retry: (batch: Batch) => void, failed: (error: unknown) => void }} Actions */
+/**
+ * @typedef {{ cancel: (batch: Batch) => void, retry: (batch: Batch) => void, failed: (error: unknown) => void
+ * }} Actions
+ */
 
 /** @param {Actions} actions @param {Extras} [extras] @returns {import("./dom.js").View} */
 export function createJobRow(actions, extras = {}) {
@@ -29,7 +43,7 @@ export function createJobRow(actions, extras = {}) {
       setText(at.id, batch.id);
       setState(at.state, stateOf(batch));
       drawBar(at, batch, name);
-      mirror(at.facts, jobFacts(batch), (fact) => fact.key, createFact);
+      reconcile(at.facts, jobFacts(batch), (fact) => fact.key, createFact);
       updateButtons(at, batch, name, actions);
       drawErrors(batch);
       for (const one of added) one.update(batch);
@@ -83,7 +97,8 @@ function updateButtons(at, batch, name, actions) {
   const offer = offers(batch);
   show(at.partial, offer.results !== null);
   setAttribute(at.partial, "aria-label", `Partial results of ${name}`);
-  if (offer.results) bindDownload(at.partial, resultsPath(batch), `${batch.id}_partial.jsonl`, actions.failed);
+  if (offer.results)
+    bindDownload(at.partial, resultsPath(batch), `${batch.id}_partial.jsonl`, actions.failed);
   show(at.cancel, offer.cancel);
   setAttribute(at.cancel, "aria-label", `Cancel ${name}`);
 }
@@ -159,7 +174,12 @@ export function createPick(selection) {
  * @param {(open: boolean) => void} toggled */
 export function createErrorsSwitch(toggled) {
   const word = el("span");
-  const button = el("button", { type: "button", class: "quiet errors-switch", "aria-expanded": "false", "data-errors": true }, word, icon("down"));
+  const button = el(
+    "button",
+    { type: "button", class: "quiet errors-switch", "aria-expanded": "false", "data-errors": true },
+    word,
+    icon("down"),
+  );
   button.addEventListener("click", () => toggled(button.getAttribute("aria-expanded") !== "true"));
   return {
     node: button,
@@ -167,7 +187,11 @@ export function createErrorsSwitch(toggled) {
     update(batch, text, open) {
       setText(word, text);
       setAttribute(button, "aria-expanded", String(open));
-      setAttribute(button, "aria-label", `Error groups of ${displayName(batch)}, ${integer(batch.request_counts.failed)} failed`);
+      setAttribute(
+        button,
+        "aria-label",
+        `Error groups of ${displayName(batch)}, ${integer(batch.request_counts.failed)} failed`,
+      );
       setAttribute(button, "title", open ? "Hide the errors" : "What went wrong, by error");
     },
   };
@@ -186,19 +210,29 @@ export function createErrorsPlace(place, actions) {
   /** @type {Batch} */
   let current;
   const view = import("./error_groups.js").then(({ createErrorGroups }) => createErrorGroups(place, actions));
-  view.then(() => waiting.remove(), () => setText(waiting, "The errors cannot be shown: the server of these pages does not answer."));
+  view.then(
+    () => waiting.remove(),
+    () => setText(waiting, "The errors cannot be shown: the server of these pages does not answer."),
+  );
   return {
     /** @param {Batch} batch */
     update(batch) {
       current = batch;
-      view.then((groups) => groups.update(current), () => undefined);
+      view.then(
+        (groups) => groups.update(current),
+        () => undefined,
+      );
     },
   };
 }
 
 /** @param {FillMenu} fill */
 export function createMenuButton(fill) {
-  const button = el("button", { type: "button", class: "quiet icon-only", popovertarget: "row-menu" }, icon("dots"));
+  const button = el(
+    "button",
+    { type: "button", class: "quiet icon-only", popovertarget: "row-menu" },
+    icon("dots"),
+  );
   /** @type {Batch} */
   let current;
   button.addEventListener("click", () => fill(current));

@@ -1,11 +1,28 @@
 // Batches as a table: a row says what became of one, and offers its files; below it, when asked, its errors.
 
 import { bindDownload } from "./api.js";
-import { createErrorsPlace, createErrorsSwitch, createMenuButton, createPick, hasErrors, setSize } from "./batch_rows.js";
 import {
-  csvPath, displayName, donePercent, errorsPath, failureReason, finishedAt, isOpen, offers, resultsPath, stateOf, tookSeconds,
+  createErrorsPlace,
+  createErrorsSwitch,
+  createMenuButton,
+  createPick,
+  hasErrors,
+  setSize,
+} from "./batch_rows.js";
+import {
+  csvPath,
+  displayName,
+  donePercent,
+  errorsPath,
+  failureReason,
+  finishedAt,
+  isOpen,
+  offers,
+  resultsPath,
+  stateOf,
+  tookSeconds,
 } from "./batches.js";
-import { el, icon, mirror, setAttribute, setState, setText, show } from "./dom.js";
+import { el, icon, reconcile, setAttribute, setState, setText, show } from "./dom.js";
 import { bytes, compact, duration, integer, shortModel, utc, when } from "./format.js";
 
 /** @typedef {import("./wire.js").Batch} Batch */
@@ -14,14 +31,28 @@ import { bytes, compact, duration, integer, shortModel, utc, when } from "./form
 /** @typedef {{ batch: Batch, errors: boolean, open: boolean }} Item a batch's row, or the one with its errors */
 
 const RETRY = "Run what ended without an answer again, as a new batch";
-const HEADINGS = [["Batch", ""], ["State", "state-cell"], ["Model", ""], ["Answers", "num"], ["Failed", "num"], ["Tokens", "num"], ["Finished", ""], ["Files", "num"]];
+const HEADINGS = [
+  ["Batch", ""],
+  ["State", "state-cell"],
+  ["Model", ""],
+  ["Answers", "num"],
+  ["Failed", "num"],
+  ["Tokens", "num"],
+  ["Finished", ""],
+  ["Files", "num"],
+];
 
 /** Adds a table to `place`.
  * @param {HTMLElement} place @param {Actions} actions @param {Extras} [extras] */
 export function createBatchTable(place, actions, extras = {}) {
   const body = el("tbody");
   const all = extras.selection && createPickAll(extras.selection, () => batches);
-  const head = el("tr", {}, all ? el("td", { class: "pick-cell" }, all.node) : null, ...HEADINGS.map(([word, kind]) => el("th", { scope: "col", class: kind || null }, word)));
+  const head = el(
+    "tr",
+    {},
+    all ? el("td", { class: "pick-cell" }, all.node) : null,
+    ...HEADINGS.map(([word, kind]) => el("th", { scope: "col", class: kind || null }, word)),
+  );
   const table = el("table", { class: "stack", hidden: true }, el("thead", {}, head), body);
   /** @type {Batch[]} */
   let batches = [];
@@ -44,7 +75,9 @@ export function createBatchTable(place, actions, extras = {}) {
       items.push({ batch, errors: false, open });
       if (open) items.push({ batch, errors: true, open });
     }
-    mirror(body, items, keyOf, ({ errors }) => (errors ? createErrorsRow(actions, head.children.length) : createBatchRow(actions, extras, toggle)));
+    reconcile(body, items, keyOf, ({ errors }) =>
+      errors ? createErrorsRow(actions, head.children.length) : createBatchRow(actions, extras, toggle),
+    );
   }
 
   return {
@@ -82,7 +115,10 @@ function createPickAll(selection, shown) {
 function createErrorsRow(actions, columns) {
   const cell = el("td", { colspan: String(columns), class: "wide" });
   const groups = createErrorsPlace(cell, actions);
-  return { node: el("tr", { class: "errors-row" }, cell), update: (/** @type {Item} */ { batch }) => groups.update(batch) };
+  return {
+    node: el("tr", { class: "errors-row" }, cell),
+    update: (/** @type {Item} */ { batch }) => groups.update(batch),
+  };
 }
 
 /** @param {Actions} actions @param {Extras} extras @param {(id: string, open: boolean) => void} toggle
@@ -139,7 +175,18 @@ function createCells() {
   const state = cell("State", "state-cell");
   state.append(at.state);
   const name = el("td", { class: "name" }, at.name, " ", at.id, " ", at.why);
-  const row = el("tr", {}, name, state, at.model, at.answers, at.failed, at.tokens, at.finished, el("td", {}, buttons.actions));
+  const row = el(
+    "tr",
+    {},
+    name,
+    state,
+    at.model,
+    at.answers,
+    at.failed,
+    at.tokens,
+    at.finished,
+    el("td", {}, buttons.actions),
+  );
   return { ...at, ...buttons, row };
 }
 
@@ -156,7 +203,13 @@ function createButtons() {
   const errors = el("a", { class: "button quiet" }, "Errors", at.errorsSize);
   const results = el("a", { class: "button" }, icon("download"), at.resultsWord, at.resultsSize);
   const last = el("span", { class: "actions last" }, results); // with the menu, on one line
-  return { ...at, errors, results, last, actions: el("span", { class: "actions" }, at.retry, at.cancel, errors, at.csv, last) };
+  return {
+    ...at,
+    errors,
+    results,
+    last,
+    actions: el("span", { class: "actions" }, at.retry, at.cancel, errors, at.csv, last),
+  };
 }
 
 /** @param {Record<string, any>} at @param {Batch} batch */
@@ -172,7 +225,11 @@ function updateCells(at, batch) {
   setText(at.model, shortModel(batch.model));
   setAttribute(at.model, "title", batch.model);
   setText(at.answers, integer(batch.request_counts.completed));
-  setAttribute(at.answers, "title", `${integer(batch.request_counts.completed)} of ${integer(batch.request_counts.total)}`);
+  setAttribute(
+    at.answers,
+    "title",
+    `${integer(batch.request_counts.completed)} of ${integer(batch.request_counts.total)}`,
+  );
   setText(at.failedCount, integer(batch.request_counts.failed));
   setAttribute(at.failed, "class", batch.request_counts.failed > 0 ? "num bad-text" : "num");
   setText(at.tokens, batch.usage ? compact(batch.usage.total_tokens) : "–");
@@ -203,7 +260,11 @@ function updateButtons(at, batch, actions) {
   if (offer.errors) bindDownload(at.errors, errorsPath(batch), `${batch.id}_errors.jsonl`, actions.failed);
   show(at.retry, offer.retry);
   setAttribute(at.retry, "aria-label", `Retry ${name}`);
-  setAttribute(at.retry, "title", batch.retried_by.length > 0 ? `${RETRY} (already retried as ${batch.retried_by.join(", ")})` : RETRY);
+  setAttribute(
+    at.retry,
+    "title",
+    batch.retried_by.length > 0 ? `${RETRY} (already retried as ${batch.retried_by.join(", ")})` : RETRY,
+  );
   show(at.cancel, offer.cancel);
   setAttribute(at.cancel, "aria-label", `Cancel ${name}`);
 }

@@ -80,15 +80,37 @@ export function doneCount(batch) {
  * @param {Batch} batch @returns {Fact[]} */
 export function jobFacts(batch) {
   const { completed, failed, total } = batch.request_counts;
-  const { chunk, chunks, requests_per_second: requests, tokens_per_second: tokens, eta_seconds: eta } = batch.progress;
+  const {
+    chunk,
+    chunks,
+    requests_per_second: requests,
+    tokens_per_second: tokens,
+    eta_seconds: eta,
+  } = batch.progress;
   const queued = isQueued(batch);
   /** @type {(Fact | false | 0 | null)[]} */
   const facts = [
     { key: "done", value: integer(completed), after: `of ${integer(total)} done` },
-    (!queued || failed > 0) && { key: "failed", value: integer(failed), after: "failed", tone: failed > 0 ? "bad" : "" },
-    !queued && chunks > 0 && { key: "chunk", before: "chunk", value: integer(chunk), after: `of ${integer(chunks)}` },
-    requests != null && { key: "requests", value: rate(requests), after: "requests/s", title: "over the last minute" },
-    tokens != null && { key: "tokens", value: rate(tokens), after: "tokens/s", title: "over the last minute" },
+    (!queued || failed > 0) && {
+      key: "failed",
+      value: integer(failed),
+      after: "failed",
+      tone: failed > 0 ? "bad" : "",
+    },
+    !queued &&
+      chunks > 0 && { key: "chunk", before: "chunk", value: integer(chunk), after: `of ${integer(chunks)}` },
+    requests != null && {
+      key: "requests",
+      value: rate(requests),
+      after: "requests/s",
+      title: "over the last minute",
+    },
+    tokens != null && {
+      key: "tokens",
+      value: rate(tokens),
+      after: "tokens/s",
+      title: "over the last minute",
+    },
     { key: "model", before: "model", value: shortModel(batch.model), title: batch.model },
     eta != null && { key: "eta", before: "done in", value: durationRange(eta) },
   ];
@@ -125,7 +147,9 @@ export function unsuccessfulCount(batch) {
 }
 
 /** What can be asked for now. `results`: the finished file, what there is so far, or nothing.
- * @param {Batch} batch @returns {{ results: "all" | "partial" | null, errors: boolean, retry: boolean, cancel: boolean }} */
+ * @param {Batch} batch
+ * @returns {{ results: "all" | "partial" | null, errors: boolean, retry: boolean, cancel: boolean }}
+ */
 export function offers(batch) {
   const { completed } = batch.request_counts;
   const whole = batch.status === "completed";

@@ -4,7 +4,10 @@ import { displayName, doneCount, offers, unsuccessfulCount } from "./batches.js"
 import { integer, plural } from "./format.js";
 
 /** @typedef {import("./wire.js").Batch} Batch */
-/** @typedef {{ kind: "cancel" | "retry", batches: Batch[], requests: number, kept: number, others: number }} Plan `kept`: answers that stay; `others`: selected, but not concerned */
+/**
+ * @typedef {{ kind: "cancel" | "retry", batches: Batch[], requests: number, kept: number, others: number }}
+ * Plan `kept`: answers that stay; `others`: selected, but not concerned
+ */
 
 const NAMED = 4;
 
@@ -13,8 +16,17 @@ export function planOf(kind, selected) {
   const batches = selected.filter((batch) => offers(batch)[kind]);
   /** @param {(batch: Batch) => number} count */
   const sum = (count) => batches.reduce((total, batch) => total + count(batch), 0);
-  const requests = kind === "cancel" ? sum((batch) => batch.request_counts.total - doneCount(batch)) : sum(unsuccessfulCount);
-  return { kind, batches, requests, kept: sum((batch) => batch.request_counts.completed), others: selected.length - batches.length };
+  const requests =
+    kind === "cancel"
+      ? sum((batch) => batch.request_counts.total - doneCount(batch))
+      : sum(unsuccessfulCount);
+  return {
+    kind,
+    batches,
+    requests,
+    kept: sum((batch) => batch.request_counts.completed),
+    others: selected.length - batches.length,
+  };
 }
 
 /** The button, with all that one needs to know before pressing it.
@@ -37,7 +49,10 @@ export function questionOf(plan) {
 function cancelQuestion({ batches, requests, kept, others }) {
   const names = namesOf(batches);
   const isOne = batches.length === 1;
-  const stay = kept > 0 ? `The ${plural(kept, "answer")} so far ${kept === 1 ? "stays" : "stay"} and can be downloaded.` : "Nothing has been answered yet.";
+  const stay =
+    kept > 0
+      ? `The ${plural(kept, "answer")} so far ${kept === 1 ? "stays" : "stay"} and can be downloaded.`
+      : "Nothing has been answered yet.";
   const rest = others === 0 ? "" : ` Of those selected, ${integer(others)} cannot be cancelled any more.`;
   return {
     title: isOne ? `Cancel ${names}?` : `Cancel ${integer(batches.length)} batches?`,
@@ -52,8 +67,13 @@ function cancelQuestion({ batches, requests, kept, others }) {
 function retryQuestion({ batches, requests, others }) {
   const names = namesOf(batches);
   const isOne = batches.length === 1;
-  const become = isOne ? "a new batch. This one and its files stay as they are." : `${integer(batches.length)} new batches: ${names}. The old ones and their files stay as they are.`;
-  const rest = others === 0 ? "" : ` Of those selected, ${integer(others)} ${others === 1 ? "has" : "have"} nothing to retry.`;
+  const become = isOne
+    ? "a new batch. This one and its files stay as they are."
+    : `${integer(batches.length)} new batches: ${names}. The old ones and their files stay as they are.`;
+  const rest =
+    others === 0
+      ? ""
+      : ` Of those selected, ${integer(others)} ${others === 1 ? "has" : "have"} nothing to retry.`;
   return {
     title: `Retry ${plural(requests, "request")}${isOne ? ` of ${names}` : ""}?`,
     text: `Those that ended without an answer become ${become}${retriedWords(batches)}${rest}`,
@@ -65,7 +85,10 @@ function retryQuestion({ batches, requests, others }) {
 
 /** @param {Batch[]} batches */
 function namesOf(batches) {
-  const names = batches.slice(0, NAMED).map((batch) => `“${displayName(batch)}”`).join(", ");
+  const names = batches
+    .slice(0, NAMED)
+    .map((batch) => `“${displayName(batch)}”`)
+    .join(", ");
   return batches.length > NAMED ? `${names} and ${integer(batches.length - NAMED)} more` : names;
 }
 
@@ -81,7 +104,11 @@ export function tooLateText({ kind }, selected) {
 export function retriedWords(batches) {
   const retried = batches.filter(({ retried_by: by }) => by.length > 0);
   if (retried.length === 0) return "";
-  const named = retried.slice(0, NAMED).map((batch) => `${batches.length > 1 ? `“${displayName(batch)}” ` : ""}as ${batch.retried_by.join(", ")}`);
+  const named = retried
+    .slice(0, NAMED)
+    .map(
+      (batch) => `${batches.length > 1 ? `“${displayName(batch)}” ` : ""}as ${batch.retried_by.join(", ")}`,
+    );
   if (retried.length > NAMED) named.push(`${integer(retried.length - NAMED)} more`);
   return ` Already retried ${named.join("; ")}: this runs them again.`;
 }
@@ -89,7 +116,10 @@ export function retriedWords(batches) {
 /** What was done, one after the other.
  * @param {Plan} plan @param {number} done how many went well @param {number} requests that were queued again */
 export function outcomeText({ kind, batches }, done, requests) {
-  const of = done === batches.length ? plural(done, "batch", "batches") : `${integer(done)} of ${plural(batches.length, "batch", "batches")}`;
+  const of =
+    done === batches.length
+      ? plural(done, "batch", "batches")
+      : `${integer(done)} of ${plural(batches.length, "batch", "batches")}`;
   if (kind === "cancel") return `${of} ${done === 1 ? "is" : "are"} being cancelled.`;
   return `${plural(requests, "request")} queued again from ${of}.`;
 }

@@ -4,10 +4,18 @@ import { el, icon, setAttribute } from "./dom.js";
 
 const SAID_MS = 1600;
 
-/** @param {string} label what is copied @param {() => string} text asked for when pressed @param {{ word?: string, look?: string }} [options] a word beside the icon, another icon
+/**
+ * @param {string} label what is copied
+ * @param {() => string} text asked for when pressed
+ * @param {{ word?: string, look?: string }} [options] a word beside the icon, another icon
  * @returns {HTMLButtonElement} */
 export function createCopyButton(label, text, { word = "", look = "copy" } = {}) {
-  const button = el("button", { type: "button", class: `quiet copy${word ? "" : " icon-only"}`, "aria-label": label, title: label }, icon(look), word);
+  const button = el(
+    "button",
+    { type: "button", class: `quiet copy${word ? "" : " icon-only"}`, "aria-label": label, title: label },
+    icon(look),
+    word,
+  );
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   let timer;
   button.addEventListener("click", async () => {

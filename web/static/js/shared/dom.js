@@ -1,4 +1,5 @@
-// The few ways the pages touch the document, the icons among them. Data only ever becomes text or an attribute, never markup.
+// The few ways the pages touch the document, the icons among them. Data only ever becomes text or an
+// attribute, never markup.
 
 /** @param {string} id @returns {any} the element, which every page that asks for it has */
 export function byId(id) {
@@ -8,12 +9,16 @@ export function byId(id) {
 }
 
 /** Creates an element; null children are left out, text is text.
- * @param {string} tag @param {Record<string, string | boolean | null>} [attributes] @param {...(Node | string | null | false)} children
+ * @param {string} tag
+ * @param {Record<string, string | boolean | null>} [attributes]
+ * @param {...(Node | string | null | false)} children
  * @returns {any} */
 export function el(tag, attributes = {}, ...children) {
   const node = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) setAttribute(node, name, value);
-  node.append(.../** @type {(Node | string)[]} */ (children.filter((child) => child !== null && child !== false)));
+  node.append(
+    .../** @type {(Node | string)[]} */ (children.filter((child) => child !== null && child !== false)),
+  );
   return node;
 }
 
@@ -39,7 +44,9 @@ export function show(node, shown) {
 /** The parts of a piece of markup, by their data-f names.
  * @param {Element} root @returns {Record<string, any>} */
 export function parts(root) {
-  return Object.fromEntries([...root.querySelectorAll("[data-f]")].map((node) => [/** @type {any} */ (node).dataset.f, node]));
+  return Object.fromEntries(
+    [...root.querySelectorAll("[data-f]")].map((node) => [/** @type {any} */ (node).dataset.f, node]),
+  );
 }
 
 /** A copy of the one element in a template, with its icons.
@@ -80,7 +87,7 @@ const views = new WeakMap();
  * @template T
  * @param {HTMLElement} parent @param {T[]} items @param {(item: T) => string} keyOf @param {(item: T) => View} create
  */
-export function mirror(parent, items, keyOf, create) {
+export function reconcile(parent, items, keyOf, create) {
   const old = views.get(parent) ?? new Map();
   /** @type {Map<string, View>} */
   const kept = new Map();
@@ -102,7 +109,9 @@ export function mirror(parent, items, keyOf, create) {
 /** To be taken out of the document and put back would cost a node its focus.
  * @param {HTMLElement} parent @param {HTMLElement} node @param {Element | null} before */
 function move(parent, node, before) {
-  const focused = node.contains(document.activeElement) ? /** @type {HTMLElement} */ (document.activeElement) : null;
+  const focused = node.contains(document.activeElement)
+    ? /** @type {HTMLElement} */ (document.activeElement)
+    : null;
   parent.insertBefore(node, before);
   if (focused !== document.activeElement) focused?.focus({ preventScroll: true });
 }
@@ -111,7 +120,8 @@ function move(parent, node, before) {
 function removeKeepingFocus(parent, node) {
   const hadFocus = node.contains(document.activeElement);
   node.remove();
-  if (hadFocus) /** @type {HTMLElement | null} */ (parent.closest("[tabindex]"))?.focus({ preventScroll: true });
+  if (hadFocus)
+    /** @type {HTMLElement | null} */ (parent.closest("[tabindex]"))?.focus({ preventScroll: true });
 }
 
 const SVG = "http://www.w3.org/2000/svg";

@@ -3,12 +3,15 @@
 import { callJson } from "./api.js";
 import { batchPath, displayName, isOpen, unsuccessfulCount } from "./batches.js";
 import { retriedWords } from "./bulk_plan.js";
-import { el, icon, mirror, setAttribute, setText, show } from "./dom.js";
+import { el, icon, reconcile, setAttribute, setText, show } from "./dom.js";
 import { integer, plural } from "./format.js";
 import { messageOf } from "./page.js";
 
 /** @typedef {import("./wire.js").Batch} Batch */
-/** @typedef {{ code: string, count: number, sample: { line: number, custom_id: string, message: string | null } }} Group */
+/**
+ * @typedef {{ code: string, count: number, sample: { line: number, custom_id: string, message: string | null
+ * } }} Group
+ */
 /** @typedef {{ group: Group, total: number, batch: Batch }} Item */
 
 /** @param {HTMLElement} place @param {import("./batch_rows.js").Actions} actions */
@@ -27,13 +30,14 @@ export function createErrorGroups(place, actions) {
 
   async function read() {
     const batch = current;
-    const mine = (turn += 1);
+    turn += 1;
+    const mine = turn;
     try {
       /** @type {{ data: Group[], total: number }} */
       const found = await callJson(`${batchPath(batch.id)}/errors`);
       if (mine !== turn) return; // newer ones are on their way
       const items = found.data.map((group) => ({ group, total: found.total, batch }));
-      mirror(list, items, ({ group }) => group.code, createGroup);
+      reconcile(list, items, ({ group }) => group.code, createGroup);
       setText(said, saidOf(batch, found.total));
     } catch (error) {
       if (mine !== turn) return;
@@ -62,7 +66,9 @@ export function createErrorGroups(place, actions) {
 /** @param {Batch} batch @param {number} total */
 function saidOf(batch, total) {
   if (total === 0) return "No request of this batch has failed.";
-  return isOpen(batch) ? "They can be retried when the batch has ended." : `A retry runs all that ended without an answer, as a new batch.${retriedWords([batch])}`;
+  return isOpen(batch)
+    ? "They can be retried when the batch has ended."
+    : `A retry runs all that ended without an answer, as a new batch.${retriedWords([batch])}`;
 }
 
 /** @returns {import("./dom.js").View} */
@@ -73,7 +79,13 @@ function createGroup() {
   const message = el("p", { class: "break clip" });
   const where = el("p", { class: "muted small break" });
   const all = el("a");
-  const node = el("li", {}, el("div", { class: "much" }, count, share), el("div", { class: "what" }, el("p", {}, code), message, where), all);
+  const node = el(
+    "li",
+    {},
+    el("div", { class: "much" }, count, share),
+    el("div", { class: "what" }, el("p", {}, code), message, where),
+    all,
+  );
   return {
     node,
     /** @param {Item} item */

@@ -15,7 +15,11 @@ export function integer(value) {
 export function compact(value) {
   if (value == null) return NONE;
   if (value < 10_000) return integer(value);
-  for (const [unit, size] of /** @type {[string, number][]} */ ([["G", 1e9], ["M", 1e6], ["k", 1e3]])) {
+  for (const [unit, size] of /** @type {[string, number][]} */ ([
+    ["G", 1e9],
+    ["M", 1e6],
+    ["k", 1e3],
+  ])) {
     if (value >= size * 0.9995) return `${(value / size).toFixed(value < size * 99.95 ? 1 : 0)} ${unit}`;
   }
   return integer(value);
@@ -105,7 +109,9 @@ export function when(unixSeconds, now) {
 /** The exact moment, for a title: "2025-10-29 13:45:00 UTC"
  * @param {number | null | undefined} unixSeconds */
 export function utc(unixSeconds) {
-  return unixSeconds == null ? "" : `${new Date(unixSeconds * 1000).toISOString().slice(0, 19).replace("T", " ")} UTC`;
+  return unixSeconds == null
+    ? ""
+    : `${new Date(unixSeconds * 1000).toISOString().slice(0, 19).replace("T", " ")} UTC`;
 }
 
 /** 1 → "1st"
@@ -123,7 +129,7 @@ export function plural(count, one, many = `${one}s`) {
 /** "google/gemma-3-4b-it" → "gemma-3-4b-it"; a folder's path → its last part
  * @param {string | null | undefined} model */
 export function shortModel(model) {
-  return model ? model.replace(/\/+$/, "").split("/").at(-1) ?? model : NONE;
+  return model ? (model.replace(/\/+$/, "").split("/").at(-1) ?? model) : NONE;
 }
 
 /** @param {Date} date */

@@ -15,7 +15,13 @@ export function askForKey(message) {
 
 /** @param {string} message @returns {Promise<string | null>} */
 function open(message) {
-  const input = el("input", { type: "password", id: "api-key", autocomplete: "off", spellcheck: "false", required: true });
+  const input = el("input", {
+    type: "password",
+    id: "api-key",
+    autocomplete: "off",
+    spellcheck: "false",
+    required: true,
+  });
   const later = el("button", { type: "button" }, "Not now");
   const dialog = el(
     "dialog",
@@ -26,12 +32,7 @@ function open(message) {
       el("h2", { id: "key-title" }, "API key"),
       el("p", {}, `${message} Enter the value of BATCH_API_KEY; it stays in this browser tab.`),
       el("div", { class: "field" }, el("label", { for: "api-key" }, "Key"), input),
-      el(
-        "div",
-        { class: "row" },
-        later,
-        el("button", { value: "use", class: "primary" }, "Use this key"),
-      ),
+      el("div", { class: "row" }, later, el("button", { value: "use", class: "primary" }, "Use this key")),
     ),
   );
   later.addEventListener("click", () => dialog.close());

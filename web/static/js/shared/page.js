@@ -1,8 +1,9 @@
-// What pages have around their content: the theme, an address that says where one is, notices, tabs, how old the numbers are.
+// What pages have around their content: header, theme, notices, tabs, and what a person has chosen for all pages.
+// Importing it changes nothing; each page calls `startPage` once.
 
-import { ApiError, enterKey, forgetDecline, UnreachableError } from "./api.js";
+import { forgetDecline, onDemand } from "./api.js";
 import { byId, el, icon, placeIcons, setAttribute, setText, show } from "./dom.js";
-import { ago, duration, integer } from "./format.js";
+import { integer } from "./format.js";
 
 const THEMES = /** @type {const} */ ({
   system: { icon: "half", next: "light" },
@@ -10,10 +11,13 @@ const THEMES = /** @type {const} */ ({
   dark: { icon: "moon", next: "system" },
 });
 
-placeIcons(document);
-document.querySelector("nav [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
-showTheme(currentTheme());
-byId("theme").addEventListener("click", () => setTheme(THEMES[currentTheme()].next));
+/** Draws the icons and the header's theme button, and shows the current page's link. */
+export function startPage() {
+  placeIcons(document);
+  document.querySelector("nav [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
+  showTheme(currentTheme());
+  byId("theme").addEventListener("click", () => setTheme(THEMES[currentTheme()].next));
+}
 
 /** @returns {keyof typeof THEMES} */
 function currentTheme() {
@@ -36,9 +40,9 @@ function showTheme(theme) {
   setAttribute(button, "title", `Theme: ${theme}`);
 }
 
-/** Puts where one is into the address. The same thing pressed twice makes one step for the way back, not two.
+/** Puts the state of the page into its URL. The same thing pressed twice makes one step for the way back, not two.
  * @param {string} query @param {"push" | "replace"} [how] */
-export function visit(query, how = "push") {
+export function setUrl(query, how = "push") {
   if (how === "push" && query !== location.search) history.pushState(null, "", query);
   else history.replaceState(null, "", query);
 }
@@ -79,24 +83,15 @@ export function setKeys(on) {
  * @param {KeyboardEvent} event @param {Element | null} [dialog] the open one that it is for instead */
 export function isForPage(event, dialog = null) {
   const at = /** @type {Element} */ (event.target);
-  const isTaken = at.closest("textarea, select, input:not([type=checkbox]), [contenteditable], [popover]") !== null;
+  const isTaken =
+    at.closest("textarea, select, input:not([type=checkbox]), [contenteditable], [popover]") !== null;
   const isOther = event.ctrlKey || event.metaKey || event.altKey || event.isComposing;
-  return !isTaken && !isOther && document.querySelector("dialog[open]") === dialog && (event.key.length > 1 || keysAreOn());
-}
-
-/** A part of the page that is fetched when it is first needed, once; after a failure the next need fetches it again.
- * @template T
- * @param {() => Promise<T>} fetchPart @returns {() => Promise<T>} rejects with words for the person */
-export function onDemand(fetchPart) {
-  /** @type {Promise<T> | undefined} */
-  let part;
-  return () => {
-    part ??= fetchPart().catch(() => {
-      part = undefined;
-      throw new UnreachableError("A part of this page cannot be fetched: the server of these pages does not answer. Try again.");
-    });
-    return part;
-  };
+  return (
+    !isTaken &&
+    !isOther &&
+    document.querySelector("dialog[open]") === dialog &&
+    (event.key.length > 1 || keysAreOn())
+  );
 }
 
 /** @typedef {"ok" | "warn" | "bad" | ""} Tone */
@@ -105,7 +100,11 @@ export function onDemand(fetchPart) {
  * @param {{ buttons?: HTMLElement[], closable?: boolean }} [options] */
 export function createNotice({ buttons = [], closable = false } = {}) {
   const text = el("div");
-  const close = el("button", { type: "button", class: "quiet icon-only", "aria-label": "Close this message" }, icon("cross"));
+  const close = el(
+    "button",
+    { type: "button", class: "quiet icon-only", "aria-label": "Close this message" },
+    icon("cross"),
+  );
   const end = el("span", { class: "end" }, ...buttons, closable && close);
   const node = el("div", { role: "status", hidden: true }, icon("info"), text, end.hasChildNodes() && end);
   close.addEventListener("click", () => show(node, false));
@@ -114,7 +113,13 @@ export function createNotice({ buttons = [], closable = false } = {}) {
     /** What is said already is not said again: it would be read out again.
      * @param {Tone} tone @param {...(Node | string)} content */
     say(tone, ...content) {
-      if (!node.hidden && node.className === `notice ${tone}` && content.every((one) => typeof one === "string") && text.textContent === content.join("")) return;
+      if (
+        !node.hidden &&
+        node.className === `notice ${tone}` &&
+        content.every((one) => typeof one === "string") &&
+        text.textContent === content.join("")
+      )
+        return;
       node.className = `notice ${tone}`;
       node.firstElementChild?.replaceWith(icon(tone === "ok" ? "check" : tone === "" ? "info" : "warning"));
       text.replaceChildren(...content);
@@ -154,7 +159,12 @@ export function messageOf(error) {
 export function createTabs(list, tabs, { panel, choose }) {
   const buttons = tabs.map(({ id, word }) => {
     const count = el("span", { class: "count" });
-    const button = el("button", { type: "button", role: "tab", id: `tab-${id}`, "aria-controls": panel }, word, count);
+    const button = el(
+      "button",
+      { type: "button", role: "tab", id: `tab-${id}`, "aria-controls": panel },
+      word,
+      count,
+    );
     button.addEventListener("click", () => choose(id));
     return { id, button, count };
   });
@@ -162,7 +172,9 @@ export function createTabs(list, tabs, { panel, choose }) {
   list.addEventListener("keydown", (event) => {
     const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
     const here = buttons.findIndex(({ button }) => button === document.activeElement);
-    const next = { Home: 0, End: buttons.length - 1 }[event.key] ?? (step && (here + step + buttons.length) % buttons.length);
+    const next =
+      { Home: 0, End: buttons.length - 1 }[event.key] ??
+      (step && (here + step + buttons.length) % buttons.length);
     if (next === undefined || here < 0) return;
     event.preventDefault();
     buttons[next].button.focus();
@@ -179,7 +191,8 @@ export function createTabs(list, tabs, { panel, choose }) {
     },
     /** @param {Record<string, number>} counts */
     count(counts) {
-      for (const { id, count } of buttons) setText(count, counts[id] === undefined ? "" : integer(counts[id]));
+      for (const { id, count } of buttons)
+        setText(count, counts[id] === undefined ? "" : integer(counts[id]));
     },
   };
 }
@@ -189,81 +202,14 @@ export function createTabs(list, tabs, { panel, choose }) {
 export function createLateActions(page) {
   const notice = createNotice({ closable: true });
   const failed = (/** @type {unknown} */ error) => notice.say("bad", messageOf(error));
-  const fetchActions = onDemand(() => import("./batch_actions.js").then(({ createBatchActions }) => createBatchActions(page)));
+  const fetchActions = onDemand(() =>
+    import("./batch_actions.js").then(({ createBatchActions }) =>
+      createBatchActions({ ...page, notice, failed }),
+    ),
+  );
   return {
     cancel: (batch) => void fetchActions().then((actions) => actions.cancel(batch), failed),
     retry: (batch) => void fetchActions().then((actions) => actions.retry(batch), failed),
     failed,
-  };
-}
-
-const LATE_AFTER_SECONDS = 40;
-
-/** Needs #live with #age, #announce and #content on the page.
- * @param {{ retryNow: () => void }} actions */
-export function createFreshness({ retryNow }) {
-  /** @type {number | null} */
-  let updatedAt = null;
-  let lost = false;
-  /** @type {number | null} */
-  let retryAt = null;
-  const title = el("strong");
-  const detail = el("span");
-  const hint = el("p", { class: "small muted" }, ...withCommands("Is it running? Start it with make api and look at its terminal."));
-  const keyButton = el("button", { type: "button", hidden: true }, "Enter key");
-  const retryButton = el("button", { type: "button" }, "Try now");
-  const notice = createNotice({ buttons: [keyButton, retryButton] });
-
-  retryButton.addEventListener("click", retryNow);
-  keyButton.addEventListener("click", async () => {
-    forgetDecline();
-    if (await enterKey()) retryNow();
-  });
-  setInterval(tick, 1000);
-
-  function tick() {
-    const now = Date.now();
-    const age = updatedAt === null ? null : (now - updatedAt) / 1000;
-    setText(byId("age"), age === null ? (lost ? "never" : "…") : ago(Math.floor(age)));
-    byId("live").dataset.live = lost ? "lost" : age === null ? "" : age > LATE_AFTER_SECONDS ? "late" : "fresh";
-    if (lost) setText(detail, lostDetail(now));
-  }
-
-  /** @param {number} now */
-  function lostDetail(now) {
-    const numbers = updatedAt === null ? "Nothing has been read yet." : `The numbers below are ${duration((now - updatedAt) / 1000)} old.`;
-    if (retryAt === null) return numbers;
-    const wait = Math.ceil((retryAt - now) / 1000);
-    return `${numbers} ${wait > 0 ? `Trying again in ${wait} s.` : "Trying again now."}`;
-  }
-
-  /** @param {boolean} value lost: the title says what was wrong */
-  function setLost(value) {
-    if (lost === value) return;
-    lost = value;
-    setText(byId("announce"), value ? title.textContent : "The numbers are up to date again.");
-    if (value) notice.say("bad", el("p", {}, title, " ", detail), hint);
-    else notice.hide();
-    byId("content").classList.toggle("stale", value);
-  }
-
-  return {
-    updated() {
-      updatedAt = Date.now();
-      setLost(false);
-      byId("content").classList.remove("loading");
-      tick();
-    },
-    /** Shown from the second failure in a row; at once when the API answered but refused, and when no other turn comes.
-     * @param {unknown} error @param {number} failures @param {number | null} delayMs */
-    failed(error, failures, delayMs) {
-      retryAt = delayMs === null ? null : Date.now() + delayMs;
-      const refused = error instanceof ApiError;
-      setText(title, messageOf(error));
-      show(keyButton, refused && error.status === 401);
-      show(hint, !refused);
-      if (failures > 1 || refused || delayMs === null) setLost(true);
-      tick();
-    },
   };
 }

@@ -74,7 +74,12 @@ function createCutter(maxLineBytes) {
 /** @param {Uint8Array[]} pieces @param {number} atMost */
 function joined(pieces, atMost) {
   if (pieces.length === 1) return pieces[0];
-  const whole = new Uint8Array(Math.min(atMost, pieces.reduce((sum, piece) => sum + piece.length, 0)));
+  const whole = new Uint8Array(
+    Math.min(
+      atMost,
+      pieces.reduce((sum, piece) => sum + piece.length, 0),
+    ),
+  );
   let at = 0;
   for (const piece of pieces) {
     whole.set(piece, at);
@@ -130,7 +135,8 @@ export function readAnswer(row) {
     errorCode: error ? String(error.code ?? error.type ?? "unknown_error") : null,
     inputTokens: usage.input_tokens ?? usage.prompt_tokens ?? 0,
     outputTokens: usage.output_tokens ?? usage.completion_tokens ?? 0,
-    finishReason: body.choices?.[0]?.finish_reason ?? (Array.isArray(body.output) ? (body.status ?? null) : null),
+    finishReason:
+      body.choices?.[0]?.finish_reason ?? (Array.isArray(body.output) ? (body.status ?? null) : null),
   };
 }
 
@@ -142,8 +148,10 @@ export function answerText(body) {
   if (typeof choice?.text === "string") return choice.text;
   if (Array.isArray(choice?.message?.tool_calls)) return JSON.stringify(choice.message.tool_calls);
   if (Array.isArray(body?.output)) return outputText(body.output);
-  if (Array.isArray(body?.data) && Array.isArray(body.data[0]?.embedding)) return `embedding of ${body.data[0].embedding.length} numbers`;
-  if (Array.isArray(body?.data) && typeof body.data[0]?.score === "number") return `score ${body.data[0].score}`;
+  if (Array.isArray(body?.data) && Array.isArray(body.data[0]?.embedding))
+    return `embedding of ${body.data[0].embedding.length} numbers`;
+  if (Array.isArray(body?.data) && typeof body.data[0]?.score === "number")
+    return `score ${body.data[0].score}`;
   return "";
 }
 

@@ -13,12 +13,16 @@ export async function retryBatch(batchId) {
   const key = keys.get(batchId) ?? newIdempotencyKey();
   keys.set(batchId, key);
   try {
-    const receipt = await callJson(`${batchPath(batchId)}/retry`, { method: "POST", headers: { "idempotency-key": key } });
+    const receipt = await callJson(`${batchPath(batchId)}/retry`, {
+      method: "POST",
+      headers: { "idempotency-key": key },
+    });
     keys.delete(batchId);
     return receipt;
   } catch (error) {
     if (isRefused(error)) keys.delete(batchId); // refused for good
-    if (error instanceof UnreachableError) throw new UnreachableError(`${error.message} Nothing is lost: retry again and it counts once.`);
+    if (error instanceof UnreachableError)
+      throw new UnreachableError(`${error.message} Nothing is lost: retry again and it counts once.`);
     throw error;
   }
 }

@@ -19,7 +19,10 @@ export function placeOf(search) {
     code: asked.get("code") ?? "",
     customId: asked.get("custom_id") ?? "",
     text: asked.get("text") ?? "",
-    where: asked.getAll("where").map(conditionOf).filter((one) => one !== null),
+    where: asked
+      .getAll("where")
+      .map(conditionOf)
+      .filter((one) => one !== null),
     sort: asked.get("sort") ?? "line",
     offset: wholeNumber(asked.get("offset")) ?? 0,
     after: wholeNumber(asked.get("after")) ?? 0,
@@ -41,31 +44,51 @@ function conditionOf(word) {
 /** @param {string} batchId @param {Place} place */
 export function addressOf(batchId, place) {
   const asked = filterQuery(place);
-  const page = pairs({ sort: place.sort === "line" ? "" : place.sort, offset: place.offset || "", after: place.after || "", line: place.line ?? "" });
+  const page = pairs({
+    sort: place.sort === "line" ? "" : place.sort,
+    offset: place.offset || "",
+    after: place.after || "",
+    line: place.line ?? "",
+  });
   return `?${new URLSearchParams([["batch", batchId], ...asked, ...page])}`;
 }
 
 /** What is asked for, in whichever order: the API's parameters.
  * @param {Place} place */
 export function filterQuery(place) {
-  const where = place.where.map(({ column, operator, value }) => ["where", `${column}:${operator}${value === "" ? "" : `:${value}`}`]);
-  return new URLSearchParams([...pairs({ status: place.status, code: place.code, custom_id: place.customId, text: place.text }), ...where]);
+  const where = place.where.map(({ column, operator, value }) => [
+    "where",
+    `${column}:${operator}${value === "" ? "" : `:${value}`}`,
+  ]);
+  return new URLSearchParams([
+    ...pairs({ status: place.status, code: place.code, custom_id: place.customId, text: place.text }),
+    ...where,
+  ]);
 }
 
 /** @param {Record<string, string | number>} values @returns {[string, string][]} without the empty ones */
 function pairs(values) {
-  return Object.entries(values).flatMap(([name, value]) => (value === "" ? [] : [/** @type {[string, string]} */ ([name, String(value)])]));
+  return Object.entries(values).flatMap(([name, value]) =>
+    value === "" ? [] : [/** @type {[string, string]} */ ([name, String(value)])],
+  );
 }
 
 /** @param {Place} place */
 export function answersQuery(place) {
-  return new URLSearchParams([...filterQuery(place), ["sort", place.sort], ["offset", String(place.offset)], ["limit", String(PAGE_SIZE)]]);
+  return new URLSearchParams([
+    ...filterQuery(place),
+    ["sort", place.sort],
+    ["offset", String(place.offset)],
+    ["limit", String(PAGE_SIZE)],
+  ]);
 }
 
 /** @param {Place} place */
 export function ledgerQuery(place) {
   const { status, code, customId, after } = place;
-  return new URLSearchParams(pairs({ status, code, custom_id: customId, after: after || "", limit: PAGE_SIZE }));
+  return new URLSearchParams(
+    pairs({ status, code, custom_id: customId, after: after || "", limit: PAGE_SIZE }),
+  );
 }
 
 /** How many rows stand on the ledger's pages before this one: the `total` of this answer.
@@ -106,12 +129,16 @@ export function isFiltered(place) {
  * @param {Place} place @param {string} column @returns {Place} */
 export function withoutColumn(place, column) {
   const name = { status: "status", error_code: "code", custom_id: "customId" }[column];
-  return { ...place, ...(name ? { [name]: "" } : {}), where: place.where.filter((one) => one.column !== column) };
+  return {
+    ...place,
+    ...(name ? { [name]: "" } : {}),
+    where: place.where.filter((one) => one.column !== column),
+  };
 }
 
 /** What one column must be; null when anything will do.
  * @param {Place} place @param {string} column @returns {string | null} */
-export function valueOf(place, column) {
+export function wantedValue(place, column) {
   if (column === "status") return place.status || null;
   if (column === "error_code") return place.code || null;
   return place.where.find((one) => one.column === column && one.operator === "eq")?.value ?? null;
@@ -133,8 +160,23 @@ export function withConditions(place, column, conditions) {
 }
 
 /** @typedef {{ key: string, label: string, value: string, without: Place }} Chip */
-const WORDS = { finish_reason: "finish", output_tokens: "tokens out", input_tokens: "tokens in", seconds: "took" };
-const SIGNS = { eq: "is", ne: "is not", lt: "<", le: "≤", gt: ">", ge: "≥", contains: "contains", empty: "is empty", present: "is there" };
+const WORDS = {
+  finish_reason: "finish",
+  output_tokens: "tokens out",
+  input_tokens: "tokens in",
+  seconds: "took",
+};
+const SIGNS = {
+  eq: "is",
+  ne: "is not",
+  lt: "<",
+  le: "≤",
+  gt: ">",
+  ge: "≥",
+  contains: "contains",
+  empty: "is empty",
+  present: "is there",
+};
 
 /** Each filter in words, with the place as it is without it.
  * @param {Place} place @returns {Chip[]} */
@@ -142,7 +184,12 @@ export function chipsOf(place) {
   const columns = [...new Set(place.where.map(({ column }) => column))];
   const chips = [
     { key: "text", label: "answer contains", value: place.text, without: { ...place, text: "" } },
-    { key: "custom_id", label: "custom_id begins with", value: place.customId, without: { ...place, customId: "" } },
+    {
+      key: "custom_id",
+      label: "custom_id begins with",
+      value: place.customId,
+      without: { ...place, customId: "" },
+    },
     { key: "status", label: "status", value: place.status, without: { ...place, status: "" } },
     { key: "code", label: "error", value: place.code, without: { ...place, code: "" } },
   ].filter(({ value }) => value !== "");
@@ -152,8 +199,15 @@ export function chipsOf(place) {
 /** @param {Place} place @param {string} column @returns {Chip} */
 function whereChip(place, column) {
   const conditions = place.where.filter((one) => one.column === column);
-  const said = conditions.map(({ operator, value }) => `${SIGNS[/** @type {"eq"} */ (operator)]} ${short(value)}`.trim());
-  return { key: `where ${column}`, label: WORDS[/** @type {"seconds"} */ (column)] ?? column, value: said.join(" and "), without: withoutColumn(place, column) };
+  const said = conditions.map(({ operator, value }) =>
+    `${SIGNS[/** @type {"eq"} */ (operator)]} ${short(value)}`.trim(),
+  );
+  return {
+    key: `where ${column}`,
+    label: WORDS[/** @type {"seconds"} */ (column)] ?? column,
+    value: said.join(" and "),
+    without: withoutColumn(place, column),
+  };
 }
 
 /** A number with the digits that a person reads.

@@ -3,14 +3,27 @@
 /** @typedef {{ role: string, text: string }} Message */
 /** @typedef {{ text: string, reasoning: string, finish: string | null }} Choice */
 
-const PROMPT_FIELDS = ["instructions", "messages", "prompt", "input", "query", "documents", "text_1", "text_2", "queries", "items"];
+const PROMPT_FIELDS = [
+  "instructions",
+  "messages",
+  "prompt",
+  "input",
+  "query",
+  "documents",
+  "text_1",
+  "text_2",
+  "queries",
+  "items",
+];
 const SHOWN_SETTING = 120;
 
 /** The prompt of any endpoint as roles and texts, in the order of the request.
  * @param {any} request a line of an input file @returns {Message[]} */
 export function promptOf(request) {
   const body = isObject(request?.body) ? request.body : {};
-  return PROMPT_FIELDS.filter((name) => body[name] !== undefined && body[name] !== null).flatMap((name) => messagesIn(name, body[name]));
+  return PROMPT_FIELDS.filter((name) => body[name] !== undefined && body[name] !== null).flatMap((name) =>
+    messagesIn(name, body[name]),
+  );
 }
 
 /** @param {string} name @param {any} value @returns {Message[]} */
@@ -18,7 +31,11 @@ function messagesIn(name, value) {
   if (name === "instructions") return [{ role: "instructions", text: textOf(value) }];
   const many = Array.isArray(value) && !value.every((one) => typeof one === "number");
   if (!many) return [{ role: name, text: textOf(value) }];
-  return value.map((one, index) => (isObject(one) ? message(one, name) : { role: value.length > 1 ? `${name} ${index + 1}` : name, text: textOf(one) }));
+  return value.map((one, index) =>
+    isObject(one)
+      ? message(one, name)
+      : { role: value.length > 1 ? `${name} ${index + 1}` : name, text: textOf(one) },
+  );
 }
 
 /** @param {any} one @param {string} name of the field it stands in @returns {Message} */
@@ -31,7 +48,9 @@ function message(one, name) {
 
 /** @param {any} call */
 function callText(call) {
-  return typeof call?.function?.name === "string" ? `${call.function.name}(${textOf(call.function.arguments ?? "")})` : JSON.stringify(call);
+  return typeof call?.function?.name === "string"
+    ? `${call.function.name}(${textOf(call.function.arguments ?? "")})`
+    : JSON.stringify(call);
 }
 
 /** Words of a value: text as it is, parts one by one, other things by their name or as JSON.
@@ -54,7 +73,9 @@ function partText(part) {
  * @param {any} request @returns {[name: string, value: string][]} */
 export function settingsOf(request) {
   const body = isObject(request?.body) ? request.body : {};
-  return Object.entries(body).filter(([name]) => !PROMPT_FIELDS.includes(name)).map(([name, value]) => [name, settingText(value)]);
+  return Object.entries(body)
+    .filter(([name]) => !PROMPT_FIELDS.includes(name))
+    .map(([name, value]) => [name, settingText(value)]);
 }
 
 /** @param {any} value */
@@ -70,9 +91,13 @@ function settingText(value) {
 export function choicesOf(response, text) {
   const body = response?.response?.body;
   const choices = Array.isArray(body?.choices) ? body.choices : [];
-  if (choices.length === 0) return text === null ? [] : [{ text, reasoning: reasoningIn(body), finish: null }];
+  if (choices.length === 0)
+    return text === null ? [] : [{ text, reasoning: reasoningIn(body), finish: null }];
   return choices.map((/** @type {any} */ choice, /** @type {number} */ index) => ({
-    text: choices.length === 1 && index === 0 && text !== null ? text : (choice?.message?.content ?? choice?.text ?? ""),
+    text:
+      choices.length === 1 && index === 0 && text !== null
+        ? text
+        : (choice?.message?.content ?? choice?.text ?? ""),
     reasoning: String(choice?.message?.reasoning_content ?? choice?.message?.reasoning ?? ""),
     finish: choice?.finish_reason ?? null,
   }));
@@ -80,15 +105,21 @@ export function choicesOf(response, text) {
 
 /** @param {any} body of the responses endpoint */
 function reasoningIn(body) {
-  const items = Array.isArray(body?.output) ? body.output.filter((/** @type {any} */ item) => item?.type === "reasoning") : [];
-  return items.flatMap((/** @type {any} */ item) => [...(item.summary ?? []), ...(item.content ?? [])].map(partText)).join("\n");
+  const items = Array.isArray(body?.output)
+    ? body.output.filter((/** @type {any} */ item) => item?.type === "reasoning")
+    : [];
+  return items
+    .flatMap((/** @type {any} */ item) => [...(item.summary ?? []), ...(item.content ?? [])].map(partText))
+    .join("\n");
 }
 
 /** What went wrong; null when nothing did.
  * @param {any} response @returns {{ code: string, message: string } | null} */
 export function errorOf(response) {
   const error = response?.error ?? response?.response?.body?.error ?? null;
-  return isObject(error) ? { code: String(error.code ?? error.type ?? "error"), message: String(error.message ?? "") } : null;
+  return isObject(error)
+    ? { code: String(error.code ?? error.type ?? "error"), message: String(error.message ?? "") }
+    : null;
 }
 
 /** @param {any} value */

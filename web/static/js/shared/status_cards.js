@@ -1,8 +1,20 @@
 // The four vitals: what /health says in words, as plain data; the cards that show it; the history behind their lines.
 
 import { callJson } from "./api.js";
-import { el, mirror, parts, setAttribute, setState, setText, show } from "./dom.js";
-import { ago, bytes, compact, duration, durationRange, integer, NONE, percent, plural, rate, shortModel } from "./format.js";
+import { el, parts, reconcile, setAttribute, setState, setText, show } from "./dom.js";
+import {
+  ago,
+  bytes,
+  compact,
+  duration,
+  durationRange,
+  integer,
+  NONE,
+  percent,
+  plural,
+  rate,
+  shortModel,
+} from "./format.js";
 
 /** @typedef {import("./wire.js").Health} Health */
 /** @typedef {import("./wire.js").Sample} Sample */
@@ -10,7 +22,8 @@ import { ago, bytes, compact, duration, durationRange, integer, NONE, percent, p
 /** @typedef {{ label: string, value: string, tone?: string, title?: string }} Row */
 /**
  * @typedef {{
- *   state: import("./batches.js").State | null, big: string, unit: string, rows: Row[], hint?: string, command?: string,
+ *   state: import("./batches.js").State | null, big: string, unit: string, rows: Row[], hint?: string,
+ * command?: string,
  *   gauge?: { value: number, max: number, tone?: string } | null, series?: number[] | null,
  * }} Vital
  */
@@ -36,8 +49,14 @@ export function gpuVital(gpu, model) {
     gauge: { value: used, max: total, tone: healthy ? "" : "warn" },
     rows: [
       { label: "card", value: (gpu.name ?? NONE).replace(/^NVIDIA /, ""), title: gpu.name ?? "" },
-      { label: "temperature", value: gpu.temperature_c == null ? NONE : `${gpu.temperature_c} °C of ${gpu.max_temperature_c}` },
-      { label: "utilisation", value: gpu.utilization_percent == null ? NONE : `${gpu.utilization_percent} %` },
+      {
+        label: "temperature",
+        value: gpu.temperature_c == null ? NONE : `${gpu.temperature_c} °C of ${gpu.max_temperature_c}`,
+      },
+      {
+        label: "utilisation",
+        value: gpu.utilization_percent == null ? NONE : `${gpu.utilization_percent} %`,
+      },
       { label: "power", value: gpu.power_w == null ? NONE : `${integer(gpu.power_w)} W` },
       { label: "processes", value: integer(gpu.processes) },
       { label: "model loaded", value: shortModel(model), title: model ?? "" },
@@ -66,23 +85,40 @@ export function speedOf({ status, tokens_per_second: tokens }) {
 export function workerVital(worker, series) {
   const state = WORKER_STATES[worker.status] ?? { word: worker.status, tone: "", icon: "info" };
   if (worker.status === "none") {
-    return { state, big: "No worker", unit: "", rows: [], hint: "Batches wait until one runs. Start it with", command: "make worker" };
+    return {
+      state,
+      big: "No worker",
+      unit: "",
+      rows: [],
+      hint: "Batches wait until one runs. Start it with",
+      command: "make worker",
+    };
   }
   const age = worker.heartbeat_age_seconds;
   const beat = age == null ? NONE : ago(age);
   const rows = [
-    { label: "heartbeat", value: worker.heartbeat === "fresh" ? beat : `${beat}, ${worker.heartbeat}`, tone: worker.heartbeat },
+    {
+      label: "heartbeat",
+      value: worker.heartbeat === "fresh" ? beat : `${beat}, ${worker.heartbeat}`,
+      tone: worker.heartbeat,
+    },
     { label: "model", value: shortModel(worker.model), title: worker.model ?? "" },
     { label: "requests in flight", value: integer(worker.requests_in_flight) },
   ];
-  if (worker.engine_restarts > 0) rows.push({ label: "engine restarts", value: integer(worker.engine_restarts), tone: "late" });
-  if (worker.cached_prompt_share != null) rows.push({ label: "cached prompt share", value: percent(worker.cached_prompt_share, 1) });
+  if (worker.engine_restarts > 0)
+    rows.push({ label: "engine restarts", value: integer(worker.engine_restarts), tone: "late" });
+  if (worker.cached_prompt_share != null)
+    rows.push({ label: "cached prompt share", value: percent(worker.cached_prompt_share, 1) });
   else if (worker.engine) rows.push({ label: "engine", value: worker.engine });
   const speed = worker.heartbeat === "fresh" ? rate(speedOf(worker)) : NONE;
   return { state, big: speed, unit: "tokens/s", series, rows };
 }
 
-/** @param {Health["queue"]} queue @param {[number, number] | null} empty seconds until the queue is empty @returns {Vital} */
+/**
+ * @param {Health["queue"]} queue
+ * @param {[number, number] | null} empty seconds until the queue is empty
+ * @returns {Vital}
+ */
 export function queueVital(queue, empty) {
   const full = !queue.accepting;
   return {
@@ -96,7 +132,10 @@ export function queueVital(queue, empty) {
     gauge: { value: queue.queued_requests, max: queue.max_queued_requests },
     rows: [
       { label: "oldest waiting", value: duration(queue.oldest_waiting_seconds) },
-      { label: "room for", value: `${integer(Math.max(0, queue.max_queued_requests - queue.queued_requests))} of ${integer(queue.max_queued_requests)}` },
+      {
+        label: "room for",
+        value: `${integer(Math.max(0, queue.max_queued_requests - queue.queued_requests))} of ${integer(queue.max_queued_requests)}`,
+      },
       { label: "empty in about", value: durationRange(empty).replace(/^about /, "") },
     ],
     hint: full ? (queue.reason ?? "") : "",
@@ -107,13 +146,23 @@ export function queueVital(queue, empty) {
 export function dayVital(health, series) {
   const { answers, failed, dead_letters: dead } = health.last_24_hours;
   return {
-    state: dead > 0 ? { word: plural(dead, "dead letter"), tone: "warn", icon: "warning" } : { word: "no dead letters", tone: "ok", icon: "check" },
+    state:
+      dead > 0
+        ? { word: plural(dead, "dead letter"), tone: "warn", icon: "warning" }
+        : { word: "no dead letters", tone: "ok", icon: "check" },
     big: answers < 1e6 ? integer(answers) : compact(answers),
     unit: answers === 1 ? "answer" : "answers",
     series,
     rows: [
-      { label: "failed", value: failed === 0 ? "0" : `${integer(failed)} (${percent(failed, answers + failed)})` },
-      { label: "disk free", value: bytes(health.disk.free_bytes), tone: health.disk.free_percent < 5 ? "lost" : "" },
+      {
+        label: "failed",
+        value: failed === 0 ? "0" : `${integer(failed)} (${percent(failed, answers + failed)})`,
+      },
+      {
+        label: "disk free",
+        value: bytes(health.disk.free_bytes),
+        tone: health.disk.free_percent < 5 ? "lost" : "",
+      },
       { label: "version", value: health.version },
     ],
   };
@@ -130,19 +179,28 @@ export function emptyIn(open) {
 
 /** Equal pieces of time from the oldest to `to`; one without a reading is null, so that a pause shows as a gap.
  * Pieces begin at multiples of their width: a later reading changes the last one only.
- * @param {Sample[]} samples oldest first @param {keyof Sample} field @param {{ to: number, seconds: number, pieces: number }} window
+ * @param {Sample[]} samples oldest first
+ * @param {keyof Sample} field
+ * @param {{ to: number, seconds: number, pieces: number }} window
  * @returns {Bucket[]} */
 export function buckets(samples, field, { to, seconds, pieces }) {
   const width = seconds / pieces;
   const first = Math.floor((to - seconds) / width) + 1;
   /** @type {Bucket[]} */
-  const found = Array.from({ length: pieces }, (_, index) => ({ from: (first + index) * width, to: (first + index + 1) * width, mean: null, low: null, high: null }));
+  const found = Array.from({ length: pieces }, (_, index) => ({
+    from: (first + index) * width,
+    to: (first + index + 1) * width,
+    mean: null,
+    low: null,
+    high: null,
+  }));
   const counts = new Array(pieces).fill(0);
   for (const sample of samples) {
     const index = Math.floor(sample.at / width) - first;
     const value = sample[field];
     if (value == null || index < 0 || index >= pieces) continue;
-    add(found[index], value, (counts[index] += 1));
+    counts[index] += 1;
+    add(found[index], value, counts[index]);
   }
   return found;
 }
@@ -155,7 +213,11 @@ function add(bucket, value, count) {
 }
 
 /** The means of the pieces as a line: nothing is done where nothing was read. Empty without any reading.
- * @param {Sample[]} samples @param {keyof Sample} field @param {{ to: number, seconds: number, pieces: number }} window @returns {number[]} */
+ * @param {Sample[]} samples
+ * @param {keyof Sample} field
+ * @param {{ to: number, seconds: number, pieces: number }} window
+ * @returns {number[]}
+ */
 export function lineOf(samples, field, window) {
   const found = buckets(samples, field, window);
   return found.some(({ mean }) => mean !== null) ? found.map(({ mean }) => mean ?? 0) : [];
@@ -166,7 +228,9 @@ export function lineOf(samples, field, window) {
 export function sparkPoints(values) {
   const top = Math.max(...values, 1e-9);
   const step = 100 / Math.max(1, values.length - 1);
-  return values.map((value, index) => `${(index * step).toFixed(2)},${(29 - (27 * value) / top).toFixed(2)}`).join(" ");
+  return values
+    .map((value, index) => `${(index * step).toFixed(2)},${(29 - (27 * value) / top).toFixed(2)}`)
+    .join(" ");
 }
 
 /** @param {HTMLElement} card @param {string} what the gauge or the spark line shows, for those who cannot see it */
@@ -180,7 +244,7 @@ export function createVitalCard(card, what) {
       setText(at.unit, vital.unit);
       if (at.gauge) drawGauge(at.gauge, vital.gauge ?? null, what);
       if (at.spark) drawSpark(at.spark, vital.series ?? null, what);
-      mirror(at.rows, vital.rows, (row) => row.label, createRow);
+      reconcile(at.rows, vital.rows, (row) => row.label, createRow);
       show(at.hint, Boolean(vital.hint));
       setText(at.hintText, vital.hint ?? "");
       show(at.command, Boolean(vital.command));
@@ -209,7 +273,10 @@ function drawSpark(place, series, what) {
   setAttribute(polyline, "points", points);
   setAttribute(polygon, "points", `0,30 ${points} 100,30`);
   const svg = /** @type {SVGElement} */ (place.querySelector("svg"));
-  const said = series.length > 1 ? `from ${rate(Math.min(...series))} to ${rate(Math.max(...series))}, now ${rate(series.at(-1))}` : "no readings in this time";
+  const said =
+    series.length > 1
+      ? `from ${rate(Math.min(...series))} to ${rate(Math.max(...series))}, now ${rate(series.at(-1))}`
+      : "no readings in this time";
   setAttribute(svg, "aria-label", `${what}: ${said}`);
 }
 

@@ -3,7 +3,10 @@
 import { ApiError, apiBase, authorization, UnreachableError } from "./api.js";
 
 /** @typedef {{ batch_id: string, model: string, total_requests: number }} Receipt */
-/** @typedef {{ file: File, model: string, metadata: Record<string, string>, priority: number, handling: import("../submit/form.js").Handling }} Submission */
+/**
+ * @typedef {{ file: File, model: string, metadata: Record<string, string>, priority: number, handling:
+ * import("../submit/form.js").Handling }} Submission
+ */
 
 /**
  * @param {Submission} submission @param {string} idempotencyKey the same one for the same submission, tried again
@@ -21,8 +24,16 @@ export async function upload(submission, idempotencyKey, { signal, onProgress })
   return new Promise((resolve, reject) => {
     signal.addEventListener("abort", () => request.abort());
     request.addEventListener("abort", () => reject(new DOMException("cancelled", "AbortError")));
-    request.addEventListener("error", () => reject(new UnreachableError("The upload broke off: the API does not answer, or the file changed on disk.")));
-    request.addEventListener("load", () => (request.status < 300 && request.response?.batch_id ? resolve(request.response) : reject(errorOf(request))));
+    request.addEventListener("error", () =>
+      reject(
+        new UnreachableError("The upload broke off: the API does not answer, or the file changed on disk."),
+      ),
+    );
+    request.addEventListener("load", () =>
+      request.status < 300 && request.response?.batch_id
+        ? resolve(request.response)
+        : reject(errorOf(request)),
+    );
     request.send(formOf(submission));
   });
 }
@@ -40,7 +51,12 @@ function formOf({ file, model, metadata, priority, handling }) {
 
 /** @param {XMLHttpRequest} request */
 function errorOf(request) {
-  return new ApiError(request.status, request.response, request.getResponseHeader("retry-after"), request.getResponseHeader("x-request-id"));
+  return new ApiError(
+    request.status,
+    request.response,
+    request.getResponseHeader("retry-after"),
+    request.getResponseHeader("x-request-id"),
+  );
 }
 
 /** @typedef {ReturnType<typeof createAttempts>} Attempts */
@@ -66,5 +82,7 @@ export function createAttempts() {
 
 /** A new key; `crypto.randomUUID` exists only on secure origins, which another machine's plain http is not. */
 export function newIdempotencyKey() {
-  return [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+  return [...crypto.getRandomValues(new Uint8Array(16))]
+    .map((byte) => byte.toString(16).padStart(2, "0"))
+    .join("");
 }

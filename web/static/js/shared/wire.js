@@ -33,7 +33,8 @@
  * @typedef {{
  *   status: string, heartbeat: string, heartbeat_age_seconds: number | null, model: string | null,
  *   tokens_per_second: number, requests_in_flight: number, cached_prompt_share: number | null,
- *   engine: string | null, engine_restarts: number, batch_ids: string[], memory_bytes?: number | null, trouble?: string | null,
+ *   engine: string | null, engine_restarts: number, batch_ids: string[], memory_bytes?: number | null,
+ * trouble?: string | null,
  * }} Worker
  * @typedef {{
  *   accepting: boolean, reason: string | null, active_batches: number, max_active_batches: number,

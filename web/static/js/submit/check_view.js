@@ -35,20 +35,41 @@ export function showFound(report, file) {
     fact(integer(report.requests), report.requests === 1 ? "request" : "requests"),
     fact(bytes(file.size), ""),
     fact(report.endpoint ?? "", ""),
-    ...(models.length > 0 ? [fact(models.length === 1 ? models[0] : integer(models.length), models.length === 1 ? "named in the lines" : "models named in the lines")] : []),
+    ...(models.length > 0
+      ? [
+          fact(
+            models.length === 1 ? models[0] : integer(models.length),
+            models.length === 1 ? "named in the lines" : "models named in the lines",
+          ),
+        ]
+      : []),
   );
-  byId("preview").replaceChildren(...report.preview.map(({ line, customId, text }) => lineItem(line, customId, text)));
-  setText(byId("preview-more"), report.requests > report.preview.length ? `and ${integer(report.requests - report.preview.length)} more` : "");
+  byId("preview").replaceChildren(
+    ...report.preview.map(({ line, customId, text }) => lineItem(line, customId, text)),
+  );
+  setText(
+    byId("preview-more"),
+    report.requests > report.preview.length
+      ? `and ${integer(report.requests - report.preview.length)} more`
+      : "",
+  );
   only("found");
 }
 
 /** @param {{ errors: FileError[], total: number, source: "here" | "server", message?: string }} problems */
 export function showProblems({ errors, total, source, message }) {
   setState(byId("check-state"), { word: plural(Math.max(1, total), "problem"), tone: "bad", icon: "cross" });
-  const more = total > errors.length && errors.length > 0 ? ` The first ${errors.length} of ${integer(total)}:` : "";
-  const said = message ?? (source === "here" ? "Fix these in the file, then choose it again; nothing was sent." : "The API found these; nothing was stored.");
+  const more =
+    total > errors.length && errors.length > 0 ? ` The first ${errors.length} of ${integer(total)}:` : "";
+  const said =
+    message ??
+    (source === "here"
+      ? "Fix these in the file, then choose it again; nothing was sent."
+      : "The API found these; nothing was stored.");
   setText(byId("problems-text"), said + more);
-  byId("problems").replaceChildren(...errors.map((error, index) => problemItem(error, error.line === errors[index - 1]?.line)));
+  byId("problems").replaceChildren(
+    ...errors.map((error, index) => problemItem(error, error.line === errors[index - 1]?.line)),
+  );
   only("problems-part");
 }
 
@@ -59,7 +80,18 @@ function problemItem({ line, message, param, code, text }, isFurther) {
     "li",
     {},
     el("span", { class: "at", title: `line ${line}` }, integer(line)),
-    el("div", {}, el("p", { class: "break" }, el("b", { class: "bad-text" }, message), " ", el("span", { class: "muted mono" }, where)), text && !isFurther ? el("pre", { class: "clip" }, text) : null),
+    el(
+      "div",
+      {},
+      el(
+        "p",
+        { class: "break" },
+        el("b", { class: "bad-text" }, message),
+        " ",
+        el("span", { class: "muted mono" }, where),
+      ),
+      text && !isFurther ? el("pre", { class: "clip" }, text) : null,
+    ),
   );
 }
 
@@ -69,7 +101,12 @@ function lineItem(line, customId, text) {
     "li",
     {},
     el("span", { class: "at", title: `line ${line}` }, integer(line)),
-    el("div", {}, el("p", { class: "break mono" }, el("b", {}, customId)), el("p", { class: "clip muted" }, text)),
+    el(
+      "div",
+      {},
+      el("p", { class: "break mono" }, el("b", {}, customId)),
+      el("p", { class: "clip muted" }, text),
+    ),
   );
 }
 

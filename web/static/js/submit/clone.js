@@ -5,10 +5,19 @@ import { batchPath, displayName } from "../shared/batches.js";
 
 /** @typedef {import("../shared/wire.js").Batch} Batch */
 
-/** @param {string} batchId @returns {Promise<{ batch: Batch, title: string, file: File }>} rejects when the batch or its file is gone */
+/**
+ * @param {string} batchId
+ * @returns {Promise<{ batch: Batch, title: string, file: File }>} rejects when the batch or its file is gone
+ */
 export async function readClone(batchId) {
   /** @type {Batch} */
   const batch = await callJson(batchPath(batchId));
-  const answer = await call(`/v1/files/${encodeURIComponent(batch.input_file_id ?? "")}/content`, { untimed: true });
-  return { batch, title: displayName(batch), file: new File([await answer.blob()], batch.filename ?? `${batchId}.jsonl`) };
+  const answer = await call(`/v1/files/${encodeURIComponent(batch.input_file_id ?? "")}/content`, {
+    untimed: true,
+  });
+  return {
+    batch,
+    title: displayName(batch),
+    file: new File([await answer.blob()], batch.filename ?? `${batchId}.jsonl`),
+  };
 }

@@ -22,7 +22,9 @@ export function createCodeSamples(known) {
   });
 
   function draw() {
-    SAMPLES.forEach((sample, index) => setAttribute(buttons[index], "aria-pressed", String(sample === chosen)));
+    for (const [index, sample] of SAMPLES.entries()) {
+      setAttribute(buttons[index], "aria-pressed", String(sample === chosen));
+    }
     setText(byId("code-text"), chosen.write({ ...known(), apiUrl, hasKey: storedKey() !== null }));
   }
 

@@ -1,6 +1,7 @@
-// What a batch will take, before it is sent: tokens from a sample of its lines, time from what the machine did lately. Pure.
+// What a batch will take, before it is sent: tokens from a sample of its lines, time from what the machine
+// did lately. Pure.
 
-import { doneCount, displayName, isOpen, tookSeconds } from "../shared/batches.js";
+import { displayName, doneCount, isOpen, tookSeconds } from "../shared/batches.js";
 import { promptOf } from "../shared/row_reading.js";
 import { speedOf } from "../shared/status_cards.js";
 
@@ -13,7 +14,10 @@ const NO_WORDS = ["/v1/embeddings", "/score", "/v1/score", "/rerank", "/v1/reran
 const [LESS, MORE] = [0.75, 1.35];
 
 /** @typedef {import("../shared/wire.js").Batch} Batch */
-/** @typedef {{ lines: number, inputTokens: number, maxTokens: number | null }} Sample means per request; `maxTokens` null when not every line has a limit */
+/**
+ * @typedef {{ lines: number, inputTokens: number, maxTokens: number | null }} Sample means per request;
+ * `maxTokens` null when not every line has a limit
+ */
 /** @typedef {"refused" | "no worker" | null} Hindrance what keeps any batch from its start now */
 /**
  * @typedef {{
@@ -48,7 +52,11 @@ export function createSampler() {
     result() {
       if (kept.length === 0) return null;
       const limits = kept.map(({ max }) => max).filter((max) => max !== null);
-      return { lines: kept.length, inputTokens: mean(kept.map(({ input }) => input)), maxTokens: limits.length === kept.length ? mean(limits) : null };
+      return {
+        lines: kept.length,
+        inputTokens: mean(kept.map(({ input }) => input)),
+        maxTokens: limits.length === kept.length ? mean(limits) : null,
+      };
     },
   };
 }
@@ -70,20 +78,28 @@ function mean(values) {
 }
 
 /** @typedef {{ requests: number, sample: Sample, endpoint: string, model: string, priority: number }} Plan */
-/** @typedef {{ worker: import("../shared/wire.js").Worker, hindrance: Hindrance, open: Batch[], finished: Batch[], aliases: (model: string) => string[] }} Machine */
+/**
+ * @typedef {{ worker: import("../shared/wire.js").Worker, hindrance: Hindrance, open: Batch[], finished:
+ * Batch[], aliases: (model: string) => string[] }} Machine
+ */
 
 /** @param {Plan} plan @param {Machine} machine @returns {Estimate} */
 export function estimateOf(plan, machine) {
   const { requests, sample } = plan;
   const names = machine.aliases(plan.model);
-  const last = machine.finished.find((batch) => batch.endpoint === plan.endpoint && names.includes(batch.model) && batch.request_counts.completed > 0);
+  const last = machine.finished.find(
+    (batch) =>
+      batch.endpoint === plan.endpoint && names.includes(batch.model) && batch.request_counts.completed > 0,
+  );
   const perAnswer = answerTokens(plan, last);
   const speed = speedOf(machine.worker);
   const isNow = speed > 0 && names.includes(machine.worker.model ?? "");
   const pace = last ? paceOf(last) : null;
   const tokensPerSecond = isNow ? speed : (pace?.tokens ?? null);
   const outputTokens = perAnswer === null ? null : requests * perAnswer;
-  const seconds = NO_WORDS.includes(plan.endpoint) ? timeOf(requests, pace?.requests) : timeOf(outputTokens, tokensPerSecond);
+  const seconds = NO_WORDS.includes(plan.endpoint)
+    ? timeOf(requests, pace?.requests)
+    : timeOf(outputTokens, tokensPerSecond);
   const ahead = machine.open.filter((batch) => isOpen(batch) && batch.priority >= plan.priority);
   return {
     inputTokens: requests * sample.inputTokens,
@@ -125,5 +141,8 @@ function waitOf(ahead) {
   if (ahead.length === 0) return [0, 0];
   const ranges = ahead.map(({ progress }) => progress.eta_seconds);
   if (ranges.some((range) => range === null)) return null;
-  return [Math.max(...ranges.map((range) => range?.[0] ?? 0)), Math.max(...ranges.map((range) => range?.[1] ?? 0))];
+  return [
+    Math.max(...ranges.map((range) => range?.[0] ?? 0)),
+    Math.max(...ranges.map((range) => range?.[1] ?? 0)),
+  ];
 }

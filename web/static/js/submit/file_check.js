@@ -1,8 +1,8 @@
 // Checks a whole input file as the server will: every line by itself, then against the others and the limits.
 
-import { checkLine } from "./input_rules.js";
 import { isBlank, readLines, textOf } from "../shared/parsers.js";
 import { createSampler } from "./estimate.js";
+import { checkLine } from "./input_rules.js";
 
 export const MAX_REPORTED_ERRORS = 100;
 const PREVIEW_LINES = 5;
@@ -45,8 +45,16 @@ export async function checkFile(file, limits, { signal, onProgress } = {}) {
 function createChecker(limits, size) {
   /** @type {Report} */
   const report = {
-    requests: 0, endpoint: null, models: new Map(), errors: [], totalErrors: 0,
-    preview: [], tooMany: false, tooBig: size > limits.maxFileBytes, bytes: 0, sample: null,
+    requests: 0,
+    endpoint: null,
+    models: new Map(),
+    errors: [],
+    totalErrors: 0,
+    preview: [],
+    tooMany: false,
+    tooBig: size > limits.maxFileBytes,
+    bytes: 0,
+    sample: null,
   };
   /** @type {Map<string, number>} */
   const firstLineOf = new Map();
@@ -56,7 +64,9 @@ function createChecker(limits, size) {
   function add(errors, text) {
     report.totalErrors += errors.length;
     const room = MAX_REPORTED_ERRORS - report.errors.length;
-    report.errors.push(...errors.slice(0, room).map((error) => ({ ...error, text: text?.slice(0, PREVIEW_CHARACTERS) })));
+    report.errors.push(
+      ...errors.slice(0, room).map((error) => ({ ...error, text: text?.slice(0, PREVIEW_CHARACTERS) })),
+    );
   }
 
   return {
@@ -71,7 +81,17 @@ function createChecker(limits, size) {
         return;
       }
       if (!bytes) {
-        add([{ line: number, code: "line_too_long", message: `The line is longer than ${limits.maxLineBytes} bytes.`, param: null }], null);
+        add(
+          [
+            {
+              line: number,
+              code: "line_too_long",
+              message: `The line is longer than ${limits.maxLineBytes} bytes.`,
+              param: null,
+            },
+          ],
+          null,
+        );
         return;
       }
       const text = textOf(bytes);
@@ -98,14 +118,23 @@ function duplicates(firstLineOf, customId, line) {
   const first = firstLineOf.get(customId);
   if (first === undefined) firstLineOf.set(customId, line);
   if (first === undefined) return [];
-  return [{ line, code: "duplicate_custom_id", message: `'custom_id' '${customId}' was already used on line ${first}.`, param: "custom_id" }];
+  return [
+    {
+      line,
+      code: "duplicate_custom_id",
+      message: `'custom_id' '${customId}' was already used on line ${first}.`,
+      param: "custom_id",
+    },
+  ];
 }
 
 /** What an accepted line asks, in words.
  * @param {string} text @returns {string} */
 export function promptOf(text) {
   const { body } = JSON.parse(text);
-  const last = Array.isArray(body.messages) ? body.messages.at(-1)?.content : (body.prompt ?? body.input ?? body.query);
+  const last = Array.isArray(body.messages)
+    ? body.messages.at(-1)?.content
+    : (body.prompt ?? body.input ?? body.query);
   const words = Array.isArray(last) ? last.map((part) => part?.text ?? JSON.stringify(part)).join(" ") : last;
   return (typeof words === "string" ? words : JSON.stringify(body)).slice(0, PREVIEW_CHARACTERS);
 }

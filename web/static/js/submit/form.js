@@ -3,7 +3,11 @@
 import { byId, el, setText, show } from "../shared/dom.js";
 import { bytes, integer, plural } from "../shared/format.js";
 
-const EXAMPLE = ["What is the capital of France?", "Translate “good morning” into Italian.", "Name three uses of a paper clip."];
+const EXAMPLE = [
+  "What is the capital of France?",
+  "Translate “good morning” into Italian.",
+  "Name three uses of a paper clip.",
+];
 
 /** Files dropped on the page. The whole page takes one: a near miss must not open it in the browser instead.
  * @param {(file: File) => void} choose */
@@ -38,10 +42,17 @@ function forgetFile() {
   setText(byId("file-again"), "or");
 }
 
-/** @param {import("./file_check.js").Report} found @param {number} size @param {import("./file_check.js").Limits} limits @returns {string | null} */
+/**
+ * @param {import("./file_check.js").Report} found
+ * @param {number} size
+ * @param {import("./file_check.js").Limits} limits
+ * @returns {string | null}
+ */
 export function wholeFileProblem(found, size, limits) {
-  if (found.tooBig) return `The file has ${bytes(size)}; at most ${bytes(limits.maxFileBytes)} are allowed. Split it into several batches.`;
-  if (found.tooMany) return `The file has ${plural(found.requests, "request")}; at most ${integer(limits.maxRequests)} are allowed. Split it into several batches.`;
+  if (found.tooBig)
+    return `The file has ${bytes(size)}; at most ${bytes(limits.maxFileBytes)} are allowed. Split it into several batches.`;
+  if (found.tooMany)
+    return `The file has ${plural(found.requests, "request")}; at most ${integer(limits.maxRequests)} are allowed. Split it into several batches.`;
   if (found.requests === 0) return "There is no request in this file: each line must be one JSON object.";
   return null;
 }
@@ -61,7 +72,10 @@ export function setBusy(busy) {
 export function showProgress(sent, total) {
   byId("sending-bar").max = Math.max(1, total);
   byId("sending-bar").value = sent;
-  setText(byId("sending-text"), sent < total ? `${bytes(sent)} of ${bytes(total)} sent` : "sent; the API is checking it");
+  setText(
+    byId("sending-text"),
+    sent < total ? `${bytes(sent)} of ${bytes(total)} sent` : "sent; the API is checking it",
+  );
 }
 
 /** @param {import("../shared/upload.js").Receipt} receipt */
@@ -86,7 +100,12 @@ export function hideReceipt() {
 
 export function exampleFile() {
   const lines = EXAMPLE.map((content, index) =>
-    JSON.stringify({ custom_id: `question-${index + 1}`, method: "POST", url: "/v1/chat/completions", body: { messages: [{ role: "user", content }], max_tokens: 64 } }),
+    JSON.stringify({
+      custom_id: `question-${index + 1}`,
+      method: "POST",
+      url: "/v1/chat/completions",
+      body: { messages: [{ role: "user", content }], max_tokens: 64 },
+    }),
   );
   return new File([`${lines.join("\n")}\n`], "example.jsonl");
 }
@@ -95,7 +114,8 @@ export function exampleFile() {
 export function setPriority(priority) {
   const value = String(priority);
   const select = byId("priority");
-  if (![...select.options].some((/** @type {HTMLOptionElement} */ one) => one.value === value)) select.append(el("option", { value }, value));
+  if (![...select.options].some((/** @type {HTMLOptionElement} */ one) => one.value === value))
+    select.append(el("option", { value }, value));
   select.value = value;
 }
 

@@ -45,8 +45,10 @@ const CONTROL_CHARACTERS = /\p{Cc}/u;
  */
 export function checkLine(text, line, endpoint = null) {
   const value = text === null ? undefined : parse(text);
-  if (value === undefined) return refuse(line, "invalid_json_line", "This line is not parseable as valid JSON.");
-  if (!isObject(value)) return refuse(line, "invalid_json_line", "This line is valid JSON but not an object.");
+  if (value === undefined)
+    return refuse(line, "invalid_json_line", "This line is not parseable as valid JSON.");
+  if (!isObject(value))
+    return refuse(line, "invalid_json_line", "This line is valid JSON but not an object.");
   const errors = problems(value, endpoint).map(([code, message, param]) => ({ line, code, message, param }));
   const customId = checkCustomId(value.custom_id) === null ? value.custom_id : null;
   if (errors.length > 0) return { request: null, errors, customId };
@@ -72,7 +74,11 @@ function parse(text) {
 
 /** @param {string} key @param {any} value */
 function refuseHalves(key, value) {
-  const broken = !isWhole(key) || (typeof value === "string" && !isWhole(value)) || value === Infinity || value === -Infinity;
+  const broken =
+    !isWhole(key) ||
+    (typeof value === "string" && !isWhole(value)) ||
+    value === Infinity ||
+    value === -Infinity;
   if (broken) throw new SyntaxError("not acceptable JSON");
   return value;
 }
@@ -91,20 +97,26 @@ function problems(value, endpoint) {
   const found = [];
   for (const [name, check] of Object.entries(FIELD_CHECKS)) {
     const given = Object.hasOwn(value, name) ? value[name] : null;
-    const problem = given === null ? /** @type {Problem} */ (["missing_required_parameter", `Missing required parameter: '${name}'.`]) : check(given);
+    const problem =
+      given === null
+        ? /** @type {Problem} */ (["missing_required_parameter", `Missing required parameter: '${name}'.`])
+        : check(given);
     if (problem) found.push([...problem, name]);
   }
   const isForeign = endpoint !== null && ENDPOINTS.has(value.url) && value.url !== endpoint;
-  if (isForeign) found.push(["invalid_url", `'url' is ${value.url}, but this batch's endpoint is ${endpoint}.`, "url"]);
+  if (isForeign)
+    found.push(["invalid_url", `'url' is ${value.url}, but this batch's endpoint is ${endpoint}.`, "url"]);
   // Which fields the body of a foreign line needs is not known.
   return isObject(value.body) ? [...found, ...bodyProblems(value.body, isForeign ? null : value.url)] : found;
 }
 
 /** @param {any} value @returns {Problem | null} */
 function checkCustomId(value) {
-  if (typeof value !== "string") return ["invalid_type", `Invalid type for 'custom_id': expected a string, got ${kind(value)}.`];
+  if (typeof value !== "string")
+    return ["invalid_type", `Invalid type for 'custom_id': expected a string, got ${kind(value)}.`];
   const length = [...value].length;
-  if (length === 0 || length > MAX_CUSTOM_ID) return ["invalid_value", `'custom_id' has ${length} characters; 1 to ${MAX_CUSTOM_ID} are allowed.`];
+  if (length === 0 || length > MAX_CUSTOM_ID)
+    return ["invalid_value", `'custom_id' has ${length} characters; 1 to ${MAX_CUSTOM_ID} are allowed.`];
   return CONTROL_CHARACTERS.test(value) ? ["invalid_value", "'custom_id' has a control character."] : null;
 }
 
@@ -115,12 +127,16 @@ function checkMethod(value) {
 
 /** @param {any} value @returns {Problem | null} */
 function checkUrl(value) {
-  return ENDPOINTS.has(value) ? null : ["invalid_url", `'url' must be one of ${[...ENDPOINTS.keys()].join(", ")}.`];
+  return ENDPOINTS.has(value)
+    ? null
+    : ["invalid_url", `'url' must be one of ${[...ENDPOINTS.keys()].join(", ")}.`];
 }
 
 /** @param {any} value @returns {Problem | null} */
 function checkBody(value) {
-  return isObject(value) ? null : ["invalid_type", `Invalid type for 'body': expected an object, got ${kind(value)}.`];
+  return isObject(value)
+    ? null
+    : ["invalid_type", `Invalid type for 'body': expected an object, got ${kind(value)}.`];
 }
 
 /** @param {any} body @param {any} url @returns {[string, string, string][]} */
@@ -128,7 +144,11 @@ function bodyProblems(body, url) {
   /** @type {[string, string, string][]} */
   const found = [];
   if (isSomething(body.stream)) {
-    found.push(["streaming_unsupported", "A batch cannot stream: remove 'stream' or set it to false.", "body.stream"]);
+    found.push([
+      "streaming_unsupported",
+      "A batch cannot stream: remove 'stream' or set it to false.",
+      "body.stream",
+    ]);
   }
   for (const name of ENDPOINTS.get(url) ?? []) {
     const given = Object.hasOwn(body, name) ? body[name] : null;
@@ -137,14 +157,22 @@ function bodyProblems(body, url) {
   }
   for (const [name, reason] of Object.entries(REFUSED)) {
     const asked = Object.hasOwn(body, name) && isSomething(body[name]);
-    if (asked) found.push(["unsupported_parameter", `'${name}' is not possible here: ${reason}.`, `body.${name}`]);
+    if (asked)
+      found.push(["unsupported_parameter", `'${name}' is not possible here: ${reason}.`, `body.${name}`]);
   }
   for (const name of ["n", "best_of"]) {
     const isWrong = Object.hasOwn(body, name) && body[name] !== null && !isSequences(body[name]);
-    if (isWrong) found.push(["invalid_value", `'${name}' must be a whole number from 1 to ${MAX_SEQUENCES}.`, `body.${name}`]);
+    if (isWrong)
+      found.push([
+        "invalid_value",
+        `'${name}' must be a whole number from 1 to ${MAX_SEQUENCES}.`,
+        `body.${name}`,
+      ]);
   }
   const problem = contentProblem(body);
-  return problem === null ? [...found, ...constraintProblems(body)] : [...found, ["invalid_request", problem, "body"]];
+  return problem === null
+    ? [...found, ...constraintProblems(body)]
+    : [...found, ["invalid_request", problem, "body"]];
 }
 
 /** @param {any} value */
@@ -158,19 +186,32 @@ function constraintProblems(body) {
   const { response_format, structured_outputs, text, tools, tool_choice } = body;
   const isForced = ![undefined, null, "none", "auto"].includes(tool_choice);
   /** @type {[string, any][]} */
-  const constraints = [["response_format", response_format], ["structured_outputs", structured_outputs], ["text.format", isObject(text) ? text.format : null], ["tools", isForced ? tools : null]];
+  const constraints = [
+    ["response_format", response_format],
+    ["structured_outputs", structured_outputs],
+    ["text.format", isObject(text) ? text.format : null],
+    ["tools", isForced ? tools : null],
+  ];
   return constraints.flatMap(([name, value]) => {
     if (!isSomething(value) || (isObject(value) && value.type === "text")) return [];
     const size = new TextEncoder().encode(JSON.stringify(value)).length;
     if (size <= MAX_CONSTRAINT_BYTES) return [];
-    return [["constraint_too_large", `'body.${name}' has ${size} bytes; ${MAX_CONSTRAINT_BYTES} are allowed.`, `body.${name}`]];
+    return [
+      [
+        "constraint_too_large",
+        `'body.${name}' has ${size} bytes; ${MAX_CONSTRAINT_BYTES} are allowed.`,
+        `body.${name}`,
+      ],
+    ];
   });
 }
 
 /** Neither absent nor empty nor zero.
  * @param {any} value */
 function isSomething(value) {
-  const empty = Array.isArray(value) ? value.length === 0 : isObject(value) && Object.keys(value).length === 0;
+  const empty = Array.isArray(value)
+    ? value.length === 0
+    : isObject(value) && Object.keys(value).length === 0;
   return Boolean(value) && !empty;
 }
 
@@ -181,9 +222,12 @@ function contentProblem(body) {
   for (let depth = 0; depth < MAX_DEPTH; depth += 1) {
     for (const item of level) {
       const address = Array.isArray(item) ? null : foreignMedia(item);
-      if (address) return `Media must be inline data: URLs; '${address.slice(0, 80)}' would be fetched from elsewhere.`;
+      if (address)
+        return `Media must be inline data: URLs; '${address.slice(0, 80)}' would be fetched from elsewhere.`;
     }
-    level = level.flatMap((item) => Object.values(item).filter((child) => typeof child === "object" && child !== null));
+    level = level.flatMap((item) =>
+      Object.values(item).filter((child) => typeof child === "object" && child !== null),
+    );
     if (level.length === 0) return null;
   }
   return `The body is nested more than ${MAX_DEPTH} levels deep.`;
@@ -206,5 +250,8 @@ function isObject(value) {
 /** @param {any} value */
 function kind(value) {
   if (Array.isArray(value)) return "an array";
-  return { string: "a string", boolean: "a boolean", object: "an object" }[/** @type {string} */ (typeof value)] ?? "a number";
+  return (
+    { string: "a string", boolean: "a boolean", object: "an object" }[/** @type {string} */ (typeof value)] ??
+    "a number"
+  );
 }

@@ -4,8 +4,8 @@
 import { ApiError, callJson } from "../shared/api.js";
 import { el } from "../shared/dom.js";
 import { integer, plural } from "../shared/format.js";
+import { createPoller } from "../shared/live.js";
 import { createNotice, messageOf, withCommands } from "../shared/page.js";
-import { createPoller } from "../shared/poller.js";
 
 /** @typedef {import("../shared/wire.js").Batch} Batch */
 /** @typedef {import("../shared/wire.js").Health} Health */
@@ -13,7 +13,10 @@ import { createPoller } from "../shared/poller.js";
 const RECENT = 50;
 const EVERY_MS = 30_000;
 
-/** @param {{ hasFile: () => boolean, loadModels: (signal: AbortSignal) => Promise<void>, news: () => void }} page `loadModels` is called until it has succeeded */
+/**
+ * @param {{ hasFile: () => boolean, loadModels: (signal: AbortSignal) => Promise<void>, news: () => void }}
+ * page `loadModels` is called until it has succeeded
+ */
 export function createMachine({ hasFile, loadModels, news }) {
   /** What the server allows unless its /health says otherwise. */
   const limits = { maxRequests: 50_000, maxFileBytes: 200 * 2 ** 20, maxLineBytes: 4 * 2 ** 20 };
@@ -49,7 +52,11 @@ export function createMachine({ hasFile, loadModels, news }) {
 
   const poller = createPoller({
     async work(signal) {
-      await Promise.all([readHealth(signal), hasFile() && readBatches(signal), hasModels || loadModels(signal)]);
+      await Promise.all([
+        readHealth(signal),
+        hasFile() && readBatches(signal),
+        hasModels || loadModels(signal),
+      ]);
       hasModels = true;
     },
     onDone() {
@@ -76,13 +83,21 @@ export function createMachine({ hasFile, loadModels, news }) {
       if (words.length === 0) notice.hide();
       else notice.say(lost ? "bad" : "warn", ...words.map((text) => el("p", {}, ...withCommands(text))));
     },
-    /** @returns {string | null | undefined} the model that is loaded now, null when none is, undefined while nobody knows */
+    /**
+     * @returns {string | null | undefined} the model that is loaded now, null when none is, undefined while
+     * nobody knows
+     */
     loadedModel: () => health?.worker.model,
     /** @param {(model: string) => string[]} aliases @returns {import("./estimate.js").Machine | null} */
     forEstimates(aliases) {
       if (!health || !batches) return null;
       const { queue, worker } = health;
-      return { worker, hindrance: !queue.accepting ? "refused" : isGone(worker) ? "no worker" : null, ...batches, aliases };
+      return {
+        worker,
+        hindrance: !queue.accepting ? "refused" : isGone(worker) ? "no worker" : null,
+        ...batches,
+        aliases,
+      };
     },
   };
 }
@@ -97,8 +112,12 @@ function isGone({ status }) {
 function warningsOf({ queue, worker }, requests) {
   const warnings = [];
   const room = Math.max(0, queue.max_queued_requests - queue.queued_requests);
-  if (!queue.accepting) warnings.push(queue.reason ? `No batch is accepted now: ${queue.reason}.` : "No batch is accepted now.");
-  else if (requests > room) warnings.push(`The queue has room for ${plural(room, "request")} now; this file has ${integer(requests)}. Wait, or split it.`);
+  if (!queue.accepting)
+    warnings.push(queue.reason ? `No batch is accepted now: ${queue.reason}.` : "No batch is accepted now.");
+  else if (requests > room)
+    warnings.push(
+      `The queue has room for ${plural(room, "request")} now; this file has ${integer(requests)}. Wait, or split it.`,
+    );
   if (isGone(worker)) {
     const gone = worker.status === "none" ? "No worker is running" : "The worker is lost";
     warnings.push(`${gone}: the batch will wait until one is started with make worker.`);

@@ -12,9 +12,31 @@ export function createMetadata({ changed }) {
 
   /** @param {string} name @param {string} value */
   function add(name, value) {
-    const key = el("input", { type: "text", "aria-label": "Key", placeholder: "key", maxlength: String(MAX_KEY), autocomplete: "off", spellcheck: "false" });
-    const word = el("input", { type: "text", "aria-label": "Value", placeholder: "value", maxlength: String(MAX_VALUE), autocomplete: "off" });
-    const remove = el("button", { type: "button", class: "quiet icon-only", "aria-label": "Remove this pair", title: "Remove this pair" }, icon("cross"));
+    const key = el("input", {
+      type: "text",
+      "aria-label": "Key",
+      placeholder: "key",
+      maxlength: String(MAX_KEY),
+      autocomplete: "off",
+      spellcheck: "false",
+    });
+    const word = el("input", {
+      type: "text",
+      "aria-label": "Value",
+      placeholder: "value",
+      maxlength: String(MAX_VALUE),
+      autocomplete: "off",
+    });
+    const remove = el(
+      "button",
+      {
+        type: "button",
+        class: "quiet icon-only",
+        "aria-label": "Remove this pair",
+        title: "Remove this pair",
+      },
+      icon("cross"),
+    );
     const row = el("li", {}, key, word, remove);
     key.value = name;
     word.value = value;
@@ -40,7 +62,9 @@ export function createMetadata({ changed }) {
   return {
     /** @returns {Record<string, string>} pairs with a key; of two with the same the later counts */
     value() {
-      const rows = [...list.children].map((row) => [...row.querySelectorAll("input")].map((input) => input.value.trim()));
+      const rows = [...list.children].map((row) =>
+        [...row.querySelectorAll("input")].map((input) => input.value.trim()),
+      );
       return Object.fromEntries(rows.filter(([name]) => name !== "" && name !== "name"));
     },
     /** @param {Record<string, string>} pairs */

@@ -1,7 +1,10 @@
 // The submission of the page as code: for a shell, for Python's requests, for OpenAI's client. Pure.
 // File names and metadata are other people's words: each is quoted so that it stays one string.
 
-/** @typedef {{ apiUrl: string, hasKey: boolean, filename: string, model: string, endpoint: string, priority: number, metadata: Record<string, string>, handling: import("./form.js").Handling }} Order */
+/**
+ * @typedef {{ apiUrl: string, hasKey: boolean, filename: string, model: string, endpoint: string, priority:
+ * number, metadata: Record<string, string>, handling: import("./form.js").Handling }} Order
+ */
 /** @typedef {{ id: string, word: string, write: (order: Order) => string }} Sample */
 
 /** @type {Sample[]} */
@@ -30,7 +33,9 @@ export function pythonText(text) {
 /** @param {string} sign */
 function escaped(sign) {
   const code = /** @type {number} */ (sign.codePointAt(0));
-  return code > 0xffff ? `\\U${code.toString(16).padStart(8, "0")}` : `\\u${code.toString(16).padStart(4, "0")}`;
+  return code > 0xffff
+    ? `\\U${code.toString(16).padStart(8, "0")}`
+    : `\\u${code.toString(16).padStart(4, "0")}`;
 }
 
 /** @param {Record<string, string>} metadata */
@@ -83,7 +88,9 @@ function requestsCode({ apiUrl, hasKey, filename, model, priority, metadata, han
 function openaiCode({ apiUrl, hasKey, filename, model, endpoint, priority, metadata, handling }) {
   const extra = [
     ...(priority !== 0 ? [`"priority": ${priority}`] : []),
-    ...Object.entries(handling).map(([name, value]) => `"${name}": ${value === true ? "True" : pythonText(value)}`),
+    ...Object.entries(handling).map(
+      ([name, value]) => `"${name}": ${value === true ? "True" : pythonText(value)}`,
+    ),
   ];
   return [
     ...(hasKey ? ["import os", ""] : []),
@@ -106,5 +113,7 @@ function openaiCode({ apiUrl, hasKey, filename, model, endpoint, priority, metad
 
 /** @param {Record<string, string>} values */
 function pythonDict(values) {
-  return `{${Object.entries(values).map(([name, value]) => `${pythonText(name)}: ${pythonText(value)}`).join(", ")}}`;
+  return `{${Object.entries(values)
+    .map(([name, value]) => `${pythonText(name)}: ${pythonText(value)}`)
+    .join(", ")}}`;
 }

@@ -1,4 +1,5 @@
-// Shows the estimate beside the check: how much it is, how long it takes, when it starts. Fetched when a file has been chosen.
+// Shows the estimate beside the check: how much it is, how long it takes, when it starts. Fetched when a file
+// has been chosen.
 
 import { byId, el, setText, show } from "../shared/dom.js";
 import { compact, durationRange, integer, plural, rate } from "../shared/format.js";
@@ -14,11 +15,20 @@ export function showEstimate(plan, machine) {
   const facts = [
     ["requests", integer(requests)],
     ["tokens in", about(estimate.inputTokens)],
-    ["tokens out", estimate.outputTokens === null ? "not known" : estimate.outputTokens === 0 ? "none" : about(estimate.outputTokens, estimate.isAtMost)],
+    [
+      "tokens out",
+      estimate.outputTokens === null
+        ? "not known"
+        : estimate.outputTokens === 0
+          ? "none"
+          : about(estimate.outputTokens, estimate.isAtMost),
+    ],
     ["runs for", estimate.seconds ? durationRange(estimate.seconds) : "not known"],
     ["starts", startWords(estimate)],
   ];
-  byId("estimate-facts").replaceChildren(...facts.map(([label, value]) => el("div", {}, el("dt", {}, label), el("dd", {}, value))));
+  byId("estimate-facts").replaceChildren(
+    ...facts.map(([label, value]) => el("div", {}, el("dt", {}, label), el("dd", {}, value))),
+  );
   setText(byId("estimate-how"), howWords(estimate, sample.lines));
   show(byId("estimate"), true);
 }

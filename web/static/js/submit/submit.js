@@ -1,22 +1,37 @@
 // A new job: choose a file, see what is wrong with it and what it takes before anything is sent, send it once.
 // What only a chosen file needs is fetched when a person reaches for one.
 
-import { UnreachableError } from "../shared/api.js";
-import { showChecking, showExample, showFound, showProblems } from "./check_view.js";
+import { onDemand, UnreachableError } from "../shared/api.js";
 import { byId, el, setText, show } from "../shared/dom.js";
 import { bytes, integer } from "../shared/format.js";
-import { createModelPicker } from "./model_picker.js";
-import { createNotice, messageOf, onDemand } from "../shared/page.js";
+import { createNotice, messageOf, startPage } from "../shared/page.js";
+import { showChecking, showExample, showFound, showProblems } from "./check_view.js";
 import { createCodeSamples } from "./code.js";
 import {
-  chosenHandling, exampleFile, HANDLING_IDS, hideReceipt, listenForDrops, setBusy, setHandling, setPriority, showFile, wholeFileProblem,
+  chosenHandling,
+  exampleFile,
+  HANDLING_IDS,
+  hideReceipt,
+  listenForDrops,
+  setBusy,
+  setHandling,
+  setPriority,
+  showFile,
+  wholeFileProblem,
 } from "./form.js";
 import { createMachine } from "./machine.js";
 import { createMetadata } from "./metadata.js";
+import { createModelPicker } from "./model_picker.js";
+
+startPage();
 
 /** @typedef {import("./file_check.js").Report} Report */
 
-const machine = createMachine({ hasFile: () => file !== null, loadModels: (signal) => picker.load(signal), news: drawMachine });
+const machine = createMachine({
+  hasFile: () => file !== null,
+  loadModels: (signal) => picker.load(signal),
+  news: drawMachine,
+});
 const notice = createNotice();
 const hint = createNotice();
 const fetchCheck = onDemand(() => import("./file_check.js"));
@@ -40,7 +55,12 @@ let sending = null;
 let missing = "";
 const picker = createModelPicker({ changed });
 const metadata = createMetadata({ changed });
-const code = createCodeSamples(() => ({ ...order(), filename: file?.name ?? "requests.jsonl", model: picker.value() || "MODEL", endpoint: report?.endpoint ?? "/v1/chat/completions" }));
+const code = createCodeSamples(() => ({
+  ...order(),
+  filename: file?.name ?? "requests.jsonl",
+  model: picker.value() || "MODEL",
+  endpoint: report?.endpoint ?? "/v1/chat/completions",
+}));
 
 function changed() {
   queueMicrotask(drawOutlook); // once this module has run to its end
@@ -48,7 +68,11 @@ function changed() {
 
 function order() {
   const name = byId("name").value.trim();
-  return { metadata: { ...(name ? { name } : {}), ...metadata.value() }, priority: Number(byId("priority").value), handling: chosenHandling() };
+  return {
+    metadata: { ...(name ? { name } : {}), ...metadata.value() },
+    priority: Number(byId("priority").value),
+    handling: chosenHandling(),
+  };
 }
 
 function drawOutlook() {
@@ -57,24 +81,38 @@ function drawOutlook() {
   const good = report && isGood(report) ? report : null;
   machine.warn(good && !byId("form").hidden ? good.requests : 0);
   show(byId("try"), good !== null && good.requests > good.preview.length);
-  if (good) fetchOutlook().then(({ showEstimate }) => good === report && drawEstimate(good, showEstimate), () => undefined);
+  if (good)
+    fetchOutlook().then(
+      ({ showEstimate }) => good === report && drawEstimate(good, showEstimate),
+      () => undefined,
+    );
   else show(byId("estimate"), false);
 }
 
 /** @param {Report} good @param {typeof import("./start_estimate.js").showEstimate} showEstimate */
 function drawEstimate({ requests, sample, endpoint }, showEstimate) {
   const state = machine.forEstimates(picker.namesOf);
-  if (sample && state) showEstimate({ requests, sample, endpoint: endpoint ?? "", model: picker.value(), priority: order().priority }, state);
+  if (sample && state)
+    showEstimate(
+      { requests, sample, endpoint: endpoint ?? "", model: picker.value(), priority: order().priority },
+      state,
+    );
 }
 
 function drawMachine() {
   const loaded = machine.loadedModel();
   if (loaded !== undefined) picker.mark(loaded);
-  setText(byId("limits"), `At most ${integer(machine.limits.maxRequests)} lines and ${bytes(machine.limits.maxFileBytes)}.`);
+  setText(
+    byId("limits"),
+    `At most ${integer(machine.limits.maxRequests)} lines and ${bytes(machine.limits.maxFileBytes)}.`,
+  );
   drawOutlook();
 }
 
-/** Fetches, while a person reaches for a file, what will look at it and send it; what is missing then is fetched again. */
+/**
+ * Fetches, while a person reaches for a file, what will look at it and send it; what is missing then is
+ * fetched again.
+ */
 function prepare() {
   for (const fetchPart of [fetchCheck, fetchOutlook, fetchSender]) fetchPart().catch(() => undefined);
 }
@@ -96,13 +134,19 @@ async function choose(chosen) {
   void machine.read();
   try {
     const { checkFile } = await fetchCheck();
-    const found = await checkFile(chosen, machine.limits, { signal, onProgress: (done) => showChecking(done, chosen.size) });
+    const found = await checkFile(chosen, machine.limits, {
+      signal,
+      onProgress: (done) => showChecking(done, chosen.size),
+    });
     if (signal.aborted) return;
     report = found;
     showReport(found, chosen);
     drawOutlook();
   } catch (error) {
-    const message = error instanceof UnreachableError ? error.message : "The file cannot be read any more. Choose it again.";
+    const message =
+      error instanceof UnreachableError
+        ? error.message
+        : "The file cannot be read any more. Choose it again.";
     if (!signal.aborted) showProblems({ errors: [], total: 1, source: "here", message });
   }
 }
@@ -110,8 +154,15 @@ async function choose(chosen) {
 /** @param {Report} found @param {File} chosen */
 function showReport(found, chosen) {
   const wrong = problemOf(found);
-  if (wrong) showProblems({ errors: found.errors, total: Math.max(1, found.totalErrors), source: "here", message: wrong });
-  else if (found.totalErrors > 0) showProblems({ errors: found.errors, total: found.totalErrors, source: "here" });
+  if (wrong)
+    showProblems({
+      errors: found.errors,
+      total: Math.max(1, found.totalErrors),
+      source: "here",
+      message: wrong,
+    });
+  else if (found.totalErrors > 0)
+    showProblems({ errors: found.errors, total: found.totalErrors, source: "here" });
   else {
     picker.suggest([...found.models.keys()]);
     showFound(found, chosen);
@@ -137,7 +188,9 @@ function whyNot() {
 }
 
 /** Sends what is filled in, unless something is missing or under way.
- * @param {(sender: import("./send.js").Sender, submission: import("../shared/upload.js").Submission, signal: AbortSignal) => Promise<void>} send */
+ * @param {(sender: import("./send.js").Sender, submission: import("../shared/upload.js").Submission, signal:
+ * AbortSignal) => Promise<void>} send
+ */
 async function attempt(send) {
   if (sending) return;
   missing = whyNot();
@@ -221,7 +274,8 @@ function listen() {
   byId("use-example").addEventListener("click", () => void choose(exampleFile()));
   addEventListener("beforeunload", (event) => sending && event.preventDefault());
   listenForDrops((dropped) => void choose(dropped));
-  for (const sign of ["pointerenter", "focusin"]) byId("drop").addEventListener(sign, prepare, { once: true });
+  for (const sign of ["pointerenter", "focusin"])
+    byId("drop").addEventListener(sign, prepare, { once: true });
   addEventListener("dragenter", prepare, { once: true });
 }
 

@@ -2,11 +2,11 @@
 
 import { callJson } from "../shared/api.js";
 import { batchPath, isOpen, requestState, stateOf } from "../shared/batches.js";
-import { byId, el, mirror, setAttribute, setState, setText, show } from "../shared/dom.js";
-import { linesOf } from "./file_check.js";
+import { byId, el, reconcile, setAttribute, setState, setText, show } from "../shared/dom.js";
 import { compact } from "../shared/format.js";
+import { createPoller } from "../shared/live.js";
 import { messageOf } from "../shared/page.js";
-import { createPoller } from "../shared/poller.js";
+import { linesOf } from "./file_check.js";
 
 const EVERY_MS = 1000;
 const MAX_NAME = 512;
@@ -32,13 +32,23 @@ export function createTrial({ ended }) {
 
   return {
     /** What to send of a submission to try its first lines.
-     * @param {Submission} submission of the whole file @param {number[]} lines their numbers @param {number} maxLineBytes
+     * @param {Submission} submission of the whole file
+     * @param {number[]} lines their numbers
+     * @param {number} maxLineBytes
      * @returns {Promise<Submission>} */
     async of(submission, lines, maxLineBytes) {
       const texts = await linesOf(submission.file, lines, maxLineBytes, Infinity);
-      const file = new File([...texts.values()].map((text) => `${text}\n`), `trial of ${submission.file.name}`);
+      const file = new File(
+        [...texts.values()].map((text) => `${text}\n`),
+        `trial of ${submission.file.name}`,
+      );
       const name = `trial of ${submission.metadata.name ?? submission.file.name}`.slice(0, MAX_NAME);
-      return { ...submission, file, metadata: { ...submission.metadata, name }, priority: Math.max(FIRST, submission.priority) };
+      return {
+        ...submission,
+        file,
+        metadata: { ...submission.metadata, name },
+        priority: Math.max(FIRST, submission.priority),
+      };
     },
     /** Shows its answers from now on.
      * @param {import("../shared/upload.js").Receipt} receipt */
@@ -63,7 +73,13 @@ export function createTrial({ ended }) {
   function draw([batch, answers]) {
     setState(byId("trial-state"), stateOf(batch));
     drawAnswers(answers.data);
-    say(isOpen(batch) ? "Its answers appear here." : answers.data.length === 0 ? "It ended without an answer." : "");
+    say(
+      isOpen(batch)
+        ? "Its answers appear here."
+        : answers.data.length === 0
+          ? "It ended without an answer."
+          : "",
+    );
     if (isOpen(batch) || !answers.complete) return;
     poller.every(0);
     ended();
@@ -72,7 +88,7 @@ export function createTrial({ ended }) {
 
 /** @param {import("../shared/wire.js").AnswerRow[]} rows */
 function drawAnswers(rows) {
-  mirror(byId("trial-answers"), rows, ({ line }) => String(line), createAnswer);
+  reconcile(byId("trial-answers"), rows, ({ line }) => String(line), createAnswer);
   show(byId("trial-answers"), rows.length > 0);
 }
 

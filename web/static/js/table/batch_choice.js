@@ -43,30 +43,52 @@ export function createBatchChoice({ choose }) {
     change(Number(select.id.split("-")[1] ?? 0), select.value);
   });
   place.addEventListener("mousedown", (/** @type {MouseEvent} */ event) => {
-    const select = /** @type {HTMLSelectElement | null} */ (/** @type {Element} */ (event.target).closest("select"));
+    const select = /** @type {HTMLSelectElement | null} */ (
+      /** @type {Element} */ (event.target).closest("select")
+    );
     if (isListed || select === null) return;
     event.preventDefault(); // an open list would not grow
-    void list().then(() => setTimeout(() => select.showPicker()), () => undefined);
+    void list().then(
+      () => setTimeout(() => select.showPicker()),
+      () => undefined,
+    );
   });
 
   /** @param {number} at @param {number} count */
   function picker(at, count) {
     const select = el("select", { id: at === 0 ? "picker" : `picker-${at}` });
-    const remove = el("button", { type: "button", class: "quiet icon-only", "aria-label": `Remove batch ${letterOf(at)}`, title: "Remove" }, icon("cross"));
+    const remove = el(
+      "button",
+      {
+        type: "button",
+        class: "quiet icon-only",
+        "aria-label": `Remove batch ${letterOf(at)}`,
+        title: "Remove",
+      },
+      icon("cross"),
+    );
     remove.addEventListener("click", () => {
       if (at >= chosen.length) isAdding = false;
       choose(chosen.filter((_, index) => index !== at));
       byId("add-batch").focus();
     });
     const name = el("span", { class: "visually-hidden" }, count > 1 ? `Batch ${letterOf(at)}` : "Batch");
-    return el("div", { class: "picker" }, count > 1 && markOf(at), el("label", {}, name, select), count > 1 && remove);
+    return el(
+      "div",
+      { class: "picker" },
+      count > 1 && markOf(at),
+      el("label", {}, name, select),
+      count > 1 && remove,
+    );
   }
 
   function draw() {
     const count = chosen.length + (isAdding ? 1 : 0) || 1;
-    if (place.dataset.count !== String(count)) place.replaceChildren(...Array.from({ length: count }, (_, at) => picker(at, count)));
+    if (place.dataset.count !== String(count))
+      place.replaceChildren(...Array.from({ length: count }, (_, at) => picker(at, count)));
     place.dataset.count = String(count);
-    for (let at = 0; at < count; at += 1) fill(byId(at === 0 ? "picker" : `picker-${at}`), chosen[at] ?? null);
+    for (let at = 0; at < count; at += 1)
+      fill(byId(at === 0 ? "picker" : `picker-${at}`), chosen[at] ?? null);
     show(byId("add-batch"), chosen.length > 0 && count < MOST_BATCHES);
   }
 

@@ -1,13 +1,16 @@
 // Which columns are shown: all that the batches offer, to be ticked, for each batch; a long list is found by typing.
 
 import { letterOf } from "../shared/batches.js";
-import { MOST_COLUMNS } from "./columns.js";
-import { byId, el, mirror, setAttribute, setText, show } from "../shared/dom.js";
+import { byId, el, reconcile, setAttribute, setText, show } from "../shared/dom.js";
 import { integer } from "../shared/format.js";
+import { MOST_COLUMNS } from "./columns.js";
 import { setLengths } from "./grid.js";
 
 /** @typedef {import("./columns.js").Column} Column */
-/** @typedef {{ title: string, key: string, columns: Column[] }} Choice the columns of this name, of the batches that have it */
+/**
+ * @typedef {{ title: string, key: string, columns: Column[] }} Choice the columns of this name, of the
+ * batches that have it
+ */
 
 const LISTED = 40;
 
@@ -26,12 +29,26 @@ export function createChooser({ choose }) {
     const wanted = search.value.toLowerCase();
     const free = choicesOf(all).filter(({ title }) => title.toLowerCase().includes(wanted));
     const listed = free.slice(0, LISTED);
-    const letters = Array.from({ length: batches > 1 ? batches : 0 }, (_, batch) => el("span", {}, letterOf(batch)));
+    const letters = Array.from({ length: batches > 1 ? batches : 0 }, (_, batch) =>
+      el("span", {}, letterOf(batch)),
+    );
     byId("chooser-head").replaceChildren(...letters);
     setAttribute(byId("chooser"), "data-batches", String(batches));
-    mirror(byId("chooser-list"), listed, ({ key }) => `${key} ${batches}`, () => (batches > 1 ? createRow() : createChoice()));
+    reconcile(
+      byId("chooser-list"),
+      listed,
+      ({ key }) => `${key} ${batches}`,
+      () => (batches > 1 ? createRow() : createChoice()),
+    );
     const more = free.length - listed.length;
-    setText(byId("chooser-more"), more > 0 ? `and ${integer(more)} more: type a part of the name` : free.length === 0 ? "No column has this in its name" : "");
+    setText(
+      byId("chooser-more"),
+      more > 0
+        ? `and ${integer(more)} more: type a part of the name`
+        : free.length === 0
+          ? "No column has this in its name"
+          : "",
+    );
     show(byId("chooser-search"), all.length > 12);
   }
 
@@ -72,7 +89,10 @@ export function createChooser({ choose }) {
     };
   }
 
-  /** Of several batches: a box for each that has it, and the name for all of them at once. @returns {import("../shared/dom.js").View} */
+  /**
+   * Of several batches: a box for each that has it, and the name for all of them at once.
+   * @returns {import("../shared/dom.js").View}
+   */
   function createRow() {
     const all = el("button", { type: "button", class: "quiet word break" });
     const boxes = Array.from({ length: batches }, createBox);
@@ -119,7 +139,10 @@ export function createChooser({ choose }) {
       popover.showPopover();
       isOpening = false;
       const box = byId("columns").getBoundingClientRect();
-      const left = Math.max(8, Math.min(box.left, document.documentElement.clientWidth - popover.offsetWidth - 8));
+      const left = Math.max(
+        8,
+        Math.min(box.left, document.documentElement.clientWidth - popover.offsetWidth - 8),
+      );
       const top = Math.max(8, Math.min(box.bottom + 4, innerHeight - 320));
       setLengths("#chooser", { left, top, "max-height": innerHeight - top - 8 });
     },

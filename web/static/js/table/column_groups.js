@@ -3,9 +3,9 @@
 import { callJson } from "../shared/api.js";
 import { markOf } from "../shared/batch_picker.js";
 import { displayName, letterOf } from "../shared/batches.js";
-import { columnsOf, defaultColumns } from "./columns.js";
-import { byId, el, mirror, setAttribute, setText, show } from "../shared/dom.js";
+import { byId, el, reconcile, setAttribute, setText, show } from "../shared/dom.js";
 import { integer, shortModel } from "../shared/format.js";
+import { columnsOf, defaultColumns } from "./columns.js";
 import { batchQuery, pagePath, tablePlaceOf } from "./url_state.js";
 
 /** @typedef {import("./columns.js").Column} Column */
@@ -15,7 +15,8 @@ import { batchQuery, pagePath, tablePlaceOf } from "./url_state.js";
 /** @typedef {ReturnType<typeof import("../shared/page.js").createNotice>} Notice */
 /** @typedef {{ batch: Batch, number: number, columns: number }} Group */
 
-const NOTHING_IN_COMMON = "No custom_id is in all of these batches. Rows are joined by custom_id: give the same request the same one in each file.";
+const NOTHING_IN_COMMON =
+  "No custom_id is in all of these batches. Rows are joined by custom_id: give the same request the same one in each file.";
 
 /** So many fields of each batch are shown until somebody chooses, by the number of batches. */
 const USUAL_FIELDS = [6, 6, 3, 2, 1];
@@ -29,13 +30,21 @@ let aside;
  * @param {Field[][]} fields of each batch @returns {Column[]} */
 export function joinedColumns(fields) {
   const [id] = columnsOf([]);
-  return [id, ...fields.flatMap((ours, batch) => columnsOf(ours).slice(1).map((column) => ({ ...column, id: `${batch + 1}.${column.id}`, batch })))];
+  return [
+    id,
+    ...fields.flatMap((ours, batch) =>
+      columnsOf(ours)
+        .slice(1)
+        .map((column) => ({ ...column, id: `${batch + 1}.${column.id}`, batch })),
+    ),
+  ];
 }
 
 /** What is shown until somebody chooses: the fields that most of the batches have before those of one alone.
  * @param {Field[][]} fields @param {{ hasFailures: boolean }} facts of any of them @returns {string[]} */
 export function joinedDefaults(fields, { hasFailures }) {
-  const having = (/** @type {string} */ path) => fields.filter((ours) => ours.some((one) => one.path === path)).length;
+  const having = (/** @type {string} */ path) =>
+    fields.filter((ours) => ours.some((one) => one.path === path)).length;
   return [
     "custom_id",
     ...fields.flatMap((ours, batch) => {
@@ -46,8 +55,11 @@ export function joinedDefaults(fields, { hasFailures }) {
   ];
 }
 
-/** The same place with other batches. What is said about a batch that stays goes with it; one that takes another's place
- * takes its columns and filters, and one that is added the columns of the first. One batch alone after another begins anew.
+/**
+ * The same place with other batches. What is said about a batch that stays goes with it; one that takes
+ * another's place
+ * takes its columns and filters, and one that is added the columns of the first. One batch alone after
+ * another begins anew.
  * @param {TablePlace} place @param {string[]} ids @returns {TablePlace} */
 export function withBatches(place, ids) {
   const before = place.batches;
@@ -61,7 +73,9 @@ export function withBatches(place, ids) {
     if (id === "custom_id" || id === "line") return id;
     return from[at] === batch ? (ids.length > 1 ? `${at + 1}.${name}` : name) : null;
   };
-  const everywhere = (/** @type {string} */ id) => [...new Set(ids.flatMap((_, at) => renamed(id, at) ?? []))];
+  const everywhere = (/** @type {string} */ id) => [
+    ...new Set(ids.flatMap((_, at) => renamed(id, at) ?? [])),
+  ];
   const once = (/** @type {string} */ id) => everywhere(id)[0];
   const sort = once(place.sort.replace(/^-/, ""));
   const { wrap, status, code, customId, text } = place;
@@ -70,13 +84,18 @@ export function withBatches(place, ids) {
     ...{ wrap, status, code, customId, text },
     sort: sort === undefined ? "line" : place.sort.startsWith("-") ? `-${sort}` : sort,
     columns: place.columns?.flatMap(everywhere) ?? null,
-    where: place.where.flatMap((one) => (once(one.column) === undefined ? [] : { ...one, column: once(one.column) })),
-    widths: Object.fromEntries(Object.entries(place.widths).flatMap(([id, width]) => everywhere(id).map((name) => [name, width]))),
+    where: place.where.flatMap((one) =>
+      once(one.column) === undefined ? [] : { ...one, column: once(one.column) },
+    ),
+    widths: Object.fromEntries(
+      Object.entries(place.widths).flatMap(([id, width]) => everywhere(id).map((name) => [name, width])),
+    ),
   };
 }
 
 /** Says how many custom_ids all of the batches have, and what to do when there is none.
- * @param {TablePlace} place @param {{ isComplete: boolean, notice: Notice }} around whether all answers are indexed; where to say it
+ * @param {TablePlace} place
+ * @param {{ isComplete: boolean, notice: Notice }} around whether all answers are indexed; where to say it
  * @param {AbortSignal} signal */
 export async function match(place, { isComplete, notice }, signal) {
   const all = { ...tablePlaceOf(`?${batchQuery(place)}`), having: "matched" };
@@ -90,10 +109,19 @@ export async function match(place, { isComplete, notice }, signal) {
 
 /** The upper row of the head. @param {Batch[]} batches @param {Column[]} columns that are shown */
 export function drawGroups(batches, columns) {
-  const groups = batches.map((batch, number) => ({ batch, number, columns: columns.filter((column) => column.id !== "custom_id" && column.batch === number).length }));
+  const groups = batches.map((batch, number) => ({
+    batch,
+    number,
+    columns: columns.filter((column) => column.id !== "custom_id" && column.batch === number).length,
+  }));
   const row = byId("groups");
   show(row, batches.length > 1);
-  mirror(row, [null, ...groups.filter((group) => group.columns > 0)], (group) => (group ? `${group.number} ${group.batch.id}` : ""), (group) => (group ? createGroup() : { node: el("td", { class: "corner" }), update() {} }));
+  reconcile(
+    row,
+    [null, ...groups.filter((group) => group.columns > 0)],
+    (group) => (group ? `${group.number} ${group.batch.id}` : ""),
+    (group) => (group ? createGroup() : { node: el("td", { class: "corner" }), update() {} }),
+  );
 }
 
 /** @returns {import("../shared/dom.js").View} */
@@ -102,7 +130,11 @@ function createGroup() {
   const model = el("span", { class: "muted word" });
   const state = el("span", { class: "state warn", hidden: true });
   const letter = el("span", { class: "letter" });
-  const node = el("th", { scope: "colgroup", class: "first" }, el("span", { class: "group" }, letter, name, model, state));
+  const node = el(
+    "th",
+    { scope: "colgroup", class: "first" },
+    el("span", { class: "group" }, letter, name, model, state),
+  );
   return {
     node,
     /** @param {Group} group */
@@ -127,11 +159,19 @@ export function drawHaving(place) {
   show(select.parentElement, count > 1);
   if (select.options.length !== count + 3) {
     const only = Array.from({ length: count }, (_, batch) => [String(batch + 1), `only ${letterOf(batch)}`]);
-    const choices = [["", "any batch"], ["matched", count === 2 ? "both" : "all of them"], ["unmatched", count === 2 ? "not both" : "not all"], ...only];
+    const choices = [
+      ["", "any batch"],
+      ["matched", count === 2 ? "both" : "all of them"],
+      ["unmatched", count === 2 ? "not both" : "not all"],
+      ...only,
+    ];
     select.replaceChildren(...choices.map(([value, word]) => el("option", { value }, word)));
   }
   select.value = place.having;
   const isKnown = matched?.batches === String(place.batches);
-  setText(byId("matched"), isKnown ? `${integer(matched?.total)} in ${count === 2 ? "both" : `all ${count}`}` : "");
+  setText(
+    byId("matched"),
+    isKnown ? `${integer(matched?.total)} in ${count === 2 ? "both" : `all ${count}`}` : "",
+  );
   if (!isKnown) aside?.hide();
 }

@@ -1,7 +1,7 @@
 // The columns a table of answers can have: what the ledger knows of each, and the fields of the answers' JSON. Pure.
 
-import { integer } from "../shared/format.js";
 import { requestState } from "../shared/batches.js";
+import { integer } from "../shared/format.js";
 
 /** @typedef {import("../shared/wire.js").AnswerRow} AnswerRow */
 /** @typedef {import("../shared/wire.js").JoinedRow} Row */
@@ -29,7 +29,10 @@ const TITLE_CHARACTER = 8;
 /** The sign of the order and the dots of the menu. */
 const BESIDE_TITLE = 62;
 
-/** @type {Record<Kind, { least: number, most: number, beside: number }>} pixels; `beside`: what stands beside the words */
+/**
+ * @type {Record<Kind, { least: number, most: number, beside: number }>} pixels; `beside`: what stands beside
+ * the words
+ */
 const WIDTHS = {
   id: { least: 150, most: 300, beside: 84 },
   text: { least: 84, most: 300, beside: 26 },
@@ -68,7 +71,14 @@ export function columnsOf(fields) {
  * @param {Field} field @returns {Column} */
 function fieldColumn({ path, answers, is_number: isNumber }) {
   const isTaken = BUILT_IN.some(({ id }) => id === path);
-  return { id: isTaken ? `$.${path}` : path, title: path, kind: isNumber ? "number" : "text", path, answers, batch: 0 };
+  return {
+    id: isTaken ? `$.${path}` : path,
+    title: path,
+    kind: isNumber ? "number" : "text",
+    path,
+    answers,
+    batch: 0,
+  };
 }
 
 /** What is shown until somebody chooses: the most frequent fields, or the words where there are few of them.
@@ -83,10 +93,18 @@ export function defaultColumns(columns, { hasFailures, most = FREQUENT }) {
  * @param {Column[]} columns @param {string[]} ids @returns {Column[]} */
 export function chosenColumns(columns, ids) {
   const wanted = [...new Set(["custom_id", ...ids])];
-  return wanted.flatMap((id) => columns.find((column) => column.id === id) ?? []).slice(0, MOST_COLUMNS).sort((one, two) => one.batch - two.batch);
+  return wanted
+    .flatMap((id) => columns.find((column) => column.id === id) ?? [])
+    .slice(0, MOST_COLUMNS)
+    .sort((one, two) => one.batch - two.batch);
 }
 
-/** @param {string[]} ids @param {string} id @param {number} place where it goes to; the first place is the custom_id's @returns {string[]} */
+/**
+ * @param {string[]} ids
+ * @param {string} id
+ * @param {number} place where it goes to; the first place is the custom_id's
+ * @returns {string[]}
+ */
 export function moved(ids, id, place) {
   const others = ids.filter((other) => other !== id);
   const at = Math.min(Math.max(1, place), others.length);
@@ -133,16 +151,26 @@ export function naturalWidth(column, rows) {
 
 /** The width of each column in pixels. What room is left goes to the words that have too little; what is missing is
  * taken from the answers, which are the longest and cut anyway.
- * @param {Column[]} columns @param {{ chosen: Record<string, number>, natural: number[], room: number }} sizes @returns {number[]} */
+ * @param {Column[]} columns
+ * @param {{ chosen: Record<string, number>, natural: number[], room: number }} sizes
+ * @returns {number[]}
+ */
 export function columnWidths(columns, { chosen, natural, room }) {
-  const widths = columns.map(({ id, kind }, index) => chosen[id] ?? (room < NARROW && kind === "id" ? Math.min(160, natural[index]) : natural[index]));
+  const widths = columns.map(
+    ({ id, kind }, index) =>
+      chosen[id] ?? (room < NARROW && kind === "id" ? Math.min(160, natural[index]) : natural[index]),
+  );
   const left = room - widths.reduce((sum, width) => sum + width, 0);
-  const words = columns.map(({ id, kind }) => chosen[id] === undefined && (kind === "answer" || kind === "text"));
+  const words = columns.map(
+    ({ id, kind }) => chosen[id] === undefined && (kind === "answer" || kind === "text"),
+  );
   const full = words.map((isWords, index) => isWords && widths[index] >= WIDTHS[columns[index].kind].most);
   const takers = full.includes(true) ? full : words;
   const share = Math.floor(left / takers.filter(Boolean).length);
   if (left > 0) return widths.map((width, index) => (takers[index] ? width + share : width));
-  return widths.map((width, index) => (words[index] && columns[index].kind === "answer" ? Math.max(SHORT_ANSWER, width + left) : width));
+  return widths.map((width, index) =>
+    words[index] && columns[index].kind === "answer" ? Math.max(SHORT_ANSWER, width + left) : width,
+  );
 }
 
 /** @param {number} width */

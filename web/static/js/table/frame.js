@@ -1,10 +1,10 @@
 // What stands around the rows: the heads of the columns, and the counts, tools and words above and below.
 
 import { choiceOf, displayName, isOpen, letterOf, MOST_BATCHES } from "../shared/batches.js";
-import { boundedWidth, LEAST_WIDTH, MOST_WIDTH } from "./columns.js";
-import { byId, el, icon, mirror, setAttribute, setText, show } from "../shared/dom.js";
+import { byId, el, icon, reconcile, setAttribute, setText, show } from "../shared/dom.js";
 import { integer, plural } from "../shared/format.js";
 import { isForPage } from "../shared/page.js";
+import { boundedWidth, LEAST_WIDTH, MOST_WIDTH } from "./columns.js";
 import { batchQuery, isJoined, isNarrowed, withoutFilters } from "./url_state.js";
 
 /** @typedef {import("./columns.js").Column} Column */
@@ -29,11 +29,18 @@ export function createHead(row, actions) {
   return {
     /** @param {Column[]} columns @param {TablePlace} place */
     update(columns, place) {
-      mirror(row, columns.map((column, at) => ({ column, place, isFirst: isFirstOf(columns, at, place) })), ({ column }) => column.id, (head) => createHeadCell(head, actions));
+      reconcile(
+        row,
+        columns.map((column, at) => ({ column, place, isFirst: isFirstOf(columns, at, place) })),
+        ({ column }) => column.id,
+        (head) => createHeadCell(head, actions),
+      );
     },
     /** @param {number[]} widths */
     sizes(widths) {
-      row.querySelectorAll(".edge").forEach((edge, index) => setAttribute(edge, "aria-valuenow", String(widths[index])));
+      for (const [index, edge] of row.querySelectorAll(".edge").entries()) {
+        setAttribute(edge, "aria-valuenow", String(widths[index]));
+      }
     },
   };
 }
@@ -44,8 +51,18 @@ function createHeadCell({ column: first, place }, actions) {
   const name = fullName(first, place);
   const word = el("span", { class: "word" });
   const sort = el("button", { type: "button", class: "sort", title }, word);
-  const menu = el("button", { type: "button", class: "quiet icon-only menu", "aria-haspopup": "dialog" }, icon("dots"));
-  const node = el("th", { scope: "col", draggable: id === "custom_id" ? null : "true" }, sort, menu, edgeOf(first, name, actions));
+  const menu = el(
+    "button",
+    { type: "button", class: "quiet icon-only menu", "aria-haspopup": "dialog" },
+    icon("dots"),
+  );
+  const node = el(
+    "th",
+    { scope: "col", draggable: id === "custom_id" ? null : "true" },
+    sort,
+    menu,
+    edgeOf(first, name, actions),
+  );
   let column = first;
   sort.addEventListener("click", () => actions.sort(id));
   menu.addEventListener("click", () => actions.open(column, menu));
@@ -56,9 +73,20 @@ function createHeadCell({ column: first, place }, actions) {
     update({ column: now, place, isFirst }) {
       column = now;
       setText(word, now.title);
-      const isFiltered = place.where.some((one) => one.column === id) || (id === "status" && place.status !== "");
-      setAttribute(node, "class", [now.kind === "number" && "num", isFiltered && "filtered", isFirst && "first"].filter(Boolean).join(" ") || null);
-      setAttribute(node, "aria-sort", place.sort === id ? "ascending" : place.sort === `-${id}` ? "descending" : null);
+      const isFiltered =
+        place.where.some((one) => one.column === id) || (id === "status" && place.status !== "");
+      setAttribute(
+        node,
+        "class",
+        [now.kind === "number" && "num", isFiltered && "filtered", isFirst && "first"]
+          .filter(Boolean)
+          .join(" ") || null,
+      );
+      setAttribute(
+        node,
+        "aria-sort",
+        place.sort === id ? "ascending" : place.sort === `-${id}` ? "descending" : null,
+      );
       setAttribute(menu, "aria-label", `Column ${name}${isFiltered ? ", filtered" : ""}: menu`);
     },
   };
@@ -80,8 +108,14 @@ export function fullName({ id, title, batch }, place) {
  * @param {Column} column @param {string} name @param {HeadActions} actions */
 function edgeOf({ id }, name, actions) {
   const edge = el("span", {
-    class: "edge", role: "separator", tabindex: "0", "aria-orientation": "vertical", "aria-label": `Width of ${name}`,
-    "aria-valuemin": String(LEAST_WIDTH), "aria-valuemax": String(MOST_WIDTH), "aria-valuenow": String(LEAST_WIDTH),
+    class: "edge",
+    role: "separator",
+    tabindex: "0",
+    "aria-orientation": "vertical",
+    "aria-label": `Width of ${name}`,
+    "aria-valuemin": String(LEAST_WIDTH),
+    "aria-valuemax": String(MOST_WIDTH),
+    "aria-valuenow": String(LEAST_WIDTH),
   });
   const width = () => edge.parentElement.offsetWidth;
   edge.addEventListener("pointerdown", (/** @type {PointerEvent} */ down) => {
@@ -91,7 +125,8 @@ function edgeOf({ id }, name, actions) {
     const at = (/** @type {PointerEvent} */ event) => boundedWidth(start + event.clientX - down.clientX);
     edge.onpointermove = (/** @type {PointerEvent} */ event) => actions.size(id, at(event), false);
     edge.onlostpointercapture = () => (edge.onpointermove = edge.onpointerup = null);
-    edge.onpointerup = (/** @type {PointerEvent} */ event) => event.clientX !== down.clientX && actions.size(id, at(event), true);
+    edge.onpointerup = (/** @type {PointerEvent} */ event) =>
+      event.clientX !== down.clientX && actions.size(id, at(event), true);
   });
   edge.addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => {
     const step = { ArrowLeft: -STEP, ArrowRight: STEP }[event.key];
@@ -186,7 +221,8 @@ function drawPicked(place, [batch]) {
   const picker = byId("picker");
   if (isJoined(place) || picker.options.length > 1 || !id) return;
   const word = batch ? choiceOf(batch, new Date()) : "…";
-  if (picker.value !== id || picker.textContent !== word) picker.replaceChildren(el("option", { value: id }, word));
+  if (picker.value !== id || picker.textContent !== word)
+    picker.replaceChildren(el("option", { value: id }, word));
 }
 
 /** @param {Extent} extent @param {string} what */
@@ -206,12 +242,32 @@ function drawEmpty(words) {
  * @param {TablePlace} place @param {Extent | null} extent null: nothing could be read @param {Batch[]} batches
  * @returns {EmptyWords | null} */
 function emptyWords(place, extent, batches) {
-  if (place.batches.length === 0) return { title: "Choose a batch", text: "Each answer is a row; the fields of its JSON are columns to sort and filter by." };
-  if (extent === null) return { title: "No rows could be read", text: "The message above says why.", clear: isNarrowed(place) || place.sort !== "line" };
+  if (place.batches.length === 0)
+    return {
+      title: "Choose a batch",
+      text: "Each answer is a row; the fields of its JSON are columns to sort and filter by.",
+    };
+  if (extent === null)
+    return {
+      title: "No rows could be read",
+      text: "The message above says why.",
+      clear: isNarrowed(place) || place.sort !== "line",
+    };
   if (extent.total > 0) return null;
-  if (isNarrowed(place)) return { title: "No answer matches", text: `Every answer of ${isJoined(place) ? "these batches" : "this batch"} is left out by the filters.`, clear: true };
-  if (!extent.complete) return { title: "Reading the answers …", text: "They appear here as they are indexed." };
-  if (isJoined(place)) return { title: "No answers yet", text: "None of these batches has answered anything." };
-  if (batches.some(isOpen)) return { title: "No answers yet", text: "This batch has not answered anything so far. Answers appear here as they come." };
+  if (isNarrowed(place))
+    return {
+      title: "No answer matches",
+      text: `Every answer of ${isJoined(place) ? "these batches" : "this batch"} is left out by the filters.`,
+      clear: true,
+    };
+  if (!extent.complete)
+    return { title: "Reading the answers …", text: "They appear here as they are indexed." };
+  if (isJoined(place))
+    return { title: "No answers yet", text: "None of these batches has answered anything." };
+  if (batches.some(isOpen))
+    return {
+      title: "No answers yet",
+      text: "This batch has not answered anything so far. Answers appear here as they come.",
+    };
   return { title: "This batch has no answers", text: "It ended before its first request was answered." };
 }

@@ -1,11 +1,11 @@
 // The table itself: of all rows only those in sight are in the document, between two empty rows that hold the room.
 
 import { requestState } from "../shared/batches.js";
+import { byId, el, reconcile, setAttribute, setState, show } from "../shared/dom.js";
 import { cellText, columnWidths, naturalWidth } from "./columns.js";
-import { byId, el, mirror, setAttribute, setState, show } from "../shared/dom.js";
 import { createHead, isFirstOf } from "./frame.js";
-import { isJoined } from "./url_state.js";
 import { rowsAt } from "./row_pages.js";
+import { isJoined } from "./url_state.js";
 
 /** @typedef {import("./columns.js").Column} Column */
 /** @typedef {import("../shared/wire.js").JoinedRow} Row */
@@ -25,7 +25,10 @@ const MOST_BESIDE = { text: 190, answer: 260 };
  */
 export function createGrid(actions) {
   const region = byId("scroll");
-  const head = createHead(byId("head"), { ...actions, size: (id, width, isDone) => (isDone ? actions.size(id, width, true) : layOut({ [id]: width })) });
+  const head = createHead(byId("head"), {
+    ...actions,
+    size: (id, width, isDone) => (isDone ? actions.size(id, width, true) : layOut({ [id]: width })),
+  });
   /** @type {Shown | null} */
   let shown = null;
   let found = -1;
@@ -40,7 +43,13 @@ export function createGrid(actions) {
 
   function view() {
     const height = region.clientHeight - byId("answers").tHead.offsetHeight;
-    return rowsAt({ top: region.scrollTop, height, rowHeight: rowHeight(), total: shown?.total ?? 0, columns: shown?.columns.length ?? 1 });
+    return rowsAt({
+      top: region.scrollTop,
+      height,
+      rowHeight: rowHeight(),
+      total: shown?.total ?? 0,
+      columns: shown?.columns.length ?? 1,
+    });
   }
 
   function drawRows() {
@@ -53,21 +62,28 @@ export function createGrid(actions) {
     });
     hold("above", drawn.first * rowHeight());
     hold("below", (now.total - drawn.end) * rowHeight());
-    mirror(byId("rows"), lines, ({ index }) => String(index), createLine);
+    reconcile(byId("rows"), lines, ({ index }) => String(index), createLine);
   }
 
   /** The rows in the document that are read. */
   function rows() {
     const { first, end } = view().drawn;
-    return Array.from({ length: end - first }, (_, n) => shown?.row(first + n) ?? null).filter((row) => row !== null);
+    return Array.from({ length: end - first }, (_, n) => shown?.row(first + n) ?? null).filter(
+      (row) => row !== null,
+    );
   }
 
   /** @param {Column} column */
   function naturalOf(column) {
     const known = natural.get(column.id);
     if (known !== undefined) return known;
-    const read = rows().filter(({ answers }) => column.path === null || column.path in (answers[column.batch]?.values ?? {}));
-    const width = Math.min(naturalWidth(column, read), shown && isJoined(shown.place) ? (MOST_BESIDE[column.kind] ?? Infinity) : Infinity);
+    const read = rows().filter(
+      ({ answers }) => column.path === null || column.path in (answers[column.batch]?.values ?? {}),
+    );
+    const width = Math.min(
+      naturalWidth(column, read),
+      shown && isJoined(shown.place) ? (MOST_BESIDE[column.kind] ?? Infinity) : Infinity,
+    );
     if (read.length > 0) natural.set(column.id, width);
     return width;
   }
@@ -76,11 +92,21 @@ export function createGrid(actions) {
   function layOut(sizing = {}) {
     if (!shown) return;
     const chosen = { ...shown.place.widths, ...sizing };
-    const widths = columnWidths(shown.columns, { chosen, natural: shown.columns.map(naturalOf), room: region.clientWidth });
-    widths.forEach((width, index) => setLengths(`#answers .c${index}`, { width }));
-    setLengths("#answers", { width: widths.reduce((sum, width) => sum + width, 0), "--row-height": rowHeight() });
+    const widths = columnWidths(shown.columns, {
+      chosen,
+      natural: shown.columns.map(naturalOf),
+      room: region.clientWidth,
+    });
+    for (const [index, width] of widths.entries()) setLengths(`#answers .c${index}`, { width });
+    setLengths("#answers", {
+      width: widths.reduce((sum, width) => sum + width, 0),
+      "--row-height": rowHeight(),
+    });
     head.sizes(widths);
-    setLengths("#groups .group", { left: widths[0], "max-width": Math.max(90, region.clientWidth - widths[0]) });
+    setLengths("#groups .group", {
+      left: widths[0],
+      "max-width": Math.max(90, region.clientWidth - widths[0]),
+    });
   }
 
   region.addEventListener("scroll", () => {
@@ -128,13 +154,19 @@ export function createGrid(actions) {
 /** One group of columns per batch, beside the custom_id's.
  * @param {Column[]} columns */
 function drawCols(columns) {
-  const groups = columns.map(({ batch }, index) => (columns.some((one) => one.batch > 0) && index > 0 ? batch + 1 : 0));
+  const groups = columns.map(({ batch }, index) =>
+    columns.some((one) => one.batch > 0) && index > 0 ? batch + 1 : 0,
+  );
   const table = byId("answers");
   if (table.dataset.groups === String(groups)) return;
   table.dataset.groups = String(groups);
   for (const old of table.querySelectorAll("colgroup")) old.remove();
   const cols = columns.map((_, index) => el("col", { class: `c${index}` }));
-  table.prepend(...[...new Set(groups)].map((group) => el("colgroup", {}, ...cols.filter((_, index) => groups[index] === group))));
+  table.prepend(
+    ...[...new Set(groups)].map((group) =>
+      el("colgroup", {}, ...cols.filter((_, index) => groups[index] === group)),
+    ),
+  );
 }
 
 /** @param {TablePlace} place */
@@ -164,11 +196,20 @@ function createLine() {
       setAttribute(node, "aria-rowindex", String(index + 1 + headRows(shown.place)));
       setAttribute(node, "class", isFound ? "found" : null);
       const { columns, place } = shown;
-      const look = row === null ? `waiting ${columns.length}` : JSON.stringify([row, place.wrap, columns.map(({ id }) => id)]);
+      const look =
+        row === null
+          ? `waiting ${columns.length}`
+          : JSON.stringify([row, place.wrap, columns.map(({ id }) => id)]);
       if (look === drawn) return;
       drawn = look;
-      node.replaceChildren(...columns.map((column) => (row === null ? waitingCell(column, index) : cell(column, row, index, place))));
-      columns.forEach((_, at) => isFirstOf(columns, at, place) && node.children[at].classList.add("first"));
+      node.replaceChildren(
+        ...columns.map((column) =>
+          row === null ? waitingCell(column, index) : cell(column, row, index, place),
+        ),
+      );
+      for (const at of columns.keys()) {
+        if (isFirstOf(columns, at, place)) node.children[at].classList.add("first");
+      }
     },
   };
 }
@@ -184,7 +225,12 @@ function cell(column, row, index, place) {
   const text = cellText(column, row);
   if (column.kind === "id") {
     const href = addressOf(row, Math.max(0, row.answers.findIndex(Boolean)), place);
-    return el("th", { scope: "row", title: text }, el("span", { class: "at" }, String(index + 1)), el("a", { class: "mono", href }, text));
+    return el(
+      "th",
+      { scope: "row", title: text },
+      el("span", { class: "at" }, String(index + 1)),
+      el("a", { class: "mono", href }, text),
+    );
   }
   const answer = row.answers[column.batch];
   if (answer === null) return el("td", { class: "absent" });
@@ -194,7 +240,11 @@ function cell(column, row, index, place) {
     return el("td", {}, state);
   }
   const title = text.length > 12 ? text : null;
-  return el("td", { class: column.kind === "number" ? "num" : null, title }, place.wrap && column.kind !== "number" ? el("div", {}, text) : text);
+  return el(
+    "td",
+    { class: column.kind === "number" ? "num" : null, title },
+    place.wrap && column.kind !== "number" ? el("div", {}, text) : text,
+  );
 }
 
 /** Where the answer of one of the batches is shown with all that belongs to it.
@@ -210,8 +260,9 @@ function openRow(event, { row, shown }) {
   const cell = /** @type {HTMLTableCellElement | null} */ (target.closest("td"));
   if (row === null || target.closest("a") || getSelection()?.isCollapsed === false) return;
   const batch = cell ? shown.columns[cell.cellIndex].batch : 0;
+  const shownRow = /** @type {Element} */ (event.currentTarget);
   if (row.answers[batch]) location.assign(addressOf(row, batch, shown.place));
-  else /** @type {Element} */ (event.currentTarget).querySelector("a")?.click();
+  else shownRow.querySelector("a")?.click();
 }
 
 /** Sizes that only the running page knows are rules of a style sheet of their own: the policy forbids style attributes.
@@ -231,8 +282,13 @@ export function setLengths(selector, lengths) {
 
 /** @param {string} selector */
 function newRule(selector) {
-  if (sheet === null) document.adoptedStyleSheets = [...document.adoptedStyleSheets, (sheet = new CSSStyleSheet())];
-  const rule = /** @type {CSSStyleRule} */ (sheet.cssRules[sheet.insertRule(`${selector} {}`, sheet.cssRules.length)]);
+  if (sheet === null) {
+    sheet = new CSSStyleSheet();
+    document.adoptedStyleSheets = [...document.adoptedStyleSheets, sheet];
+  }
+  const rule = /** @type {CSSStyleRule} */ (
+    sheet.cssRules[sheet.insertRule(`${selector} {}`, sheet.cssRules.length)]
+  );
   rules.set(selector, rule);
   return rule;
 }

@@ -5,7 +5,10 @@ import { batchPath } from "../shared/batches.js";
 import { PAGE_ROWS, pagePath, questionOf } from "./url_state.js";
 
 /** @typedef {import("../shared/wire.js").AnswerTable | import("../shared/wire.js").JoinedTable} AnyTable */
-/** @typedef {import("../shared/wire.js").JoinedRow} Row of one batch or of several; its answers are in the order of the batches */
+/**
+ * @typedef {import("../shared/wire.js").JoinedRow} Row of one batch or of several; its answers are in the
+ * order of the batches
+ */
 /** @typedef {import("./url_state.js").TablePlace} TablePlace */
 /** @typedef {{ total: number, indexed: number, complete: boolean }} Extent */
 /** @typedef {ReturnType<typeof createPages>} Pages */
@@ -66,7 +69,10 @@ export function createPages({ read, onRead, onFail }) {
     try {
       const table = await read(page, controller.signal);
       if (controller.signal.aborted) return;
-      keep(page, table.data.map((row) => ("answers" in row ? row : { custom_id: row.custom_id, answers: [row] })));
+      keep(
+        page,
+        table.data.map((row) => ("answers" in row ? row : { custom_id: row.custom_id, answers: [row] })),
+      );
       onRead(table);
     } catch (error) {
       if (!controller.signal.aborted) onFail(error);
@@ -118,10 +124,13 @@ export function createPages({ read, onRead, onFail }) {
   };
 }
 
-/** The batches, then the fields of each: once a batch has ended nothing is read again, so all of its fields must be there.
+/**
+ * The batches, then the fields of each: once a batch has ended nothing is read again, so all of its fields
+ * must be there.
  * @param {TablePlace} place @param {AbortSignal} signal */
 export async function readBatches({ batches }, signal) {
-  const read = (/** @type {string} */ more) => Promise.all(batches.map((id) => callJson(`${batchPath(id)}${more}`, { signal })));
+  const read = (/** @type {string} */ more) =>
+    Promise.all(batches.map((id) => callJson(`${batchPath(id)}${more}`, { signal })));
   /** @type {import("../shared/wire.js").Batch[]} */
   const found = await read("");
   /** @type {{ data: import("../shared/wire.js").Field[] }[]} */
@@ -155,10 +164,17 @@ export function createReading({ onRows, onFail }) {
      * @param {TablePlace} place @param {string[]} paths */
     answers(place, paths) {
       const asked = coming ?? current;
-      return asked !== null && asked.question === questionOf(place) && paths.every((path) => asked.paths.includes(path));
+      return (
+        asked !== null &&
+        asked.question === questionOf(place) &&
+        paths.every((path) => asked.paths.includes(path))
+      );
     },
     /** Resolves once the rows are shown, or another question has taken over.
-     * @param {TablePlace} place @param {string[]} paths @param {Rows} rows @param {() => void} [onShown] just before they are shown
+     * @param {TablePlace} place
+     * @param {string[]} paths
+     * @param {Rows} rows
+     * @param {() => void} [onShown] just before they are shown
      * @returns {Promise<void>} */
     ask(place, paths, rows, onShown) {
       coming?.end();
@@ -181,8 +197,12 @@ export function createReading({ onRows, onFail }) {
             reject(error);
           },
         });
+        const end = () => {
+          pages.close();
+          resolve();
+        };
         /** @type {Asked} */
-        const next = { pages, question: questionOf(place), paths, end: () => (pages.close(), resolve()) };
+        const next = { pages, question: questionOf(place), paths, end };
         coming = next;
         pages.want(wanted);
       });

@@ -1,17 +1,19 @@
 // Many answers as a table: the server filters, sorts and pages; the address says all that is shown.
 
-import { bindDownload, isRefused } from "../shared/api.js";
+import { bindDownload, isRefused, onDemand } from "../shared/api.js";
 import { isOpen } from "../shared/batches.js";
-import { chosenColumns, columnsOf, defaultColumns, moved } from "./columns.js";
 import { byId, setAttribute, setText } from "../shared/dom.js";
 import { integer } from "../shared/format.js";
-import { createNotice, createTroubleNotice, messageOf, onDemand, visit } from "../shared/page.js";
-import { createPoller } from "../shared/poller.js";
+import { createPoller } from "../shared/live.js";
+import { createNotice, createTroubleNotice, messageOf, setUrl, startPage } from "../shared/page.js";
 import { nextSort } from "../shared/row_query.js";
+import { chosenColumns, columnsOf, defaultColumns, moved } from "./columns.js";
 import { bindTools, drawState, drawTools } from "./frame.js";
 import { createGrid } from "./grid.js";
-import { exportPath, isJoined, isNarrowed, tableAddress, tablePlaceOf } from "./url_state.js";
 import { createReading, readBatches } from "./row_pages.js";
+import { exportPath, isJoined, isNarrowed, tableAddress, tablePlaceOf } from "./url_state.js";
+
+startPage();
 
 /** @typedef {import("./url_state.js").TablePlace} TablePlace */
 
@@ -32,7 +34,8 @@ let toRow = null;
 let resting;
 let isWrong = false; // whether the latest reading failed
 /** What was needed so far of what is fetched on demand.
- * @type {{ chooser?: ReturnType<typeof import("./column_chooser.js").createChooser>, choice?: ReturnType<typeof import("./batch_choice.js").createBatchChoice>,
+ * @type {{ chooser?: ReturnType<typeof import("./column_chooser.js").createChooser>, choice?:
+ * ReturnType<typeof import("./batch_choice.js").createBatchChoice>,
  *   words?: typeof import("./texts.js"), groups?: typeof import("./column_groups.js") }} */
 const there = {};
 
@@ -41,21 +44,31 @@ const aside = createNotice({ closable: true });
 const reading = createReading({ onRows: showRows, onFail: failed });
 const grid = createGrid({
   sort: (id) => go({ ...place, sort: nextSort(place.sort, id) }),
-  open: (column, opener) => void menu().then((made) => made.open(column, opener)).catch(say),
+  open: (column, opener) =>
+    void menu()
+      .then((made) => made.open(column, opener))
+      .catch(say),
   size: (id, width) => go({ ...place, widths: { ...place.widths, [id]: width } }, "replace"),
   move: (id, beside) => setColumns(moved(shownIds(), id, shownIds().indexOf(beside))),
   scrolled,
 });
 const poller = createPoller({ work: load, onDone: right, onFail: failed });
-const menu = onDemand(async () => (await import("./menu.js")).createMenu({
-  place: () => place,
-  go: (changed) => go({ ...place, ...changed }),
-  hide: (id) => setColumns(shownIds().filter((other) => other !== id)),
-  shift: (id, by) => setColumns(moved(shownIds(), id, shownIds().indexOf(id) + by)),
-  isLogical: ({ path, batch }) => path !== null && grid.rows().some(({ answers }) => typeof answers[batch]?.values[path] === "boolean"),
-}));
-const chooser = onDemand(async () => (there.chooser = (await import("./column_chooser.js")).createChooser({ choose: setColumns })));
-const choice = onDemand(async () => (there.choice = (await import("./batch_choice.js")).createBatchChoice({ choose })));
+const menu = onDemand(async () =>
+  (await import("./menu.js")).createMenu({
+    place: () => place,
+    go: (changed) => go({ ...place, ...changed }),
+    hide: (id) => setColumns(shownIds().filter((other) => other !== id)),
+    shift: (id, by) => setColumns(moved(shownIds(), id, shownIds().indexOf(id) + by)),
+    isLogical: ({ path, batch }) =>
+      path !== null && grid.rows().some(({ answers }) => typeof answers[batch]?.values[path] === "boolean"),
+  }),
+);
+const chooser = onDemand(
+  async () => (there.chooser = (await import("./column_chooser.js")).createChooser({ choose: setColumns })),
+);
+const choice = onDemand(
+  async () => (there.choice = (await import("./batch_choice.js")).createBatchChoice({ choose })),
+);
 const words = onDemand(async () => (there.words = await import("./texts.js")));
 const jumping = onDemand(() => import("./jump.js"));
 const several = onDemand(async () => (there.groups = await import("./column_groups.js")));
@@ -70,7 +83,9 @@ function shownIds() {
 
 /** As the API has them. */
 function paths() {
-  return columns().flatMap(({ path, batch }) => (path === null ? [] : isJoined(place) ? `${batch + 1}.${path}` : path));
+  return columns().flatMap(({ path, batch }) =>
+    path === null ? [] : isJoined(place) ? `${batch + 1}.${path}` : path,
+  );
 }
 
 /** @param {string[] | null} ids null: the usual ones */
@@ -83,7 +98,7 @@ function go(next, how = "push") {
   rememberRow();
   place = { ...next, row: place.row };
   if (!reading.shows(place)) place.row = 0;
-  visit(tableAddress(place), how);
+  setUrl(tableAddress(place), how);
   if (reading.answers(place, paths())) draw();
   else void ask().catch(failed);
 }
@@ -175,7 +190,13 @@ function drawControls() {
   if (!there.words && isNarrowed(place)) void words().then(drawControls, say);
   if (!there.choice && isJoined(place)) void choice().then(drawControls, say);
   for (const format of /** @type {const} */ (["csv", "jsonl"])) {
-    if (extent) bindDownload(byId(format), exportPath(place, paths(), format), `${place.batches.join("_")}_answers.${format}`, say);
+    if (extent)
+      bindDownload(
+        byId(format),
+        exportPath(place, paths(), format),
+        `${place.batches.join("_")}_answers.${format}`,
+        say,
+      );
   }
 }
 
@@ -183,7 +204,10 @@ function scrolled() {
   if (!extent) return;
   const { seen, drawn } = grid.view();
   reading.want(drawn);
-  setText(byId("range"), `Rows ${integer(seen.first + 1)} – ${integer(seen.end)} of ${integer(extent.total)}`);
+  setText(
+    byId("range"),
+    `Rows ${integer(seen.first + 1)} – ${integer(seen.end)} of ${integer(extent.total)}`,
+  );
   clearTimeout(resting);
   resting = setTimeout(rememberRow, RESTING_MS);
 }
@@ -194,7 +218,7 @@ function rememberRow() {
   const row = extent && toRow === null && reading.shows(place) ? grid.view().seen.first : place.row;
   if (row === place.row) return;
   place.row = row;
-  visit(tableAddress(place), "replace");
+  setUrl(tableAddress(place), "replace");
 }
 
 /** Other batches, or the first.
@@ -202,7 +226,7 @@ function rememberRow() {
 async function choose(ids) {
   const { withBatches } = await several();
   place = withBatches(place, ids);
-  visit(tableAddress(place));
+  setUrl(tableAddress(place));
   start();
 }
 
@@ -236,14 +260,29 @@ function arrive() {
 bindTools({ place: () => place, go });
 byId("jump").addEventListener("submit", (/** @type {SubmitEvent} */ event) => {
   event.preventDefault();
-  void jumping().then(({ jump }) => jump({ place: () => place, total: extent?.total ?? 0, go: grid.scrollTo })).catch(say);
+  void jumping()
+    .then(({ jump }) => jump({ place: () => place, total: extent?.total ?? 0, go: grid.scrollTo }))
+    .catch(say);
 });
 byId("chooser").addEventListener("beforetoggle", (/** @type {ToggleEvent} */ event) => {
   if (event.newState !== "open" || there.chooser?.isOpening()) return;
   event.preventDefault();
-  void chooser().then((made) => (drawControls(), made.open()), say);
+  void chooser().then((made) => {
+    drawControls();
+    made.open();
+  }, say);
 });
-byId("add-batch").addEventListener("click", () => void choice().then((made) => (drawControls(), made.add()), say));
-for (const reaching of ["pointerenter", "focusin"]) byId("pickers").addEventListener(reaching, () => there.choice || void choice().then(drawControls, say), { capture: true });
+byId("add-batch").addEventListener(
+  "click",
+  () =>
+    void choice().then((made) => {
+      drawControls();
+      made.add();
+    }, say),
+);
+for (const reaching of ["pointerenter", "focusin"])
+  byId("pickers").addEventListener(reaching, () => there.choice || void choice().then(drawControls, say), {
+    capture: true,
+  });
 addEventListener("popstate", arrive);
 start();

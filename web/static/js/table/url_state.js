@@ -6,8 +6,10 @@ import { filterQuery, isFiltered, placeOf } from "../shared/row_query.js";
 /** @typedef {import("../shared/row_query.js").Place} Place */
 /**
  * @typedef {Place & {
- *   batches: string[], having: string, columns: string[] | null, widths: Record<string, number>, wrap: boolean, row: number,
- * }} TablePlace `having`: which of several batches have the row; empty: any. `columns` null: the usual ones. `row` is the
+ *   batches: string[], having: string, columns: string[] | null, widths: Record<string, number>, wrap:
+ * boolean, row: number,
+ * }} TablePlace `having`: which of several batches have the row; empty: any. `columns` null: the usual ones.
+ * `row` is the
  * topmost one, counted from 0. Of several batches a column has the number of its batch in front, as `2.score`
  */
 
@@ -43,8 +45,12 @@ export function tableAddress(place) {
   /** @type {[string, string][]} */
   const look = [
     ...(sort === "line" ? [] : [/** @type {[string, string]} */ (["sort", sort])]),
-    ...(columns?.length === 0 ? [""] : columns ?? []).map((id) => /** @type {[string, string]} */ (["column", id])),
-    ...Object.entries(widths).map(([id, width]) => /** @type {[string, string]} */ (["width", `${id}:${width}`])),
+    ...(columns?.length === 0 ? [""] : (columns ?? [])).map(
+      (id) => /** @type {[string, string]} */ (["column", id]),
+    ),
+    ...Object.entries(widths).map(
+      ([id, width]) => /** @type {[string, string]} */ (["width", `${id}:${width}`]),
+    ),
   ];
   if (wrap) look.push(["wrap", "1"]);
   if (row > 0) look.push(["row", String(row + 1)]);
@@ -57,9 +63,18 @@ export function questionOf(place) {
   return `${new URLSearchParams([...batchQuery(place), ...filtersOf(place), ["sort", place.sort]])}`;
 }
 
-/** @param {TablePlace} place @param {string[]} paths of JSON fields @param {number} page @param {number} [rows] of a page */
+/**
+ * @param {TablePlace} place
+ * @param {string[]} paths of JSON fields
+ * @param {number} page
+ * @param {number} [rows] of a page
+ */
 export function pagePath(place, paths, page, rows = PAGE_ROWS) {
-  return pathTo("answers", place, [...asked(place, paths), ["offset", String(page * rows)], ["limit", String(rows)]]);
+  return pathTo("answers", place, [
+    ...asked(place, paths),
+    ["offset", String(page * rows)],
+    ["limit", String(rows)],
+  ]);
 }
 
 /** A file of every row that matches.
